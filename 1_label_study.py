@@ -1,0 +1,10 @@
+"""Look at the labels before anything is trained on them: a table, and histograms, Kiel diagram and pairs.
+
+Reads  data/<run>/0_joined.h5
+Writes figures/<run>/1_histograms.png, 1_kiel.png, 1_pairs.png
+"""
+
+from starlabels import cli, study
+
+if __name__ == "__main__":
+    cli.main(study.run, __doc__)

@@ -1,0 +1,10 @@
+"""Split the spectra by star into training, validation and test parts, shuffled, with the scaling of the labels.
+
+Reads  data/<run>/0_joined.h5
+Writes data/<run>/2_prepared.h5
+"""
+
+from starlabels import cli, preprocess
+
+if __name__ == "__main__":
+    cli.main(preprocess.run, __doc__)

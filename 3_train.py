@@ -1,0 +1,10 @@
+"""Train the network of the configuration on the prepared spectra, with noise drawn anew for every batch.
+
+Reads  data/<run>/2_prepared.h5
+Writes models/<run>/{model.keras, scaling.h5, history.csv, config.yaml}, figures/<run>/3_loss.png
+"""
+
+from starlabels import cli, training
+
+if __name__ == "__main__":
+    cli.main(training.run, __doc__)

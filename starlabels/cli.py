@@ -1,0 +1,56 @@
+"""The one door of every script: arguments, configuration, and one line on stderr for a user's mistake."""
+
+import argparse
+import errno
+import sys
+from pathlib import Path
+
+EXPECTED = {  # what goes wrong with a user's folders and disks; any other OSError is ours
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
+
+
+class UserError(Exception):
+    """A mistake the user can mend: what, where, what was found, what to do; one line each."""
+
+
+def main(stage, description, arguments=None):
+    """Load the configuration and run stage(cfg, args) of the command line; a UserError is one line and exit code 2."""
+    from starlabels import config  # config needs UserError
+
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the recipe (default: config.yaml)")
+    if arguments:
+        arguments(parser)
+    args = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # so that a log file keeps the order of prints and errors
+    try:
+        stage(config.load(args.config), args)
+    except UserError as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno not in EXPECTED:
+            raise
+        fail(f"{error.filename or 'output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        fail("interrupted; nothing half-written is left", code=130)
+
+
+def fail(message, code=2):
+    """Print each line of the message on stderr after `error:` and leave with the exit code."""
+    for line in message.splitlines():
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def progress(iterable, what, **options):
+    """The iterable with a progress bar on a terminal, as it is elsewhere."""
+    from tqdm import tqdm
+
+    return tqdm(iterable, desc=what, disable=None, leave=False, **options)
+
+
+def count(n):
+    """The number n as text with spaces between thousands: 57 812."""
+    return f"{n:,}".replace(",", " ")

@@ -1,0 +1,211 @@
+"""The one reader of config.yaml: names each mistake with its line, and tells stages their files and digests."""
+
+import hashlib
+import inspect
+import json
+import re
+from pathlib import Path
+from textwrap import shorten
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError, create_model
+
+from starlabels import h5io
+from starlabels.cli import UserError
+from starlabels.rules import problems
+from starlabels.schema import AnyModel, Config, Model, nearest
+
+OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
+    "grid": (None, ["seed", "wave", "grid"]),
+    "0_join": (None, ["labels", "wave", "join"]),
+    "2_preprocess": ("0_join", ["seed", "preprocess"]),
+    "3_train": ("2_preprocess", ["model", "train"]),
+    "4_test": ("3_train", ["test"]),
+    "jacobian": ("3_train", ["jacobian"]),
+}
+NO_EFFECT = [("grid", "nodes", "workers"), ("preprocess", "chunk_rows")]  # keys that change speed, not results
+
+
+def load(path):
+    """Read and check a configuration file; UserError with one line `file:line: key: problem` for each mistake."""
+    path = Path(path)
+    text, tree, values = read(path)
+    try:
+        cfg = schema(values).model_validate(values)
+    except ValidationError as error:
+        raise UserError("\n".join(describe(path, tree, e) for e in error.errors(include_url=False))) from None
+    found = [at(path, tree, where, what) for where, what in problems(cfg)]
+    if found:
+        raise UserError("\n".join(found))
+    cfg._text, cfg._path = text, path
+    return cfg
+
+
+def read(path):
+    """Text, node tree (which knows the lines) and values of a YAML file; UserError if damaged or a key comes twice."""
+    if not path.is_file():
+        raise UserError(f"{path} not found: name a configuration with --config, or cp recipes/afgk.yaml config.yaml")
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise UserError(f"{path}:{mark.line + 1}: not valid YAML: {error.problem}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected sections such as `wave:`, found {values!r}")
+    twice = list(duplicates(tree))
+    if twice:
+        raise UserError("\n".join(f"{path}:{key.start_mark.line + 1}: {key.value}: key given twice" for key in twice))
+    return text, tree, values
+
+
+def duplicates(node):
+    """Every key node that repeats an earlier key of its mapping (YAML itself would keep the last in silence)."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        yield from (key for i, (key, _) in enumerate(node.value) if key.value in keys[:i])
+        for _, value in node.value:
+            yield from duplicates(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from duplicates(value)
+
+
+def schema(values):
+    """Config whose `model` section is the keyword-only arguments of the builder named there."""
+    from starlabels.models import BUILDERS
+
+    section = values.get("model")
+    name = section.get("builder") if isinstance(section, dict) else None
+    known = isinstance(name, str) and name in BUILDERS
+    parameters = inspect.signature(BUILDERS[name], eval_str=True).parameters.values() if known else []
+    fields = {
+        p.name: (Any if p.annotation is p.empty else p.annotation, ... if p.default is p.empty else p.default)
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY
+    }
+    fields["builder"] = (Literal[tuple(BUILDERS)], ...)
+    model = create_model("Model", __base__=Model if known else AnyModel, **fields)
+    return create_model("Config", __base__=Config, model=(model, ...))
+
+
+PLAIN = {  # pydantic's kinds of error in the words of our messages
+    "string_type": "expected text (a number needs quotes)",
+    "string_pattern_mismatch": "expected letters, digits, _ and - only",
+    "bool_type": "expected true or false",
+    "list_type": "expected a list",
+    "too_short": "expected at least {min_length} items",
+    "too_long": "expected at most {max_length} items",
+    "dict_type": "expected keys with values",
+    "model_type": "expected keys with values",
+    "is_instance_of": "expected a list",  # for Sequence, the only class a builder asks for
+    "int_parsing": "expected an integer",
+    "int_type": "expected an integer",
+    "int_from_float": "expected an integer",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+}
+
+
+def describe(path, tree, error):
+    """One line for one pydantic error: file, line, key, what was found, what was expected."""
+    kind, loc, found = error["type"], error["loc"], error["input"]
+    if kind == "unknown_key":
+        return at(path, tree, (*loc, error["ctx"]["key"]), error["msg"])
+    if kind == "missing":
+        return at(path, tree, loc, "missing")
+    what = PLAIN[kind].format(**error.get("ctx", {})) if kind in PLAIN else error["msg"]
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        what = "unknown" + nearest(found, choices)
+    return at(path, tree, loc, f"found {shorten(repr(found), 60)}, {what}")
+
+
+def at(path, tree, loc, what):
+    """`file:line: key.in.full: what`, at the line of the key or, where it is missing, of its section."""
+    line, name, node = 1, "", tree
+    for i, key in enumerate(loc):
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node, name = node.value[key], f"{name}[{key}]"
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        here = next(((k, v) for k, v in pairs if k.value == str(key)), None)
+        if here:
+            line, node = here[0].start_mark.line + 1, here[1]
+        if here or i == len(loc) - 1 and what == "missing":  # else a name that pydantic gave to a choice of types
+            name = f"{name}.{key}" if name else str(key)
+    return f"{path}:{line}: {name}: {what}"
+
+
+class Digest(str):
+    """16 hex digits of all a stage depends on; `parts` has those of each section and file, to tell what changed."""
+
+    parts: dict
+
+    def changes(self, parts):
+        """Names of the parts that differ from those stored in a file, in words."""
+        names = [name for name in {**self.parts, **parts} if self.parts.get(name) != parts.get(name)]
+        return ", ".join(names) or "its inputs"
+
+
+def digest(cfg, stage):
+    """The Digest that the file of a stage must carry to fit this configuration and the databases on disk."""
+    result = Digest(sha(parts := dependencies(cfg, stage)))
+    result.parts = parts
+    return result
+
+
+def dependencies(cfg, stage):
+    """{section or file: 16 hex digits} of all that the stage's file depends on, through all stages before it."""
+    before, sections = OWN_SECTIONS[stage]
+    values = cfg.model_dump(mode="json", include=set(sections))
+    for key in NO_EFFECT:
+        section, inner = values.get(key[0]), key[1:]
+        for name in inner[:-1]:
+            section = section and section[name]
+        if section:
+            section.pop(inner[-1])
+    parts = dependencies(cfg, before) if before else {}
+    parts |= {name: sha(values[name]) for name in sections}
+    if stage == "grid":
+        files = [cfg.grid.labels_csv, cfg.grid.nodes.library]
+        parts |= {name: found for name in files if name and (found := h5io.file_digest(name))}
+    if stage == "0_join":
+        for path in (database.path for database in cfg.join.databases):
+            parts |= dependencies(cfg, "grid") if is_own_grid(cfg, path) else {path: database_digest(cfg, path)}
+    return parts
+
+
+def database_digest(cfg, path):
+    """Digest of a database that grid.py did not make; of one deleted since it was joined, the digest noted then."""
+    return h5io.file_digest(path) or h5io.recorded_inputs(paths(cfg).joined).get(path, "missing")
+
+
+def is_own_grid(cfg, path):
+    """Whether a database is the file that grid.py writes under this configuration."""
+    return Path(path).resolve() == paths(cfg).grid.resolve()
+
+
+def sha(value):
+    """16 hex digits of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def paths(cfg):
+    """Every file and folder of the run, relative to the current folder."""
+    data, models = Path("data") / cfg.run, Path("models") / cfg.run
+    return SimpleNamespace(
+        grid=Path("data/grids") / f"{cfg.grid.name}.h5",
+        joined=data / "0_joined.h5",
+        prepared=data / "2_prepared.h5",
+        model_dir=models,
+        figure_dir=Path("figures") / cfg.run,
+        predictions=models / "predictions.h5",
+        metrics=models / "metrics.json",
+        jacobian=models / "jacobian.h5",
+    )

@@ -1,0 +1,173 @@
+"""The grid of config.yaml: draw labels, find or synthesise the nodes, and sample spectra into a database."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from starlabels import h5io
+from starlabels.cli import UserError, count, progress
+from starlabels.config import digest, paths
+from starlabels.join import star_ids
+from starlabels.labels import label
+from starlabels.schema import Range
+from starlabels.synthesis import nodes
+from starlabels.synthesis.library import FOLDER, PACKAGED
+from starlabels.synthesis.nodes import AXES, NodeGrid
+
+LABELS = (*AXES, "vsini")
+CHUNK = 1024  # spectra in memory at a time
+FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fast there
+
+
+def run(cfg, args=None):
+    """Write data/grids/<name>.h5: spectra (n, n_pix) at labels drawn, stepped or read, from nodes packaged or synthesised."""
+    target = paths(cfg).grid
+    labels, ids = read_csv(cfg) if cfg.grid.labels_csv else draw(cfg, np.random.default_rng(cfg.seed))
+    wave = cfg.wave.grid()
+    sampler = sampler_for(cfg, labels)
+    sound = sampler.sound(labels)
+    if not sound.any():
+        raise UserError(f"grid.labels: all {count(len(sound))} label sets lie beside failed nodes of {sampler.path}")
+    if not sound.all():
+        print(f"kept {count(int(sound.sum()))} of {count(len(sound))} label sets: the others lie beside failed nodes")
+    labels, ids = {name: values[sound] for name, values in labels.items()}, ids[sound]
+    inputs = {str(sampler.path): sampler.grid.digest}
+    with h5io.create(target, "grid", digest(cfg, "grid"), cfg, inputs) as h5:
+        h5io.write_wave(h5, wave, resolving_power=cfg.grid.resolving_power)
+        flux = h5io.create_spectra(h5, len(ids), len(wave))
+        for start in progress(range(0, len(ids), CHUNK), "sampling spectra"):
+            part = {name: values[start : start + CHUNK] for name, values in labels.items()}
+            flux[start : start + CHUNK] = sampler.spectra(part, wave, cfg.grid.resolving_power)
+        h5io.write_labels(h5, np.column_stack(list(labels.values())), list(labels), [label(n).plain_unit for n in labels])
+        h5io.write_text(h5, "star_id", ids)
+    print(f"{target}: {count(len(ids))} spectra of {len(wave)} pixels from {sampler.path}")
+
+
+def draw(cfg, rng):
+    """Labels {name: (n,)} drawn as grid.labels says, and a star id for each row: equal labels are one star."""
+    unknown = [name for name in cfg.grid.labels if name not in LABELS]
+    missing = [name for name in LABELS if name not in cfg.grid.labels]
+    if unknown or missing:
+        what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
+        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS)}")
+    labels, n = {}, cfg.grid.n_spectra
+    for name in LABELS:
+        entry = cfg.grid.labels[name]
+        if not isinstance(entry, Range):
+            labels[name] = np.full(n, float(entry))
+        elif entry.step is None:
+            labels[name] = rng.uniform(entry.min, entry.max, n)
+        else:
+            steps = entry.min + entry.step * np.arange(int((entry.max - entry.min) / entry.step + 1e-6) + 1)
+            labels[name] = rng.choice(steps, n)
+    labels = {name: values.astype("f4") for name, values in labels.items()}
+    return labels, star_ids(pd.DataFrame(labels))
+
+
+def read_csv(cfg):
+    """Labels {name: (n,)} and star ids of grid.labels_csv; a label it lacks must be one number in grid.labels."""
+    path = Path(cfg.grid.labels_csv)
+    if not path.is_file():
+        raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
+    try:
+        table = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a CSV table: {error}") from None
+    labels = {}
+    for name in LABELS:
+        fixed = cfg.grid.labels.get(name)
+        if name in table:
+            values = pd.to_numeric(table[name], errors="coerce")
+        elif fixed is not None and not isinstance(fixed, Range):
+            values = pd.Series(float(fixed), index=table.index)
+        else:
+            raise UserError(f"{path} has columns {', '.join(table)} but no {name}: add it, or one number in grid.labels")
+        if len(table) == 0 or values.isna().any():
+            where = f"line {int(values.isna().idxmax()) + 2}" if len(table) else "no rows"
+            raise UserError(f"{path}: {where}: {name} is not a number: mend it or leave the row out")
+        labels[name] = values.to_numpy("f4")
+    ids = table["star_id"].astype(str).to_numpy().astype("S") if "star_id" in table else star_ids(pd.DataFrame(labels))
+    return labels, ids
+
+
+def ranges_of(cfg, labels=None):
+    """{label: (lowest, highest)} of the nodes' labels that a grid asks, from its labels {name: (n,)} or its configuration."""
+    if labels is not None:
+        return {name: (float(np.min(labels[name])), float(np.max(labels[name]))) for name in AXES}
+    entries = {name: cfg.grid.labels[name] for name in AXES if name in cfg.grid.labels}
+    return {n: (e.min, e.max) if isinstance(e, Range) else (float(e), float(e)) for n, e in entries.items()}
+
+
+def covers(grid, cfg, ranges):
+    """Whether a NodeGrid holds the window, atmospheres and label ranges of the configuration."""
+    window = grid.wave_min <= cfg.wave.min and cfg.wave.max - cfg.wave.step <= grid.wave_max
+    inside = all(
+        axis[0] - 1e-6 <= ranges[name][0] and ranges[name][1] <= axis[-1] + 1e-6 for name, axis in zip(AXES, grid.axes)
+    )
+    return window and inside and grid.atmosphere == cfg.grid.nodes.atmosphere
+
+
+def sampler_for(cfg, labels=None):
+    """The Sampler of the run: of the library named, of a packaged one that covers the grid, or of one synthesised now."""
+    from starlabels.synthesis.sampler import Sampler
+
+    ranges = ranges_of(cfg, labels)
+    if cfg.grid.nodes.library != "auto":
+        path = Path(cfg.grid.nodes.library)
+        if not covers(nodes.read_grid(path), cfg, ranges):
+            raise UserError(f"{path} does not cover `wave`, grid.labels and grid.nodes.atmosphere: set library: auto")
+        return Sampler(path, ranges)
+    for name, grid in PACKAGED.items():
+        if covers(grid, cfg, ranges):
+            return Sampler(FOLDER / name, ranges)
+    path, wanted = own_library(cfg), plan(cfg, ranges)
+    if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
+        print(f"no packaged library covers the grid: {path} needs {count(len(wanted.points))} nodes")
+        nodes.build(wanted, path, cfg.grid.nodes.workers)
+    return Sampler(path, ranges)
+
+
+def own_library(cfg):
+    """Path of the library that grid.py synthesises for this configuration."""
+    return paths(cfg).grid.with_name(f"{cfg.grid.name}_nodes.h5")
+
+
+def plan(cfg, ranges):
+    """The NodeGrid to synthesise for `ranges` {label: (low, high)}; UserError where lines or atmospheres end."""
+    from starlabels.synthesis.atmosphere import limits
+    from starlabels.synthesis.lines import COVERAGE
+
+    if cfg.wave.min < COVERAGE[0] or cfg.wave.max > COVERAGE[1]:
+        low, high = COVERAGE
+        raise UserError(f"{cfg.path}: wave {cfg.wave.min:g} to {cfg.wave.max:g} A: the line list spans {low:g} to {high:g} A")
+    allowed = limits() if cfg.grid.nodes.atmosphere == "builtin" else {}
+    axes = {}
+    for name in AXES:
+        low, high = allowed.get(name, (-np.inf if name != "vmic" else 0.0, np.inf))
+        if not low <= ranges[name][0] <= ranges[name][1] <= high:
+            found = f"{ranges[name][0]:g} to {ranges[name][1]:g}"
+            raise UserError(f"{cfg.path}: grid.labels.{name} {found}: built-in atmospheres span {low:g} to {high:g}")
+        step = cfg.grid.nodes.step.get(name)
+        if step is None:
+            raise UserError(f"{cfg.path}: grid.nodes.step has no {name}: give the spacing of its nodes")
+        axes[name] = axis_nodes(name, ranges[name], step, cfg.grid.nodes.padding, (low, high))
+        if not axes[name][0] <= ranges[name][0] <= ranges[name][1] <= axes[name][-1]:
+            raise UserError(f"{cfg.path}: grid.nodes.step.{name} lists nodes that do not enclose grid.labels.{name}")
+    return NodeGrid(cfg.wave.min, cfg.wave.max, atmosphere=cfg.grid.nodes.atmosphere, **axes)
+
+
+def axis_nodes(name, span, step, padding, allowed):
+    """Nodes of one label as a tuple: those listed, or multiples of `step` around the span with `padding` beyond each end."""
+    if isinstance(step, (list, tuple)):
+        return tuple(map(float, step))
+    if span[0] == span[1]:
+        return (float(span[0]),)
+    first, last = np.floor(span[0] / step + 1e-6) - padding, np.ceil(span[1] / step - 1e-6) + padding
+    values = step * np.arange(first, last + 1)
+    if name == "teff":
+        fine = values[values < FINE_TEFF] + step / 2
+        values = np.unique(np.r_[values, fine[fine < min(FINE_TEFF, values[-1])]])
+    inside = values[(values >= allowed[0] - 1e-6) & (values <= allowed[1] + 1e-6)]
+    ends = [v for v in span if not inside.size or v < inside[0] or v > inside[-1]]  # the table ends between two nodes
+    return tuple(np.unique(np.round(np.r_[inside, ends], 6)).tolist())

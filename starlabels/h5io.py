@@ -1,0 +1,233 @@
+"""The only module that opens HDF5: each file says how it was made, and none looks finished before it is whole."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from starlabels.cli import UserError
+
+SCHEMA = 1
+SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preprocess.py", "3_train": "3_train.py",
+           "4_test": "4_test.py", "jacobian": "jacobian.py"}  # fmt: skip
+PACKAGES = ["numpy", "h5py", "keras", "tensorflow", "pysme-astro"]
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+CHUNK_BYTES = 4 << 20  # more than HDF5 caches, so that reading one row reads that row only
+
+
+@contextlib.contextmanager
+def create(path, stage, digest, cfg, inputs=None):
+    """An open h5py.File on `<path>.tmp` that becomes `path`, with its root attributes, when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = path.with_name(path.name + ".tmp")
+    with contextlib.suppress(FileNotFoundError):
+        tmp.unlink()  # left by a killed run
+    tmp.touch()  # an OSError that names file and reason; HDF5's own would not
+    try:
+        with h5py.File(tmp, "w") as h5:
+            yield h5
+            h5.attrs.update(root_attributes(stage, digest, cfg, inputs or {}))
+        os.replace(tmp, path)
+    except (OSError, RuntimeError) as error:  # closing a file on a full disk is a RuntimeError
+        number = re.search(r"errno = (\d+)", str(error))
+        if number and int(number[1]) in FULL:
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise
+    finally:
+        tmp.unlink(missing_ok=True)
+
+
+def root_attributes(stage, digest, cfg, inputs):
+    """How a file was made: {root attribute: value} of design and provenance."""
+    return {
+        "schema": SCHEMA,
+        "stage": stage,
+        "digest": str(digest),
+        "parts": json.dumps(getattr(digest, "parts", {})),
+        "config": cfg.text,
+        "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
+        "command": shlex.join(sys.argv),
+        "commit": commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": json.dumps(versions()),
+    }
+
+
+def versions():
+    """{package: version} of Python and of what the results depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def commit():
+    """The commit of this code, with + if files differ from it; "unknown" outside a git checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@contextlib.contextmanager
+def open_hdf5(path, hint):
+    """An HDF5 file open for reading; UserError that ends in the hint if it is missing, truncated or not HDF5."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} not found: {hint}")
+    with path.open("rb"):
+        pass  # an OSError that names file and reason
+    try:
+        h5 = h5py.File(path, "r")
+    except OSError as error:
+        why = "is truncated" if "truncated" in str(error) else "is not a sound HDF5 file"
+        raise UserError(f"{path} {why}: {hint}") from error
+    with h5:
+        yield h5
+
+
+@contextlib.contextmanager
+def open_stage(path, stage, digest=None, script=None):
+    """The file of a stage, open for reading; UserError naming the script to run if missing, damaged or stale."""
+    hint = f"run python {script or SCRIPTS[stage]}"
+    with open_hdf5(path, hint) as h5:
+        found = h5.attrs.get("stage", "unknown")
+        if found != stage:
+            raise UserError(f"{path} is a file of stage {found}, expected {stage}: {hint}")
+        if digest is not None and h5.attrs["digest"] != digest:
+            stored = json.loads(h5.attrs.get("parts", "{}"))
+            what = f" of {digest.changes(stored)}" if hasattr(digest, "changes") else ""
+            raise UserError(f"{path} was made with other settings{what}: re-{hint}")
+        yield h5
+
+
+def file_digest(path):
+    """16 hex digits of an input file: the stored digest of ours, else of size, first and last MB; None if missing."""
+    path = Path(path)
+    if not path.is_file():
+        return None
+    with contextlib.suppress(OSError), h5py.File(path, "r") as h5:
+        if "digest" in h5.attrs:
+            return str(h5.attrs["digest"])
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(1 << 20)
+        file.seek(max(0, size - (1 << 20)))
+        return hashlib.sha256(b"%d" % size + first + file.read()).hexdigest()[:16]
+
+
+def recorded_inputs(path):
+    """{file: digest} of the inputs that a stage's file was made from; {} if there is no such file."""
+    if not Path(path).is_file():
+        return {}
+    with contextlib.suppress(OSError), h5py.File(path, "r") as h5:
+        return json.loads(h5.attrs.get("inputs", "{}"))
+    return {}
+
+
+def dataset(h5, name):
+    """The dataset of that name; UserError with what is there instead."""
+    if not isinstance(h5.get(name), h5py.Dataset):
+        where = f"{h5.name}/{name}".lstrip("/")
+        raise UserError(f"{h5.file.filename} has no dataset {where}; there is {', '.join(h5) or 'nothing'}")
+    return h5[name]
+
+
+def write_wave(h5, wave, medium="air", resolving_power=None):
+    """Write wavelengths (n_pix,) in Angstrom, and the resolving power where all spectra share one."""
+    data = h5.create_dataset("spectra/wave", data=np.asarray(wave, "f8"))
+    data.attrs.update({"unit": "Angstrom", "medium": medium, "frame": "rest"})
+    h5["spectra"].attrs["medium"] = medium
+    if resolving_power is not None:
+        h5["spectra"].attrs["resolving_power"] = float(resolving_power)
+
+
+def read_wave(h5):
+    """Wavelengths (n_pix,) in Angstrom."""
+    return dataset(h5, "spectra/wave")[:]
+
+
+def create_spectra(group, n, n_pix, name="spectra/flux"):
+    """An empty float32 dataset (n, n_pix), chunked by rows; n None makes one that grows by resize(n, axis=0)."""
+    rows = max(1, CHUNK_BYTES // (4 * n_pix))
+    rows = rows if n is None else min(rows, n)
+    data = group.create_dataset(name, (n or 0, n_pix), "f4", maxshape=(n, n_pix), chunks=(rows, n_pix))
+    data.attrs["continuum"] = 1.0
+    return data
+
+
+def read_rows(data, rows):
+    """The rows of a dataset (n, ...) in the order given; they are read in the order of the file, run by run."""
+    rows = np.asarray(rows)
+    order = np.argsort(rows, kind="stable")
+    out = np.empty((len(rows), *data.shape[1:]), data.dtype)
+    runs = np.split(order, np.flatnonzero(np.diff(rows[order]) != 1) + 1)
+    for run in runs if len(rows) else []:
+        out[run] = data[rows[run[0]] : rows[run[-1]] + 1]
+    return out
+
+
+def write_labels(group, value, names, units, error=None):
+    """Write labels (n, n_labels) in physical units, NaN where missing, and their errors where known."""
+    for name, data in (("labels/value", value), ("labels/error", error)):
+        if data is not None:
+            group.create_dataset(name, data=np.asarray(data, "f4")).attrs.update(
+                {"names": list(names), "units": list(units)}
+            )
+
+
+def write_text(group, name, values):
+    """Write texts (n,) as a dataset of fixed length: quick, and small where ids are."""
+    values = np.asarray(values, "S") if len(values) else np.empty(0, "S1")
+    return group.create_dataset(name, data=values)
+
+
+def read_text(data):
+    """Texts (n,) of a dataset of text or numbers, as bytes of fixed length."""
+    values = data[:]
+    return np.char.encode(data.asstr()[:].astype(str), "utf-8") if values.dtype.kind == "O" else values.astype("S")
+
+
+def append(data, block):
+    """Add a block (n, ...) at the end of a dataset that grows."""
+    data.resize(len(data) + len(block), axis=0)
+    data[len(data) - len(block) :] = block
+
+
+def labels_dataset(group):
+    """The dataset of labels in a file (`labels/value`) or in a part of 2_prepared.h5 (`labels`)."""
+    return group["labels"] if isinstance(group.get("labels"), h5py.Dataset) else dataset(group, "labels/value")
+
+
+def label_names(group):
+    """Names of the label columns of a file or part."""
+    return [str(name) for name in labels_dataset(group).attrs["names"]]
+
+
+def label_units(group):
+    """{name: unit} of the label columns of a file or part."""
+    data = labels_dataset(group)
+    return dict(zip(label_names(group), map(str, data.attrs.get("units", [""] * data.shape[1]))))
+
+
+def read_labels(group, names):
+    """Labels (n, len(names)) float32 in physical units, in the order of names; UserError naming those missing."""
+    there = label_names(group)
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise UserError(f"{group.file.filename} has labels [{', '.join(there)}]; config asks {', '.join(missing)} too")
+    return labels_dataset(group)[:][:, [there.index(name) for name in names]].astype("f4")

@@ -1,0 +1,157 @@
+"""jacobian: what the network reads, d label / d flux, beside what the atmosphere writes, d flux / d label."""
+
+import numpy as np
+
+from starlabels import config, h5io, training
+from starlabels.cli import UserError, progress
+from starlabels.labels import label
+
+BATCH = 50
+WINDOW = 5.0  # Angstrom
+STRONGEST = 10  # windows listed
+IDEAL_SNR = 100  # of the best linear estimator that the network is compared with
+
+
+def run(cfg, args=None):
+    """Write jacobian.h5 and jacobian*.png, print the strongest windows; UserError if an input is missing or stale."""
+    paths, digest = config.paths(cfg), config.digest(cfg, "jacobian")
+    with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
+        model, trained = training.load(cfg)
+        wave, units, flux = h5io.read_wave(h5), h5io.label_units(h5["test"]), h5["test/flux"]
+        n = min(cfg.jacobian.n_stars, len(flux))
+        found = moments(each_batch(model, trained.std, flux, n, physics(cfg, h5["test"], wave)))
+    save(found, wave, n, cfg, digest, {paths.model_dir: trained.digest})
+    print_windows(wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
+    draw(found, wave, [label(name, units[name]) for name in cfg.labels], n, cfg)
+
+
+def physics(cfg, test, wave):
+    """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
+    from starlabels.grid import sampler_for
+
+    try:
+        if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
+            raise UserError("not all spectra are from grid.py")
+        sampler = sampler_for(cfg)
+    except UserError as error:
+        print(f"no sensitivity of the atmosphere in the figures: {error}")
+        return None
+    names, stored, power = test["grid_labels"].attrs["names"], test["grid_labels"], cfg.grid.resolving_power
+    return lambda rows: sampler.sensitivities(dict(zip(names, stored[rows].T)), cfg.labels, wave, power)
+
+
+def each_batch(model, std, flux, n, sensitivity):
+    """For each batch of n stars {flux, network and ideal (d label / d flux), sensitivity (d flux / d label)}."""
+    for start in progress(range(0, n, BATCH), "Jacobians"):
+        rows = slice(start, min(start + BATCH, n))
+        spectra = flux[rows]
+        batch = {"flux": spectra, "network": jacobian(model, spectra) * std[:, None]}
+        if sensitivity:
+            batch["sensitivity"] = sensitivity(rows)
+            batch["ideal"] = ideal(batch["sensitivity"], std, spectra.mean(axis=1) / IDEAL_SNR)
+        yield batch
+
+
+def ideal(sensitivity, std, sigma):
+    """d label / d flux (n, n_labels, n_pix) of the best linear estimator in white noise sigma (n,).
+
+    sensitivity: d flux / d label (n, n_labels, n_pix) of labels that scatter by std (n_labels,) before the spectrum is
+    seen. In little noise this is least squares, which reaches the Cramér-Rao bound.
+    """
+    scaled = sensitivity * (std[:, None] / sigma[:, None, None])
+    information = scaled @ scaled.swapaxes(1, 2)  # (n, n_labels, n_labels)
+    return np.linalg.solve(information + np.eye(len(std)), scaled) * (std[:, None] / sigma[:, None, None])
+
+
+def moments(batches):
+    """{name: {mean, std, mean_abs}} over the rows of batches {name: (n, ..., n_pix)}, one in memory at a time."""
+    sums, n = {}, 0
+    for batch in batches:
+        n += len(batch["flux"])
+        for name, values in batch.items():
+            sums[name] = sums.get(name, 0) + np.array(
+                [power.sum(axis=0) for power in (values, values**2, abs(values))], float
+            )
+    found = {}
+    for name, (total, square, absolute) in sums.items():
+        variance = np.maximum(square / n - (total / n) ** 2, 0)
+        found[name] = {"mean": total / n, "std": np.sqrt(variance), "mean_abs": absolute / n}
+    return found
+
+
+def jacobian(model, flux):
+    """d output / d flux (n, n_labels, n_pix) of a model whose rows do not mix."""
+    import keras
+
+    return BACKENDS[keras.backend.backend()](model, flux)
+
+
+def by_tensorflow(model, flux):
+    """As rows do not mix, the gradient of one output summed over the batch is that output's gradient in every row."""
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(flux)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        totals = tf.unstack(tf.reduce_sum(model(x, training=False), axis=0))
+    return np.stack([tape.gradient(total, x) for total in totals], axis=1)
+
+
+def by_jax(model, flux):
+    """As by_tensorflow."""
+    import jax
+
+    rows = jax.jacrev(lambda x: model(x, training=False).sum(axis=0))(flux)  # (n_labels, n, n_pix)
+    return np.swapaxes(np.asarray(rows), 0, 1)
+
+
+def by_torch(model, flux):
+    """As by_tensorflow."""
+    import torch
+
+    x = torch.tensor(flux, requires_grad=True)
+    totals = model(x, training=False).sum(dim=0)
+    return np.stack([torch.autograd.grad(total, x, retain_graph=True)[0].cpu().numpy() for total in totals], axis=1)
+
+
+BACKENDS = {"tensorflow": by_tensorflow, "jax": by_jax, "torch": by_torch}
+
+
+def windows(wave, strength):
+    """First wavelengths (k,) of the strongest windows of strength (n_pix,), by its mean in each, strongest first."""
+    index = ((wave - wave[0] + 1e-6) // WINDOW).astype(int)
+    mean = np.bincount(index, strength) / np.bincount(index)
+    return wave[0] + WINDOW * np.argsort(-mean)[:STRONGEST]
+
+
+def print_windows(wave, mean_abs, names, lines):
+    """Print for each label the windows where the mean |d label / d flux| is largest, with the named lines in them."""
+    print(f"windows of {WINDOW:g} A with the largest mean |d label / d flux|, strongest first:")
+    columns = [[f"{low:.0f} {named(lines, low, low + WINDOW)}" for low in windows(wave, row)] for row in mean_abs]
+    for row in [names, *zip(*columns)]:
+        print("".join(f"{cell:<20}" for cell in row).rstrip())
+
+
+def named(lines, low, high):
+    """The named lines with low <= wavelength < high."""
+    return ", ".join(name for name, places in lines.items() if any(low <= place < high for place in places))
+
+
+def save(found, wave, n, cfg, digest, inputs):
+    """Write mean, std and mean_abs of each of `each_batch`'s arrays, and the wavelengths."""
+    with h5io.create(config.paths(cfg).jacobian, "jacobian", digest, cfg, inputs) as out:
+        h5io.write_wave(out, wave)
+        out.attrs.update({"labels": cfg.labels, "n_stars": n})
+        for name, group in found.items():
+            for moment, values in group.items():
+                out[f"{name}/{moment}"] = values.astype("f4")
+
+
+def draw(found, wave, labels, n, cfg):
+    """Write the figures jacobian*.png."""
+    from starlabels.plots import jacobian as plots
+
+    folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
+    plots.spectrum(wave, found, labels, lines, n, folder / "jacobian.png")
+    plots.zoom(wave, found, labels, lines, IDEAL_SNR, folder / "jacobian_zoom.png")
+    print(f"{n} Jacobians averaged: {config.paths(cfg).jacobian}, {folder}/jacobian*.png")

@@ -1,0 +1,45 @@
+"""The labels of a star: how they are written in figures, and their standard scaling."""
+
+from typing import NamedTuple
+
+
+class Label(NamedTuple):
+    """Symbol and unit in LaTeX, unit in plain text, half the height of a residual strip (None: from the data)."""
+
+    symbol: str
+    unit: str
+    plain_unit: str
+    residual_limit: float | None = None
+
+    @property
+    def axis(self):
+        """Symbol with unit in brackets, for an axis."""
+        return f"{self.symbol} ({self.unit})" if self.unit else self.symbol
+
+
+KMS = r"km s$^{-1}$"
+LABELS = {
+    "teff": Label(r"$T_{\rm eff}$", "K", "K", 600),
+    "logg": Label(r"$\log g$", "dex", "dex", 0.6),
+    "mh": Label("[M/H]", "dex", "dex", 0.35),
+    "feh": Label("[Fe/H]", "dex", "dex", 0.35),
+    "alpha_m": Label(r"[$\alpha$/M]", "dex", "dex", 0.2),
+    "vmic": Label(r"$v_{\rm mic}$", KMS, "km/s", 1),
+    "vsini": Label(r"$v\sin i$", KMS, "km/s", 25),
+    "resolving_power": Label("$R$", "", ""),
+}
+
+
+def label(name, unit=""):
+    """The Label of that name; one we do not know is written as it is, with the unit its database gives."""
+    return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)
+
+
+def scale(values, mean, std):
+    """Labels (..., n_labels) in physical units to zero mean and unit variance."""
+    return (values - mean) / std
+
+
+def unscale(scaled, mean, std):
+    """Scaled labels (..., n_labels) back to physical units."""
+    return scaled * std + mean

@@ -1,0 +1,30 @@
+"""The networks, by name. A builder is called with (n_pix, n_labels, **arguments) and returns an uncompiled Keras model.
+
+A builder's keyword-only arguments, with their defaults, are the schema of the `model:` section of the configuration.
+Builders import Keras when called: this package costs nothing to import, so mistakes in the configuration show at once.
+"""
+
+import os
+import sys
+
+from starlabels.models import cnn
+
+BUILDERS = {"seed_cnn": cnn.seed_cnn, "strided_cnn": cnn.strided_cnn}
+
+
+def start_keras() -> str:
+    """Import Keras and its backend in silence; return the backend and the device in words."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)  # TensorFlow writes a dozen lines to descriptor 2 that no setting turns off
+    try:
+        import keras
+
+        devices = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
+    device = ", ".join(devices) if devices else f"no GPU found, {os.cpu_count()} CPU cores"
+    return f"Keras {keras.__version__} on {keras.backend.backend()}, {device}"

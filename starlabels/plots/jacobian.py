@@ -1,0 +1,145 @@
+"""Figures of the averaged Jacobians: what the network reads beside what the atmosphere writes."""
+
+import re
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from starlabels.plots import PAGE, color, plt, save
+
+AIR = r"Wavelength in air ($\mathrm{\AA}$)"
+BLEND = 12.0  # Angstrom: lines of one name closer than this share a name, in the zoom a panel
+
+
+def spectrum(wave, moments, labels, lines, n, path):
+    """Mean spectrum with named lines; below, per label, d label/d flux with scatter over stars, and d flux/d label."""
+    physical = moments.get("sensitivity")
+    heights = [1.7] + ([1, 0.65] if physical else [1]) * len(labels)
+    size = (PAGE, 0.6 + 0.75 * sum(heights))
+    fig, axes = plt.subplots(len(heights), 1, figsize=size, sharex=True, height_ratios=heights)
+    fig.get_layout_engine().set(h_pad=0.015, hspace=0)
+    flux = moments["flux"]["mean"]
+    mean_spectrum(axes[0], wave, flux, lowest=flux.min())
+    axes[0].set_ylabel("mean flux")
+    mark_lines(axes[0], wave, lines)
+    panels = iter(axes[1:])
+    for j, one in enumerate(labels):
+        panel(next(panels), wave, row(moments, "network", j), color(j), lines).set_ylabel(derivative(one), fontsize=8)
+        if physical:
+            step = 10.0 ** np.floor(np.log10(0.1 / np.abs(physical["mean"][j]).max()))  # a change that shows
+            ax = panel(next(panels), wave, row(moments, "sensitivity", j, factor=step), "0.25", lines)
+            ax.set_ylabel(f"$\\Delta f$ for\n{step:g} {one.unit}", fontsize=7)
+    axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
+    text = f"Mean of {n} Jacobians of the network (colour)"
+    text += " and change of the flux with that label (grey)" if physical else ""
+    axes[0].set_title(text + "; shading is the star-to-star standard deviation", fontsize=8, loc="left")
+    fig.align_ylabels(axes)
+    return save(fig, path)
+
+
+def derivative(one):
+    """d label/d flux with its unit, in two lines, for an axis."""
+    return f"$\\partial${one.symbol}$/\\partial f$" + (f"\n({one.unit})" if one.unit else "")
+
+
+def mean_spectrum(ax, wave, flux, lowest):
+    """The mean flux in black, on an axis from the lowest flux to room for names above the continuum."""
+    ax.plot(wave, flux, color="k", lw=0.6)
+    depth = 1.05 - lowest
+    ax.set_ylim(lowest - 0.08 * depth, 1 + 0.6 * depth)
+    ax.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
+
+
+def band(ax, wave, moment, c):
+    """Mean of a moment's row with its standard deviation as shading."""
+    mean, std = moment["mean"], moment["std"]
+    ax.axhline(0, color="0.6", lw=0.5)
+    ax.fill_between(wave, mean - std, mean + std, color=c, alpha=0.25, lw=0)
+    ax.plot(wave, mean, color=c, lw=0.6)
+
+
+def panel(ax, wave, moment, c, lines):
+    """A band on an axis symmetric about zero, with a faint vertical at each named line; the axes."""
+    band(ax, wave, moment, c)
+    symmetric(ax, moment)
+    verticals(ax, wave, lines)
+    return ax
+
+
+def symmetric(ax, moment):
+    """Make the axis symmetric about zero, as the sign is the message; a few extreme pixels may leave it."""
+    limit = 1.25 * np.percentile(np.abs(moment["mean"]) + moment["std"], 99.8) or 1.0
+    ax.set_ylim(-limit, limit)
+    ax.yaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both"))
+
+
+def row(moments, name, j, part=slice(None), factor=1.0):
+    """{moment: (n_pix,)} of one label and part of the wavelengths."""
+    return {moment: factor * values[j, part] for moment, values in moments[name].items()}
+
+
+def inside(wave, lines):
+    """(place, name) of the named lines inside the wavelengths, in order."""
+    return sorted((place, name) for name, places in lines.items() for place in places if wave[0] <= place <= wave[-1])
+
+
+def verticals(ax, wave, lines):
+    """A faint vertical at each named line."""
+    for place, _ in inside(wave, lines):
+        ax.axvline(place, color="0.85", lw=0.6, zorder=0)
+
+
+def mark_lines(ax, wave, lines, room=0.017):
+    """Ticks above the continuum at the named lines; names above, moved right to keep `room` of the axis for each."""
+    groups = []
+    for place, name in inside(wave, lines):
+        near = next((group for other, group in groups if other == name and place - group[-1] < BLEND), None)
+        near.append(place) if near else groups.append((name, [place]))
+    (bottom, top), taken = ax.get_ylim(), -np.inf
+    tick, text = 1 + 0.03 * (top - bottom), 1 + 0.08 * (top - bottom)
+    for name, group in sorted(groups, key=lambda item: np.mean(item[1])):
+        taken = max(np.mean(group), taken + room * (wave[-1] - wave[0]))
+        ax.vlines(group, tick, text - 0.01 * (top - bottom), color="0.35", lw=0.6)
+        ax.text(taken, text, pretty(name), ha="center", va="bottom", rotation=90, fontsize=7, color="0.2")
+
+
+def pretty(name):
+    """A line's name with its Greek letter: H beta becomes H and the sign."""
+    return re.sub(r" (alpha|beta|gamma|delta|epsilon|zeta)$", r"$\\\1$", name)
+
+
+def zoom(wave, moments, labels, lines, snr, path, gap=25.0, pad=12.0):
+    """The named lines close up: mean spectrum, d label/d flux of network and linear estimator; None without lines."""
+    places = np.array([place for place, _ in inside(wave, lines)])
+    if not len(places):
+        return None
+    groups = np.split(places, np.flatnonzero(np.diff(places) > gap) + 1)
+    regions = [(max(group[0] - pad, wave[0]), min(group[-1] + pad, wave[-1])) for group in groups]
+    widths = np.array([max(high - low, 2 * pad) for low, high in regions])
+    heights, size = [1.6] + [1] * len(labels), (PAGE, 1.6 + 1.0 * len(labels))
+    ratios = {"width_ratios": widths, "height_ratios": heights}
+    fig, axes = plt.subplots(
+        len(heights), len(widths), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios
+    )
+    fig.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
+    parts = [(wave >= low) & (wave <= high) for low, high in regions]
+    shown = np.any(parts, axis=0)
+    for (low, high), width, part, column in zip(regions, widths, parts, axes.T):
+        mean_spectrum(column[0], wave[part], moments["flux"]["mean"][part], lowest=moments["flux"]["mean"][shown].min())
+        mark_lines(column[0], wave[part], lines, room=0.017 * widths.sum() / width)
+        for j, ax in enumerate(column[1:]):
+            band(ax, wave[part], row(moments, "network", j, part), color(j))
+            if "ideal" in moments:
+                ax.plot(wave[part], moments["ideal"]["mean"][j, part], color="k", lw=0.6)
+            verticals(ax, wave[part], lines)
+        step = 20 if width > 0.25 * widths.sum() else 10
+        column[0].set(xlim=(low, high), xticks=np.arange(np.ceil((low + 3) / step) * step, high - 3, step))
+    axes[0, 0].set_ylabel("mean flux")
+    for j, (one, ax) in enumerate(zip(labels, axes[1:, 0])):
+        symmetric(ax, row(moments, "network", j, shown))
+        ax.set_ylabel(derivative(one), fontsize=8)
+    text = f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
+    fig.suptitle("Mean of the network (colour)" + text, fontsize=8, x=0.1, ha="left")
+    fig.supxlabel(AIR, fontsize=9)
+    fig.align_ylabels(axes[:, 0])
+    return save(fig, path)

@@ -1,0 +1,79 @@
+"""Split by star, shuffle on disk, and fit the scaling of the labels on the training part."""
+
+import numpy as np
+
+from starlabels import h5io
+from starlabels.cli import UserError, count, progress
+from starlabels.config import digest, paths
+
+PARTS = ("train", "validation", "test")
+
+
+def run(cfg, args=None):
+    """Prepare the joined spectra for training; UserError if a part would be empty or a label cannot be learnt."""
+    files = paths(cfg)
+    with h5io.open_stage(files.joined, "0_join", digest(cfg, "0_join")) as joined:
+        labels = h5io.read_labels(joined, cfg.labels)
+        check_complete(labels, cfg.labels, files.joined)
+        star_id = h5io.read_text(h5io.dataset(joined, "star_id"))
+        parts = split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed))
+        inputs = {files.joined: joined.attrs["digest"]}
+        with h5io.create(files.prepared, "2_preprocess", digest(cfg, "2_preprocess"), cfg, inputs) as h5:
+            joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
+            h5["spectra"].attrs.update(joined["spectra"].attrs)
+            write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined))
+            for part, rows in parts.items():
+                write_part(h5.create_group(part), joined, rows, cfg)
+                print(f"{part}: {count(len(rows))} spectra of {count(len(np.unique(star_id[rows])))} stars")
+    print(f"{files.prepared}: labels {', '.join(cfg.labels)}")
+
+
+def check_complete(labels, names, path):
+    """UserError if a label (n, n_labels) that the network shall learn is NaN in some rows."""
+    missing = np.isnan(labels).sum(axis=0)
+    if missing.any():
+        found = ", ".join(f"{name} in {count(n)}" for name, n in zip(names, missing) if n)
+        complete = " and ".join(f"{name} == {name}" for name, n in zip(names, missing) if n)
+        found += f" of {count(len(labels))} spectra"
+        raise UserError(f"{path}: NaN labels, {found}; exclude them by `where: {complete}` in join.databases")
+
+
+def split(star_id, fractions, rng):
+    """{part: shuffled row numbers}: whole stars are drawn into the parts, so that none has spectra in two."""
+    stars, star = np.unique(star_id, return_inverse=True)  # star: (n,) number of each row's star
+    ends = np.rint(np.cumsum([getattr(fractions, part) for part in PARTS]) * len(stars)).astype(int)
+    part_of_star = np.empty(len(stars), int)
+    part_of_star[rng.permutation(len(stars))] = np.searchsorted(ends, np.arange(len(stars)), side="right")
+    parts = {part: rng.permutation(np.flatnonzero(part_of_star[star] == i)) for i, part in enumerate(PARTS)}
+    for part, rows in parts.items():
+        if not len(rows):
+            raise UserError(
+                f"the {part} part of {count(len(stars))} stars is empty: raise preprocess.split.{part} or join more"
+            )
+    return parts
+
+
+def write_scaling(h5, labels, names, units):
+    """Write mean and standard deviation of the training labels (n, n_labels); UserError if one of them is constant."""
+    mean, std = labels.mean(axis=0, dtype="f8"), labels.std(axis=0, dtype="f8")
+    for name, value, spread in zip(names, mean, std):
+        if spread <= 1e-6 * max(1e-3, abs(value)):
+            raise UserError(f"{name} is constant ({value:g}) in the training part: take it out of `labels`")
+    for key, data in (("mean", mean), ("std", std)):
+        h5.create_dataset(f"scaling/{key}", data=data).attrs.update(
+            {"names": names, "units": [units[name] for name in names]}
+        )
+
+
+def write_part(group, joined, rows, cfg):
+    """Write the joined rows, in the order given, as one part: flux, labels to learn, all labels, star, joined row."""
+    flux, source = h5io.create_spectra(group, len(rows), cfg.wave.n_pix, "flux"), h5io.dataset(joined, "spectra/flux")
+    step = cfg.preprocess.chunk_rows
+    for start in progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
+        flux[start : start + step] = h5io.read_rows(source, rows[start : start + step])
+    units = h5io.label_units(joined)
+    for key, names in (("labels", cfg.labels), ("grid_labels", h5io.label_names(joined))):
+        data = group.create_dataset(key, data=h5io.read_labels(joined, names)[rows])
+        data.attrs.update({"names": names, "units": [units[name] for name in names]})
+    h5io.write_text(group, "star_id", h5io.dataset(joined, "star_id")[:][rows])
+    group.create_dataset("joined_row", data=rows.astype("i8"))

@@ -1,0 +1,53 @@
+"""The rules of config.yaml that span several keys."""
+
+from starlabels.labels import LABELS
+from starlabels.schema import A, Range
+
+GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
+    "teff": (1000, 100_000),
+    "logg": (-1, 10),
+    "mh": (-6, 2),
+    "vmic": (0, 20),
+    "vsini": (0, 500),
+}
+BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
+
+
+def problems(cfg):
+    """(key, problem) of each rule that spans several keys."""
+    wave, split = cfg.wave, cfg.preprocess.split
+    n_pix = (wave.max - wave.min) / wave.step
+    if wave.min >= wave.max:
+        yield ("wave", "max"), f"found {wave.max:g}, expected more than min {wave.min:g} {A}"
+    elif abs(n_pix - round(n_pix)) > 1e-3:
+        yield ("wave", "step"), f"(max - min)/step is {n_pix:.8g} pixels, expected a whole number"
+    for i, name in enumerate(cfg.labels):
+        if name in cfg.labels[:i]:
+            yield ("labels", i), f"{name} is listed twice"
+    yield from grid_problems(cfg.grid)
+    total = split.train + split.validation + split.test
+    if abs(total - 1) > 1e-6:
+        yield ("preprocess", "split"), f"the fractions sum to {total:g}, expected 1"
+    noise = cfg.train.noise
+    if noise and noise.snr_min >= noise.snr_max:
+        yield ("train", "noise", "snr_max"), f"found {noise.snr_max:g}, expected more than snr_min {noise.snr_min:g}"
+    for i, (low, high) in enumerate(cfg.test.snr):
+        if low >= high:
+            yield ("test", "snr", i), f"found [{low:g}, {high:g}], expected the lower S/N first"
+
+
+def grid_problems(grid):
+    """(key, problem) of labels to draw outside what the atmospheres and our broadening allow."""
+    builtin = grid.nodes.atmosphere == "builtin"
+    for name, draw in grid.labels.items():
+        low, high = (draw.min, draw.max) if isinstance(draw, Range) else (draw, draw)
+        if isinstance(draw, Range) and low >= high:
+            yield ("grid", "labels", name, "max"), f"found {high:g}, expected more than min {low:g}"
+            continue
+        limits = (BUILTIN_RANGES if builtin and name in BUILTIN_RANGES else GRID_RANGES).get(name)
+        if limits and not limits[0] <= low <= high <= limits[1]:
+            unit = LABELS[name].plain_unit + (
+                " with the built-in atmospheres" if limits is BUILTIN_RANGES.get(name) else ""
+            )
+            allowed = f"expected within [{limits[0]:g}, {limits[1]:g}] {unit}"
+            yield ("grid", "labels", name), f"found {low:g} to {high:g}, {allowed}"

@@ -1,0 +1,256 @@
+"""The sections of config.yaml, key by key, with the ranges its comments promise."""
+
+import difflib
+import itertools
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    StrictStr,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from starlabels.labels import LABELS
+
+A, KMS = "Angstrom", "km/s"
+
+
+class Section(BaseModel):
+    """A section of the configuration: knows its keys, forbids others, never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def know_keys(cls, values):
+        """Refuse an unknown key with the nearest known one, before pydantic counts what is missing."""
+        for key in values if isinstance(values, dict) and cls.model_config["extra"] == "forbid" else []:
+            if key not in cls.model_fields:
+                raise unknown(key, cls.model_fields)
+        return values
+
+
+def unknown(key, known):
+    """The error for an unknown key of a section."""
+    return PydanticCustomError("unknown_key", "unknown key{hint}", {"key": key, "hint": nearest(key, known)})
+
+
+def nearest(word, known):
+    """The end of a message that says which known word was meant, or which there are."""
+    near = difflib.get_close_matches(str(word).lower(), known, n=1)
+    return f", did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
+
+
+def expected(what):
+    """The error for a value that is not what the key allows."""
+    return PydanticCustomError("expected", "expected {what}", {"what": what})
+
+
+def as_number(value):
+    """The value as a float (YAML reads 1e-3 as text), nan if it is none; true and false are none."""
+    try:
+        return float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def number(low, high, unit="", whole=False):
+    """The type of a number in [low, high], an integer if `whole`."""
+    kind = "an integer" if whole else "a number"
+    what = f"{kind} in [{low:.7g}, {high:.10g}]{' ' + unit if unit else ''}"
+
+    def check(value):
+        found = as_number(value)
+        if not low <= found <= high or (whole and found != int(found)):
+            raise expected(what)
+        return int(found) if whole else found
+
+    return Annotated[int if whole else float, BeforeValidator(check)]
+
+
+def integer(low, high, unit=""):
+    """The type of an integer in [low, high]."""
+    return number(low, high, unit, whole=True)
+
+
+def held(value):
+    """The value a label is held at, where no range is given."""
+    if not math.isfinite(as_number(value)):
+        raise expected("a number, {min, max} or {min, max, step}")
+    return as_number(value)
+
+
+def spacing(value):
+    """A spacing of nodes > 0, or an ascending list of nodes."""
+    nodes = [as_number(v) for v in value] if isinstance(value, list) else None
+    if nodes and all(a < b for a, b in itertools.pairwise(nodes)) and np.isfinite(nodes).all():
+        return nodes
+    if nodes is None and 0 < as_number(value) < math.inf:
+        return as_number(value)
+    raise expected("a spacing > 0 or an ascending list of nodes")
+
+
+def drawable(labels):
+    """The labels of a grid; a key that is nearly one of ours is a slip of the pen, any other the user's own."""
+    for name in labels if isinstance(labels, dict) else []:
+        if name not in LABELS and difflib.get_close_matches(str(name).lower(), LABELS, n=1):
+            raise unknown(name, LABELS)
+    return labels
+
+
+Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Signal = number(0.1, 100_000)  # S/N
+
+
+class Wave(Section):
+    min: number(900, 60_000, A)
+    max: number(900, 60_000, A)
+    step: number(0.001, 10, A)
+
+    @property
+    def n_pix(self):
+        """Number of pixels."""
+        return round((self.max - self.min) / self.step)
+
+    def grid(self):
+        """Wavelengths (n_pix,) in Angstrom, max exclusive."""
+        return self.min + self.step * np.arange(self.n_pix)
+
+
+class Range(Section):
+    min: number(-1e6, 1e6)
+    max: number(-1e6, 1e6)
+    step: number(1e-6, 1e6) | None = None
+
+
+class Nodes(Section):
+    library: StrictStr
+    step: dict[StrictStr, Annotated[Any, BeforeValidator(spacing)]]
+    padding: integer(0, 2)
+    atmosphere: StrictStr
+    workers: integer(1, 256)
+
+
+Draw = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[float, BeforeValidator(held), Tag("number")],
+    Discriminator(lambda value: "range" if isinstance(value, (dict, Range)) else "number"),
+]
+
+
+class Grid(Section):
+    name: Name
+    n_spectra: integer(10, 10_000_000)
+    labels: Annotated[dict[StrictStr, Draw], BeforeValidator(drawable), Field(min_length=1)]
+    labels_csv: StrictStr | None
+    resolving_power: number(500, 35_000)
+    nodes: Nodes
+
+
+class Database(Section):
+    path: StrictStr
+    where: StrictStr | None = None
+
+
+class Join(Section):
+    databases: list[Database] = Field(min_length=1, max_length=255)
+    resample: StrictBool
+
+
+class Split(Section):
+    train: number(0, 1)
+    validation: number(0, 1)
+    test: number(0, 1)
+
+
+class Preprocess(Section):
+    split: Split
+    chunk_rows: integer(16, 1_000_000)
+
+
+class Model(Section):
+    """A builder and its keyword-only arguments, which config.load adds as fields."""
+
+    builder: StrictStr
+
+    @property
+    def arguments(self):
+        """{name: value} to call the builder with."""
+        return self.model_dump(exclude={"builder"})
+
+
+class AnyModel(Model):
+    """Of an unknown builder: only its name is wrong."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ReduceLR(Section):
+    factor: number(0.01, 0.99)
+    patience: integer(1, 10_000, "epochs")
+
+
+class EarlyStopping(Section):
+    patience: integer(1, 10_000, "epochs")
+    min_delta: number(0, 1)
+
+
+class Noise(Section):
+    snr_min: Signal
+    snr_max: Signal
+
+
+class Train(Section):
+    batch_size: integer(1, 100_000)
+    max_epochs: integer(1, 10_000)
+    learning_rate: number(1e-7, 1)
+    amsgrad: StrictBool
+    schedule: Literal["cosine", "plateau"]
+    reduce_lr: ReduceLR
+    early_stopping: EarlyStopping
+    noise: Noise | None
+
+
+class Test(Section):
+    snr: list[Annotated[list[Signal], Field(min_length=2, max_length=2)]]
+    n_stars: integer(1, 100_000_000) | None
+
+
+class Jacobian(Section):
+    n_stars: integer(1, 1_000_000)
+    lines: dict[StrictStr, list[number(900, 60_000, A)]]
+
+
+class Config(Section):
+    run: Name
+    seed: integer(0, 2**32 - 1)
+    wave: Wave
+    labels: list[StrictStr] = Field(min_length=1)
+    grid: Grid
+    join: Join
+    preprocess: Preprocess
+    model: Model  # config.load puts that of the builder here
+    train: Train
+    test: Test
+    jacobian: Jacobian
+    _text: str = PrivateAttr("")
+    _path: Any = PrivateAttr(None)
+
+    @property
+    def text(self):
+        """The file as it was read, comments and all."""
+        return self._text
+
+    @property
+    def path(self):
+        """The file it was read from."""
+        return self._path

@@ -1,0 +1,204 @@
+"""Node libraries: unbroadened spectra synthesised on a grid of labels, and the worker processes that make them."""
+
+import hashlib
+import json
+import multiprocessing as mp
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from itertools import product
+from multiprocessing import connection
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from starlabels import h5io
+from starlabels.cli import UserError, count, progress
+from starlabels.synthesis import broaden
+
+AXES = ("teff", "logg", "mh", "vmic")
+STEP = 2.5  # km/s between stored pixels
+NODE_FWHM = 8.5655  # km/s, resolving power 35 000: nodes are stored with this much broadening, so that 2.5 km/s suffice
+FINE_STEP = 1.25  # km/s between synthesised pixels
+MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
+SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
+
+
+@dataclass(frozen=True)
+class NodeGrid:
+    """What a library holds: a window (A, air), the nodes of each label, and the kind of atmospheres."""
+
+    wave_min: float
+    wave_max: float
+    teff: tuple
+    logg: tuple
+    mh: tuple
+    vmic: tuple
+    atmosphere: str = "builtin"
+
+    @property
+    def axes(self):
+        """The nodes of each label, in the order of AXES."""
+        return [np.array(getattr(self, name), float) for name in AXES]
+
+    @property
+    def points(self):
+        """Labels of all nodes (n, 4), in the order of AXES."""
+        return np.array(list(product(*self.axes)))
+
+    @property
+    def digest(self):
+        """16 hex digits that change when any node would."""
+        settings = [asdict(self), STEP, NODE_FWHM, FINE_STEP, MARGIN]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def wave(self, step=STEP):
+        """Wavelengths (A) of the nodes: the window and its margins, `step` km/s apart."""
+        edge = np.exp(MARGIN / broaden.LIGHT)
+        return broaden.velocity_grid(self.wave_min / edge, self.wave_max * edge, step)
+
+
+def node_spectrum(engine, lines, grid, teff, logg, mh, vmic):
+    """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to NODE_FWHM."""
+    from starlabels.synthesis import sme
+
+    fine = grid.wave(FINE_STEP)
+    engine.load(lines, sme.atmosphere(grid.atmosphere, teff, logg, mh), mh, vmic, teff, logg)
+    flux = engine.spectrum(fine)
+    sigma = NODE_FWHM / broaden.FWHM / FINE_STEP
+    reach = int(np.ceil(6 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
+    return smooth[:: round(STEP / FINE_STEP)][: len(grid.wave())].astype("f4")
+
+
+def work(pipe, grid):
+    """A worker process: receives labels, answers ("ok", flux) or ("failed", reason); SMElib may end it without a word."""
+    from starlabels.synthesis import lines, sme
+
+    folder = sme.enter_sandbox(keep_home=grid.atmosphere != "builtin")
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # native prints
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max)
+        while (point := pipe.recv()) is not None:
+            try:
+                pipe.send(("ok", node_spectrum(engine, line_list, grid, *point)))
+            except Exception as error:  # whatever it was, the other nodes go on and this one is recorded
+                pipe.send(("failed", " ".join(str(error).split()) or type(error).__name__))
+    except (EOFError, BrokenPipeError):
+        pass  # the parent is gone
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def synthesise(grid, points, workers):
+    """Yield (index, flux or None, reason) for each point (n, 4) as worker processes finish them; a dead worker is replaced."""
+    todo, context, busy = list(range(len(points)))[::-1], mp.get_context("spawn"), {}
+
+    def start():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, grid), daemon=True)
+        process.start()
+        theirs.close()
+        return ours, process
+
+    def feed(pipe, process):
+        if todo:
+            index = todo.pop()
+            pipe.send(tuple(map(float, points[index])))
+            busy[pipe] = (index, process)
+        else:
+            pipe.send(None)
+            process.join()
+
+    try:
+        for _ in range(min(workers, len(points))):
+            feed(*start())
+        while busy:
+            for pipe in connection.wait(list(busy)):
+                index, process = busy.pop(pipe)
+                try:
+                    status, result = pipe.recv()
+                except EOFError:
+                    process.join()
+                    status, result = "failed", "SMElib ended its process"
+                    pipe, process = start() if todo else (None, None)
+                if pipe:
+                    feed(pipe, process)
+                yield (index, result, "") if status == "ok" else (index, None, result)
+    finally:
+        for _, process in busy.values():
+            process.kill()
+
+
+def build(grid, path, workers):
+    """Synthesise the nodes of `grid` that are not there yet and gather them in the library `path`.
+
+    Every finished node is kept at once in `<path>.partial/<digest>`, so that a killed run goes on where it was.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial") / grid.digest
+    partial.mkdir(parents=True, exist_ok=True)
+    points = grid.points
+    names = ["_".join(f"{value:g}" for value in point) for point in points]
+    todo = [i for i, name in enumerate(names) if not _finished(partial, name)]
+    if len(todo) < len(points):
+        print(f"{path}: {count(len(points) - len(todo))} of {count(len(points))} nodes were there already")
+    results = synthesise(grid, points[todo], workers)
+    for k, flux, reason in progress(results, f"synthesising {path.name}", total=len(todo)):
+        temporary = partial / f".{names[todo[k]]}.tmp"
+        if flux is None:
+            temporary.write_text(reason)
+            temporary.replace(partial / f"{names[todo[k]]}.failed")
+            print(f"node {names[todo[k]]} failed: {reason}")
+        else:
+            with temporary.open("wb") as file:
+                np.save(file, np.round(flux / SCALE).astype("u2"))
+            temporary.replace(partial / f"{names[todo[k]]}.npy")
+    gather(grid, partial, names, path)
+    shutil.rmtree(partial.parent)
+
+
+def _finished(partial, name):
+    return (partial / f"{name}.npy").exists() or (partial / f"{name}.failed").exists()
+
+
+def gather(grid, partial, names, path):
+    """Write the library `path` from the finished nodes in `partial`."""
+    wave, shape = grid.wave(), [len(axis) for axis in grid.axes]
+    cfg = SimpleNamespace(text=json.dumps(asdict(grid)))
+    with h5io.create(path, "nodes", grid.digest, cfg) as h5:
+        h5io.write_wave(h5, wave, resolving_power=broaden.LIGHT / NODE_FWHM)
+        h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
+        flux = h5.create_dataset("nodes/flux", (len(names), len(wave)), "u2", chunks=(1, len(wave)), compression=9, shuffle=True)
+        flux.attrs.update({"scale": SCALE, "fwhm": NODE_FWHM, "window": [grid.wave_min, grid.wave_max], "shape": shape})
+        failed = np.zeros(len(names), bool)
+        for i, name in enumerate(names):
+            failed[i] = not (partial / f"{name}.npy").exists()
+            if not failed[i]:
+                flux[i] = np.load(partial / f"{name}.npy", allow_pickle=False)
+        h5["nodes/failed"] = failed
+        for name, axis in zip(AXES, grid.axes):
+            h5[f"nodes/{name}"] = axis
+        h5["nodes"].attrs["atmosphere"] = grid.atmosphere
+    print(f"{path}: {count(int((~failed).sum()))} nodes, {count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def read_grid(path):
+    """The NodeGrid of a library; UserError if it is missing or damaged."""
+    with h5io.open_stage(path, "nodes", script="grid.py") as h5:
+        axes = {name: tuple(h5io.dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
+        low, high = h5["nodes/flux"].attrs["window"]
+        return NodeGrid(float(low), float(high), **axes, atmosphere=str(h5["nodes"].attrs["atmosphere"]))
+
+
+def read_nodes(path, rows=None):
+    """Flux (n, n_pix) float32 of all or some nodes, flat in the order of AXES, and which failed (n,) (their flux is 0)."""
+    with h5io.open_stage(path, "nodes", script="grid.py") as h5:
+        flux, failed = h5["nodes/flux"], h5["nodes/failed"][:]
+        rows = np.arange(len(failed)) if rows is None else np.asarray(rows)
+        if len(rows) == 0:
+            raise UserError(f"{path} has no nodes in the range asked: widen the grid")
+        return h5io.read_rows(flux, rows).astype("f4") * np.float32(flux.attrs["scale"]), failed[rows]

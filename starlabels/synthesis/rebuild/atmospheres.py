@@ -1,0 +1,193 @@
+"""Rebuild data/atmospheres: `python -m starlabels.synthesis.rebuild.atmospheres [workers]`; about 50 minutes on 2 cores.
+
+Resumable: opacity tables (one a metallicity, 1 min) and sequences of models (one a metallicity and gravity, 1-2 min) are
+kept in data/downloads as they finish. Along a sequence each model starts from those before it.
+"""
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from starlabels.synthesis.atmosphere import TABLE_FILE
+from starlabels.synthesis.rebuild import equilibrium
+from starlabels.synthesis.rebuild import opacity as op
+
+CACHE = Path("data/downloads").absolute()
+MH = np.arange(-2.0, 1.51, 0.5)  # dex
+LOGG = np.arange(1.5, 5.51, 1.0)  # dex(cm/s2)
+TEFF = np.arange(4500.0, 11001.0, 250.0)  # K
+START = (9500.0, 9000.0, 10000.0, 8500.0, 8000.0)  # hot models converge from a grey guess, cool ones need a neighbour
+LOG_TAU = np.linspace(-6, 2, 64)  # of tau_5000
+ACCEPT = 0.05  # largest relative flux error of a model that others may start from
+EXTRAPOLATE_BELOW = 0.5  # log tau: deeper, convection makes T(tau) too curved to extrapolate from two models
+
+
+def linear(x, known_x, values):
+    """Interpolate, and extrapolate from the two points at either end."""
+    result = np.interp(x, known_x, values)
+    low, high = x < known_x[0], x > known_x[-1]
+    result[low] = values[0] + (x[low] - known_x[0]) * (values[1] - values[0]) / (known_x[1] - known_x[0])
+    result[high] = values[-1] + (x[high] - known_x[-1]) * (values[-1] - values[-2]) / (known_x[-1] - known_x[-2])
+    return result
+
+
+def hydrostatic(kappa_5000, temperature, gravity, radiation_pressure):
+    """Column mass (g/cm2) on LOG_TAU for given temperatures, by fixed-point steps of dm = dtau / kappa_5000."""
+    tau, column = 10**LOG_TAU, np.empty(len(LOG_TAU))
+    pressure = 1.0
+    for _ in range(60):
+        pressure = 0.5 * (pressure + gravity * tau[0] / op.lookup(kappa_5000, temperature[0], pressure))
+    column[0], above = pressure / gravity, op.lookup(kappa_5000, temperature[0], pressure)
+    for i in range(1, len(tau)):
+        mass = column[i - 1] * tau[i] / tau[i - 1]
+        for _ in range(15):
+            gas = max(gravity * mass - radiation_pressure[i], equilibrium.FEWEST_PRESSURE * gravity * mass)
+            here = op.lookup(kappa_5000, temperature[i], gas)
+            mass = 0.5 * (mass + column[i - 1] + (tau[i] - tau[i - 1]) / (0.5 * (above + here)))
+        column[i], above = mass, here
+    return column
+
+
+def on_log_tau(model, kappa_5000):
+    """ln of column mass, temperature, gas and radiation pressure of a solved model on LOG_TAU, (4, n_layer)."""
+    kappa = op.lookup(kappa_5000, model.temperature, model.pressure)
+    steps = 0.5 * (kappa[1:] + kappa[:-1]) * np.diff(model.column)
+    log_tau = np.log10(kappa[0] * model.column[0] + np.r_[0.0, np.cumsum(steps)])
+    radiation = np.maximum(model.radiation_pressure, 1e-10)
+    quantities = (model.column, model.temperature, model.pressure, radiation)
+    return np.array([linear(LOG_TAU, log_tau, np.log(quantity)) for quantity in quantities])
+
+
+def solve_from(neighbours, opacities, kappa_5000, teff, logg):
+    """Solve one model from up to two (teff, structure) neighbours, or from a grey guess; its structure and flux error."""
+    if not neighbours:
+        column, temperature = equilibrium.first_guess(opacities, kappa_5000, teff, logg, LOG_TAU)
+        radiation = np.zeros_like(column)
+    else:
+        nearest, structure = neighbours[-1]
+        theta = structure[1] - np.log(nearest)
+        if len(neighbours) > 1:
+            before, older = neighbours[-2]
+            slope = (theta - older[1] + np.log(before)) / (nearest - before)
+            theta = theta + np.where(LOG_TAU < EXTRAPOLATE_BELOW, slope * (teff - nearest), 0.0)
+        temperature = np.maximum.accumulate(teff * np.exp(theta)) * np.linspace(1, 1.001, len(LOG_TAU))
+        radiation = np.exp(structure[3]) * (teff / nearest) ** 4
+        column = hydrostatic(kappa_5000, temperature, 10**logg, radiation)
+    model = equilibrium.Model(opacities, teff, logg, column, temperature, radiation)
+    error = equilibrium.solve(model)
+    return on_log_tau(model, kappa_5000), error
+
+
+def sequence(logg, mh):
+    """All TEFF of one gravity and metallicity: structures (n_teff, 4, n_layer) and flux errors (n_teff,), kept on disk."""
+    path = CACHE / f"models_{logg:.2f}_{mh:+.2f}.npz"
+    if path.exists():
+        return
+    with np.load(opacity_file(mh)) as tables:
+        kappa_5000, opacities = tables["kappa_5000"], op.Opacities({key: tables[key] for key in tables})
+    solved = {}
+    for start in START:
+        solved[start] = solve_from([], opacities, kappa_5000, start, logg)
+        if solved[start][1] < ACCEPT:
+            break
+    for teffs in (TEFF[TEFF > start], TEFF[TEFF < start][::-1]):
+        neighbours = [(start, solved[start][0])]
+        for teff in teffs:
+            solved[teff] = solve_from(neighbours, opacities, kappa_5000, teff, logg)
+            if solved[teff][1] < ACCEPT:
+                neighbours.append((teff, solved[teff][0]))
+    structures, errors = zip(*(solved[teff] for teff in TEFF))
+    _save(path, structures=np.array(structures), errors=np.array(errors))
+
+
+def opacity_file(mh):
+    """Path of the opacity tables of one metallicity."""
+    return CACHE / f"opacity_{mh:+.2f}.npz"
+
+
+def opacity(mh):
+    """Tabulate one metallicity unless it is on disk; SMElib, so in a worker process only."""
+    if not opacity_file(mh).exists():
+        op.sme.enter_sandbox()
+        _save(opacity_file(mh), **op.tabulate(mh))
+
+
+def _save(path, **arrays):
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, **arrays)
+    temporary.replace(path)
+
+
+def rescue(mh):
+    """Solve again, from neighbours in gravity and temperature, the models of one metallicity that did not converge."""
+    path = rescued_file(mh)
+    if path.exists():
+        return
+    with np.load(opacity_file(mh)) as tables:
+        kappa_5000, opacities = tables["kappa_5000"], op.Opacities({key: tables[key] for key in tables})
+    found = [np.load(CACHE / f"models_{logg:.2f}_{mh:+.2f}.npz") for logg in LOGG]
+    structures, errors = np.array([f["structures"] for f in found]), np.array([f["errors"] for f in found])
+    for j, k in np.argwhere(errors >= ACCEPT)[::-1]:  # the strong gravities first: they converge most easily
+        for dj, dk in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+            near = (j + dj, k + dk)
+            if 0 <= near[0] < len(LOGG) and 0 <= near[1] < len(TEFF) and errors[near] < ACCEPT:
+                neighbour = [(TEFF[near[1]], structures[near])]
+                structure, error = solve_from(neighbour, opacities, kappa_5000, TEFF[k], LOGG[j])
+                if error < errors[j, k]:
+                    structures[j, k], errors[j, k] = structure, error
+                if error < ACCEPT:
+                    break
+    _save(path, structures=structures, errors=errors)
+
+
+def rescued_file(mh):
+    """Path of all models of one metallicity, after `rescue`."""
+    return CACHE / f"rescued_{mh:+.2f}.npz"
+
+
+def fill(structures, errors):
+    """Replace models that never converged by interpolation in Teff between those of the same gravity that did."""
+    for i, j in product(range(len(MH)), range(len(LOGG))):
+        good = errors[i, j] < ACCEPT
+        if good.all() or good.sum() < 2:
+            continue
+        flat = structures[i, j].reshape(len(TEFF), -1)
+        for column in flat.T:
+            column[~good] = linear(TEFF[~good], TEFF[good], column[good])
+    return structures
+
+
+def assemble():
+    """Gather all sequences into the packaged table (float32, natural logs)."""
+    shape = (len(MH), len(LOGG), len(TEFF))
+    found = [np.load(rescued_file(mh)) for mh in MH]
+    structures, errors = np.array([f["structures"] for f in found]), np.array([f["errors"] for f in found])
+    structures = fill(structures, errors)
+    densities = np.empty((*shape, 3, len(LOG_TAU)))
+    for i, mh in enumerate(MH):
+        temperature, pressure = np.exp(structures[i, :, :, 1]), np.exp(structures[i, :, :, 2])
+        with np.load(opacity_file(mh)) as tables:
+            for k, name in enumerate(("n_electron", "n_atom", "density")):
+                densities[i, :, :, k] = np.log(op.lookup(tables[name], temperature, pressure))
+    table = np.concatenate([structures[..., :2, :], densities], axis=-2).astype("f4")
+    TABLE_FILE.parent.mkdir(parents=True, exist_ok=True)
+    _save(TABLE_FILE, mh=MH, logg=LOGG, teff=TEFF, log_tau=LOG_TAU, table=table, flux_error=errors.astype("f4"))
+    print(f"{TABLE_FILE}: {errors.size} models, flux error above 1 % in {np.sum(errors > 0.01)}, above 5 % in {np.sum(errors > 0.05)}")
+
+
+def main(workers=2):
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        list(pool.map(opacity, MH))
+        order = sorted(product(LOGG, MH), key=lambda point: abs(point[1]))
+        list(pool.map(sequence, *zip(*order)))
+        list(pool.map(rescue, MH))
+    assemble()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""Spectra at any labels from a node library: interpolate, rotate, degrade and resample, as one batched operation.
+
+The nodes are compressed to a low-rank basis (singular value decomposition), and the *coefficients* are interpolated: a spectrum
+is a matrix product in Fourier space, where rotation and instrument are factors.
+"""
+
+import numpy as np
+import scipy.fft
+from scipy.sparse import csr_matrix
+
+from starlabels.cli import UserError
+from starlabels.synthesis import broaden
+from starlabels.synthesis.interpolate import cells, lagrange, tensor
+from starlabels.synthesis.nodes import AXES, NODE_FWHM, STEP, read_grid, read_nodes
+
+RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
+OVERSAMPLE = 2  # pixels of the inverse transform per node pixel: leaves the last interpolation an error below 1e-5
+ZERO = 1.0  # continuum
+
+
+class Sampler:
+    """Spectra of a library inside `ranges` {label: (low, high)}; all of it without them. Labels are AXES and vsini."""
+
+    def __init__(self, path, ranges=None):
+        self.path, self.grid = path, read_grid(path)
+        self.axes, rows = _needed(self.grid.axes, ranges or {})
+        self.failed = read_nodes(path, rows)[1]
+        depth = 1 - read_nodes(path, rows)[0]
+        depth[self.failed] = 0
+        _fill(depth, self.failed, [len(axis) for axis in self.axes])
+        self.coefficient, basis = low_rank(depth)
+        self.n_pix = depth.shape[1]
+        self.n_fft = 2 * scipy.fft.next_fast_len(-(-self.n_pix // 2), real=True)  # the margins take up what wraps around
+        self.basis = scipy.fft.rfft(basis, self.n_fft, axis=1).astype("c8")  # (rank, n_freq)
+        self.frequency = np.fft.rfftfreq(self.n_fft, STEP)  # cycles per km/s
+        self._resampling = {}
+
+    def sound(self, labels):
+        """Mask (n,) of label sets {name: (n,)} that lie inside the nodes with no failed node at a corner of their cell."""
+        points = [np.asarray(labels[name], float) for name in AXES]
+        inside = np.all([(x >= axis[0] - 1e-6) & (x <= axis[-1] + 1e-6) for x, axis in zip(points, self.axes)], axis=0)
+        corners = cells([np.clip(x, axis[0], axis[-1]) for x, axis in zip(points, self.axes)], self.axes)
+        return inside & ~self.failed[corners].any(axis=1)
+
+    def spectra(self, labels, wave, resolving_power, chunk=256):
+        """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)} on wavelengths (n_pix,) in A, air.
+
+        resolving_power: one number or (n,). ValueError for labels outside the nodes, see `sound`.
+        """
+        points = [np.asarray(labels[name], float) for name in AXES]
+        bad = np.flatnonzero(~self.sound(labels))
+        if len(bad):
+            where = ", ".join(f"{name} {x[bad[0]]:g}" for name, x in zip(AXES, points))
+            raise ValueError(f"{self.path} has no sound nodes around {where} ({len(bad)} label sets of {len(points[0])})")
+        vsini = np.broadcast_to(np.asarray(labels.get("vsini", 0.0), float), points[0].shape)
+        power = np.broadcast_to(np.asarray(resolving_power, float), points[0].shape)
+        matrix, out = self._onto(wave), np.empty((len(points[0]), len(wave)), "f4")
+        for start in range(0, len(out), chunk):
+            part = slice(start, start + chunk)
+            fine = self._fine([x[part] for x in points], vsini[part], power[part])
+            out[part] = ZERO - (matrix @ fine.T).T
+        return out
+
+    def _fine(self, points, vsini, power):
+        """Line depths (n, n_fine) on the oversampled velocity grid."""
+        index, weight = tensor(points, self.axes)
+        mixed = np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])  # (n, rank)
+        transform = mixed.astype("c8") @ self.basis  # (n, n_freq)
+        transform *= broaden.rotation_transfer(self.frequency, vsini)
+        fwhm = broaden.instrument_fwhm(power, NODE_FWHM)
+        transform *= broaden.gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")
+        fine = scipy.fft.irfft(transform, OVERSAMPLE * self.n_fft, axis=1, overwrite_x=True)
+        return fine[:, : OVERSAMPLE * self.n_pix] * np.float32(OVERSAMPLE)
+
+    def _onto(self, wave):
+        """Sparse matrix (n_pix, n_fine): six-point interpolation from the velocity grid to `wave`; kept for the next call."""
+        key = (len(wave), float(wave[0]), float(wave[-1]))
+        if key not in self._resampling:
+            low, high = self.grid.wave_min, self.grid.wave_max
+            if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
+                raise UserError(f"{self.path} covers {low:g} to {high:g} A; asked {wave[0]:g} to {wave[-1]:g}: narrow `wave`")
+            pixel = np.log(np.asarray(wave) / self.grid.wave()[0]) * broaden.LIGHT / STEP * OVERSAMPLE
+            n_fine = OVERSAMPLE * self.n_pix
+            index, weight = lagrange(pixel, np.arange(n_fine), order=6)
+            rows = np.repeat(np.arange(len(wave)), index.shape[1])
+            shape = (len(wave), n_fine)
+            self._resampling = {key: csr_matrix((weight.astype("f4").ravel(), (rows, index.ravel())), shape)}
+        return self._resampling[key]
+
+    def sensitivities(self, labels, names, wave, resolving_power, steps=None):
+        """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes."""
+        steps = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0} | (steps or {})
+        lows = {name: axis[0] for name, axis in zip(AXES, self.axes)} | {"vsini": 0.0}
+        highs = {name: axis[-1] for name, axis in zip(AXES, self.axes)} | {"vsini": np.inf}
+        out = []
+        for name in names:
+            value = np.asarray(labels[name], float)
+            below, above = np.maximum(value - steps[name], lows[name]), np.minimum(value + steps[name], highs[name])
+            high = self.spectra(labels | {name: above}, wave, resolving_power)
+            low = self.spectra(labels | {name: below}, wave, resolving_power)
+            out.append((high - low) / (above - below)[:, None])
+        return np.stack(out, axis=1)
+
+
+def _needed(axes, ranges):
+    """The nodes that ranges need, with two beyond each end for the cubics, and their rows in the library."""
+    cut = []
+    for name, axis in zip(AXES, axes):
+        low, high = ranges.get(name, (axis[0], axis[-1]))
+        first = max(np.searchsorted(axis, low + 1e-9, side="right") - 2, 0)
+        last = min(np.searchsorted(axis, high - 1e-9) + 1, len(axis) - 1)
+        cut.append(np.arange(first, last + 1))
+    rows = np.ravel_multi_index(np.meshgrid(*cut, indexing="ij"), [len(axis) for axis in axes]).ravel()
+    return [axis[i] for axis, i in zip(axes, cut)], rows
+
+
+def _fill(depth, failed, shape):
+    """Continue failed nodes from the nearest sound ones along logg, then teff: padding for the cubics, never a cell corner."""
+    if not failed.any():
+        return
+    cube, missing = depth.reshape(*shape, -1), failed.reshape(shape).copy()
+    for axis in (1, 0):
+        lines, holes = np.moveaxis(cube, axis, -2), np.moveaxis(missing, axis, -1)
+        for place in np.ndindex(holes.shape[:-1]):
+            hole, sound = np.flatnonzero(holes[place]), np.flatnonzero(~holes[place])
+            if len(hole) and len(sound) > 1:
+                nearest = sound[np.argsort(np.abs(sound[None] - hole[:, None]), axis=1)[:, :2]]  # (n_hole, 2)
+                a, b = nearest[:, 0], nearest[:, 1]
+                t = ((hole - a) / (b - a))[:, None]
+                lines[place][hole] = (1 - t) * lines[place][a] + t * lines[place][b]
+                holes[place][hole] = False
+
+
+def low_rank(depth, residual=RESIDUAL):
+    """Coefficients (n, rank) and orthonormal basis (rank, n_pix), float32, that return depth (n, n_pix) to rms `residual`.
+
+    By the eigenvectors of the Gram matrix, which is quicker than a full decomposition: there are fewer nodes than pixels.
+    """
+    exact = depth.astype(float)  # the squares of float32 would drown the last components
+    value, vector = np.linalg.eigh(exact @ exact.T)
+    value, vector = np.maximum(value[::-1], 0), vector[:, ::-1]
+    left = np.append(np.cumsum(value[::-1])[::-1], 0)  # energy beyond each rank
+    rank = max(int(np.argmax(left <= depth.size * residual**2)), 1)
+    scale = np.sqrt(np.maximum(value[:rank], 1e-30))
+    basis = (vector[:, :rank] / scale).T.astype("f4") @ depth
+    return (vector[:, :rank] * scale).astype("f4"), basis

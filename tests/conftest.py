@@ -1,0 +1,93 @@
+"""Small configurations and toy databases; Gaussian lines stand for spectra here and nowhere else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from starlabels import config, h5io
+from starlabels.schema import Range
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "wave.min": 4470.0,
+    "wave.max": 4490.0,
+    "wave.step": 0.1,
+    "grid.n_spectra": 60,
+    "preprocess.chunk_rows": 16,
+}
+
+
+def toy_spectra(wave, labels):
+    """Flux (n, n_pix): two Gaussian lines, deeper with mh, one weaker with teff, broader with vsini."""
+    flux = np.ones((len(labels["teff"]), len(wave)))
+    for place, slope in ((wave[len(wave) // 3], -0.3), (wave[2 * len(wave) // 3], 0.1)):
+        depth = 0.2 + 0.08 * labels["mh"] + slope * (labels["teff"] / 8000 - 1) + 0.02 * labels["logg"]
+        width = 0.5 + labels["vsini"] / 150
+        flux -= depth[:, None] * np.exp(-0.5 * ((wave - place) / width[:, None]) ** 2)
+    return flux.astype("f4")
+
+
+@pytest.fixture
+def make_config(tmp_path, monkeypatch):
+    """make_config({"wave.step": 0.2}, name): a small config.yaml with that change, in an empty folder, loaded."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(changes=None, name="config.yaml"):
+        values = yaml.safe_load((ROOT / "config.yaml").read_text())
+        for key, value in {**SMALL, **(changes or {})}.items():
+            *sections, last = key.split(".")
+            place = values
+            for section in sections:
+                place = place[section]
+            place[last] = value
+        Path(name).write_text(yaml.safe_dump(values, sort_keys=False))
+        return config.load(name)
+
+    return make
+
+
+def draw(cfg, n, seed=0):
+    """{label: (n,) float32} drawn uniformly in the ranges of cfg.grid, on its steps where it has some."""
+    rng, labels = np.random.default_rng(seed), {}
+    for name, spec in cfg.grid.labels.items():
+        if not isinstance(spec, Range):
+            labels[name] = np.full(n, spec)
+        elif spec.step:
+            labels[name] = rng.choice(np.arange(spec.min, spec.max + spec.step / 2, spec.step), n)
+        else:
+            labels[name] = rng.uniform(spec.min, spec.max, n)
+    return {name: values.astype("f4") for name, values in labels.items()}
+
+
+def write_grid(cfg, n=60, path=None, labels=None, wave=None, star_id=None):
+    """A toy database in our schema, where grid.py would write it if no path is given; its labels."""
+    path, labels = path or config.paths(cfg).grid, labels or draw(cfg, n)
+    wave = cfg.wave.grid() if wave is None else wave
+    with h5io.create(path, "grid", config.digest(cfg, "grid"), cfg) as h5:
+        h5io.write_wave(h5, wave, "air", cfg.grid.resolving_power)
+        flux = h5io.create_spectra(h5, len(labels["teff"]), len(wave))
+        flux[:] = toy_spectra(wave, labels)
+        h5io.write_labels(h5, np.stack(list(labels.values()), axis=1), labels, ["" for _ in labels])
+        if star_id is not None:
+            h5io.write_text(h5, "star_id", star_id)
+    return labels
+
+
+def write_published(path, labels, flux):
+    """A database in the layout of stellar-parameters-NN."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as h5:
+        h5["X"] = flux
+        for key, name in (("TEMP", "teff"), ("LOGG", "logg"), ("VROT", "vsini"), ("META", "mh")):
+            h5[key] = labels[name]
+
+
+def run_script(name, *arguments):
+    """Run a script of the repository in the current folder; its CompletedProcess with text output."""
+    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
