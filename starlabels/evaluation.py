@@ -80,9 +80,7 @@ def print_scores(metrics, labels):
     print(f"{'S/N':<10}{'':<6}" + "".join(f"{name:>14}" for name in names))
     for key, table in metrics["snr"].items():
         for i, (score, values) in enumerate(table.items()):
-            print(
-                f"{'' if i else key.replace('_', '-'):<10}{score:<6}" + "".join(f"{v:14.3g}" for v in values.values())
-            )
+            print(f"{'' if i else key.replace('_', '-'):<10}{score:<6}" + "".join(f"{v:14.3g}" for v in values.values()))
 
 
 def draw(results, labels, cfg):

@@ -25,7 +25,7 @@ def run(cfg, args=None):
     target = paths(cfg).grid
     labels, ids = read_csv(cfg) if cfg.grid.labels_csv else draw(cfg, np.random.default_rng(cfg.seed))
     wave = cfg.wave.grid()
-    sampler = sampler_for(cfg, labels)
+    sampler = sampler_for(cfg)
     sound = sampler.sound(labels)
     if not sound.any():
         raise UserError(f"grid.labels: all {count(len(sound))} label sets lie beside failed nodes of {sampler.path}")
@@ -46,11 +46,7 @@ def run(cfg, args=None):
 
 def draw(cfg, rng):
     """Labels {name: (n,)} drawn as grid.labels says, and a star id for each row: equal labels are one star."""
-    unknown = [name for name in cfg.grid.labels if name not in LABELS]
-    missing = [name for name in LABELS if name not in cfg.grid.labels]
-    if unknown or missing:
-        what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS)}")
+    check_labels(cfg)
     labels, n = {}, cfg.grid.n_spectra
     for name in LABELS:
         entry = cfg.grid.labels[name]
@@ -63,6 +59,15 @@ def draw(cfg, rng):
             labels[name] = rng.choice(steps, n)
     labels = {name: values.astype("f4") for name, values in labels.items()}
     return labels, star_ids(pd.DataFrame(labels))
+
+
+def check_labels(cfg):
+    """UserError unless grid.labels has just the labels that a synthetic spectrum depends on."""
+    unknown = [name for name in cfg.grid.labels if name not in LABELS]
+    missing = [name for name in LABELS if name not in cfg.grid.labels]
+    if unknown or missing:
+        what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
+        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS)}")
 
 
 def read_csv(cfg):
@@ -91,11 +96,13 @@ def read_csv(cfg):
     return labels, ids
 
 
-def ranges_of(cfg, labels=None):
-    """{label: (lowest, highest)} of the nodes' labels that a grid asks, from its labels {name: (n,)} or its configuration."""
-    if labels is not None:
-        return {name: (float(np.min(labels[name])), float(np.max(labels[name]))) for name in AXES}
-    entries = {name: cfg.grid.labels[name] for name in AXES if name in cfg.grid.labels}
+def ranges_of(cfg):
+    """{label: (lowest, highest)} of the nodes' labels that a grid asks: of its CSV file, else of its configuration."""
+    if cfg.grid.labels_csv:
+        labels, _ = read_csv(cfg)
+        return {name: (float(labels[name].min()), float(labels[name].max())) for name in AXES}
+    check_labels(cfg)
+    entries = {name: cfg.grid.labels[name] for name in AXES}
     return {n: (e.min, e.max) if isinstance(e, Range) else (float(e), float(e)) for n, e in entries.items()}
 
 
@@ -108,11 +115,11 @@ def covers(grid, cfg, ranges):
     return window and inside and grid.atmosphere == cfg.grid.nodes.atmosphere
 
 
-def sampler_for(cfg, labels=None):
+def sampler_for(cfg):
     """The Sampler of the run: of the library named, of a packaged one that covers the grid, or of one synthesised now."""
     from starlabels.synthesis.sampler import Sampler
 
-    ranges = ranges_of(cfg, labels)
+    ranges = ranges_of(cfg)
     if cfg.grid.nodes.library != "auto":
         path = Path(cfg.grid.nodes.library)
         if not covers(nodes.read_grid(path), cfg, ranges):

@@ -185,9 +185,7 @@ def write_labels(group, value, names, units, error=None):
     """Write labels (n, n_labels) in physical units, NaN where missing, and their errors where known."""
     for name, data in (("labels/value", value), ("labels/error", error)):
         if data is not None:
-            group.create_dataset(name, data=np.asarray(data, "f4")).attrs.update(
-                {"names": list(names), "units": list(units)}
-            )
+            group.create_dataset(name, data=np.asarray(data, "f4")).attrs.update({"names": list(names), "units": list(units)})
 
 
 def write_text(group, name, values):

@@ -69,9 +69,7 @@ def moments(batches):
     for batch in batches:
         n += len(batch["flux"])
         for name, values in batch.items():
-            sums[name] = sums.get(name, 0) + np.array(
-                [power.sum(axis=0) for power in (values, values**2, abs(values))], float
-            )
+            sums[name] = sums.get(name, 0) + np.array([power.sum(axis=0) for power in (values, values**2, abs(values))], float)
     found = {}
     for name, (total, square, absolute) in sums.items():
         variance = np.maximum(square / n - (total / n) ** 2, 0)

@@ -41,9 +41,7 @@ def run(cfg, args=None):
             check_wave(database, cfg.wave, cfg.join.resample)
             database.rows = select(database, entry.where)
         check_medium(databases)
-        inputs = {
-            d.path: digest(cfg, "grid") if is_own_grid(cfg, d.path) else database_digest(cfg, d.path) for d in databases
-        }
+        inputs = {d.path: digest(cfg, "grid") if is_own_grid(cfg, d.path) else database_digest(cfg, d.path) for d in databases}
         with h5io.create(target, "0_join", digest(cfg, "0_join"), cfg, inputs) as h5:
             kept = write_spectra(h5, databases, cfg)
             write_index(h5, databases, kept)
@@ -103,9 +101,7 @@ def read_published(h5, path):
     """The Database in a file of the public stellar-parameters-NN code, which has no wavelengths."""
     columns = {name: h5io.dataset(h5, key)[:].ravel().astype("f4") for key, name in PUBLISHED.items() if key in h5}
     if len({len(values) for values in columns.values()}) > 1:
-        raise UserError(
-            f"{path} has labels of unequal length: {', '.join(f'{k} {len(v)}' for k, v in columns.items())}"
-        )
+        raise UserError(f"{path} has labels of unequal length: {', '.join(f'{k} {len(v)}' for k, v in columns.items())}")
     labels = pd.DataFrame(columns)
     units = {"teff": "K", "logg": "dex", "vsini": "km/s", "mh": "dex"}
     return Database(path, h5io.dataset(h5, "X"), labels, star_ids(labels), units)
@@ -141,9 +137,7 @@ def check_wave(database, wave, resample):
     if len(own) == len(grid) and np.allclose(own, grid, rtol=0, atol=0.01 * wave.step):
         database.wave = None
         return
-    found = (
-        f"{database.path} has {n_pix} pixels, {own[0]:g}-{own[-1]:g} Angstrom in steps of {np.median(np.diff(own)):.4g}"
-    )
+    found = f"{database.path} has {n_pix} pixels, {own[0]:g}-{own[-1]:g} Angstrom in steps of {np.median(np.diff(own)):.4g}"
     if not resample:
         raise UserError(f"{found}; {asked}: mend `wave` or set join.resample: true")
     if own[0] > grid[0] + 0.01 * wave.step or own[-1] < grid[-1] - 0.01 * wave.step:
@@ -154,9 +148,7 @@ def check_medium(databases):
     """UserError if some wavelengths are in air and others in vacuum."""
     media = {database.medium: database.path for database in databases}
     if len(media) > 1:
-        raise UserError(
-            "; ".join(f"{path} is in {medium}" for medium, path in media.items()) + ": join one medium only"
-        )
+        raise UserError("; ".join(f"{path} is in {medium}" for medium, path in media.items()) + ": join one medium only")
 
 
 def select(database, where):
@@ -239,8 +231,6 @@ def write_index(h5, databases, kept):
 
 def summary(database, n_kept):
     """`file: kept 57 812 of 60 000 spectra: 2 100 excluded by where, 88 have NaN flux`."""
-    causes = [
-        f"{count(n)} {cause if n > 1 else cause.replace('have', 'has')}" for cause, n in database.dropped.items() if n
-    ]
+    causes = [f"{count(n)} {cause if n > 1 else cause.replace('have', 'has')}" for cause, n in database.dropped.items() if n]
     text = f"{database.path}: kept {count(n_kept)} of {count(len(database.labels))} spectra"
     return text + (": " + ", ".join(causes) if causes else "")

@@ -60,9 +60,7 @@ def write_scaling(h5, labels, names, units):
         if spread <= 1e-6 * max(1e-3, abs(value)):
             raise UserError(f"{name} is constant ({value:g}) in the training part: take it out of `labels`")
     for key, data in (("mean", mean), ("std", std)):
-        h5.create_dataset(f"scaling/{key}", data=data).attrs.update(
-            {"names": names, "units": [units[name] for name in names]}
-        )
+        h5.create_dataset(f"scaling/{key}", data=data).attrs.update({"names": names, "units": [units[name] for name in names]})
 
 
 def write_part(group, joined, rows, cfg):

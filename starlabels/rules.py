@@ -46,8 +46,6 @@ def grid_problems(grid):
             continue
         limits = (BUILTIN_RANGES if builtin and name in BUILTIN_RANGES else GRID_RANGES).get(name)
         if limits and not limits[0] <= low <= high <= limits[1]:
-            unit = LABELS[name].plain_unit + (
-                " with the built-in atmospheres" if limits is BUILTIN_RANGES.get(name) else ""
-            )
+            unit = LABELS[name].plain_unit + (" with the built-in atmospheres" if limits is BUILTIN_RANGES.get(name) else "")
             allowed = f"expected within [{limits[0]:g}, {limits[1]:g}] {unit}"
             yield ("grid", "labels", name), f"found {low:g} to {high:g}, {allowed}"

@@ -22,9 +22,7 @@ def run(cfg, args=None):
         source = h5io.dataset(h5, "source")
         databases, source = list(source.attrs["names"]), source[:]
     if not len(values):
-        raise UserError(
-            f"{files.joined} holds no spectra: loosen `where` in join.databases and re-run python 0_join.py"
-        )
+        raise UserError(f"{files.joined} holds no spectra: loosen `where` in join.databases and re-run python 0_join.py")
     columns = dict(zip(names, values.T))
     print(table(columns, units))
     for name, column in columns.items():
@@ -69,18 +67,14 @@ def nodes(values):
 
 def table(columns, units):
     """Minimum, maximum, mean, standard deviation, number of distinct and of missing values of each label, as text."""
-    head = f"{'label':<16}{'unit':<8}" + "".join(
-        f"{name:>12}" for name in ("min", "max", "mean", "std", "distinct", "missing")
-    )
+    head = f"{'label':<16}{'unit':<8}" + "".join(f"{name:>12}" for name in ("min", "max", "mean", "std", "distinct", "missing"))
     lines = [head]
     for name, values in columns.items():
         ok = values[np.isfinite(values)].astype("f8")
         moments = [ok.min(), ok.max(), ok.mean(), ok.std()] if len(ok) else [np.nan] * 4
         counts = [count(len(nodes(values))), count(len(values) - len(ok))]
         unit = label(name, units[name]).plain_unit
-        lines.append(
-            f"{name:<16}{unit:<8}" + "".join(f"{m:>12.5g}" for m in moments) + "".join(f"{c:>12}" for c in counts)
-        )
+        lines.append(f"{name:<16}{unit:<8}" + "".join(f"{m:>12.5g}" for m in moments) + "".join(f"{c:>12}" for c in counts))
     return "\n".join(lines)
 
 

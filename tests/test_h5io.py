@@ -51,9 +51,7 @@ def test_a_file_says_how_it_was_made(make_config):
     cfg = make_config()
     write_grid(cfg)
     with h5py.File(config.paths(cfg).grid) as h5:
-        assert {"schema", "stage", "digest", "config", "inputs", "command", "commit", "created", "versions"} <= set(
-            h5.attrs
-        )
+        assert {"schema", "stage", "digest", "config", "inputs", "command", "commit", "created", "versions"} <= set(h5.attrs)
         assert h5.attrs["config"] == Path("config.yaml").read_text()
 
 

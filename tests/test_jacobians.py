@@ -47,9 +47,7 @@ def test_ideal_estimator_is_unbiased_and_reaches_the_cramer_rao_bound_in_little_
 
 
 def test_ideal_estimator_does_not_invent_what_the_spectrum_cannot_tell():
-    blind = np.stack(
-        [np.ones((1, 50)), np.zeros((1, 50))], axis=1
-    )  # the flux of this star knows nothing of the second label
+    blind = np.stack([np.ones((1, 50)), np.zeros((1, 50))], axis=1)  # the flux of this star knows nothing of the second label
     weights = jacobians.ideal(blind, np.ones(2), np.array([0.01]))
     assert weights[0, 0] == pytest.approx(1 / 50, rel=1e-3) and not weights[0, 1].any()
 

@@ -123,9 +123,7 @@ def test_a_deleted_foreign_database_does_not_make_its_joined_file_stale(make_con
 def test_the_study_says_what_is_odd():
     rng = np.random.default_rng(0)
     steps = rng.choice(np.arange(6000, 10001, 500.0), 900)
-    assert study.remarks("vmic", np.full(50, 2.0), "km/s", True) == [
-        "vmic is constant (2 km/s): the network cannot learn it"
-    ]
+    assert study.remarks("vmic", np.full(50, 2.0), "km/s", True) == ["vmic is constant (2 km/s): the network cannot learn it"]
     assert study.remarks("teff", steps, "K", True) == ["teff sits on 9 nodes, 6000..10000 K in steps of 500"]
     assert study.remarks("mh", rng.uniform(-1, 1, 5000), "dex", True) == []
     gap = np.r_[rng.uniform(3, 3.5, 500), rng.uniform(4, 5, 500), np.nan]

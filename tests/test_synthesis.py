@@ -8,7 +8,9 @@ from starlabels.synthesis import atmosphere, broaden, lines, nodes
 from starlabels.synthesis.interpolate import cells, lagrange
 from starlabels.synthesis.sampler import Sampler, low_rank
 
-GRID = nodes.NodeGrid(5000.0, 5040.0, (6000.0, 6500.0, 7000.0, 7500.0, 8000.0), (3.0, 3.5, 4.0, 4.5), (-1.0, -0.5, 0.0, 0.5), (2.0,))
+GRID = nodes.NodeGrid(
+    5000.0, 5040.0, (6000.0, 6500.0, 7000.0, 7500.0, 8000.0), (3.0, 3.5, 4.0, 4.5), (-1.0, -0.5, 0.0, 0.5), (2.0,)
+)
 CENTRES = np.array([5008.0, 5020.0, 5033.0])
 
 

@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, write_grid
+from conftest import ROOT, toy_spectra, write_grid
 
-from starlabels import config, evaluation, h5io, jacobians, join, preprocess, training
+from starlabels import config, evaluation, grid, h5io, jacobians, join, preprocess, training
 from starlabels.cli import UserError
 
 NAMES = ["teff", "logg", "vsini", "mh"]
@@ -84,8 +84,20 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run):
     assert figures == {"4_error_vs_snr.png", "4_residuals.png"} | {f"4_one_to_one_{key}.png" for key in metrics["snr"]}
 
 
-def test_jacobian_stage_goes_on_without_nodes_and_writes_physical_units(run, monkeypatch):
-    monkeypatch.setattr(jacobians, "physics", lambda *args: None)
+class ToySampler:
+    """Stands in for the Sampler of the nodes: central differences of the toy spectra."""
+
+    def sensitivities(self, labels, names, wave, resolving_power):
+        found = []
+        for name in names:
+            step = {"teff": 20, "logg": 0.02, "vsini": 1, "mh": 0.02}[name]
+            high, low = (toy_spectra(wave, labels | {name: labels[name] + sign * step}) for sign in (1, -1))
+            found.append((high - low) / (2 * step))
+        return np.stack(found, axis=1)
+
+
+def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(run, monkeypatch):
+    monkeypatch.setattr(grid, "sampler_for", lambda cfg: ToySampler())
     jacobians.run(run)
     model, stored = training.load(run)
     with h5io.open_stage(config.paths(run).prepared, "2_preprocess") as h5:
@@ -93,7 +105,23 @@ def test_jacobian_stage_goes_on_without_nodes_and_writes_physical_units(run, mon
     expected = jacobians.jacobian(model, flux).mean(axis=0) * stored.std[:, None]
     with h5io.open_stage(config.paths(run).jacobian, "jacobian") as h5:
         np.testing.assert_allclose(h5["network/mean"][:], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
-        assert "sensitivity" not in h5 and h5["network/std"].shape == expected.shape
+        assert h5["network/std"].shape == h5["sensitivity/mean"].shape == h5["ideal/mean"].shape == (4, 500)
+        assert h5["sensitivity/mean"][0, 167] > 0 > h5["sensitivity/mean"][3, 167]  # deeper with mh, weaker with teff
+    assert {path.name for path in config.paths(run).figure_dir.glob("j*")} == {"jacobian.png", "jacobian_zoom.png"}
+
+
+def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_apply(run, monkeypatch, capsys):
+    def no_nodes(cfg):
+        raise UserError("no nodes for this grid")
+
+    monkeypatch.setattr(grid, "sampler_for", no_nodes)
+    jacobians.run(run)
+    assert "no sensitivity of the atmosphere in the figures: no nodes for this grid" in capsys.readouterr().out
+    with h5io.open_stage(config.paths(run).jacobian, "jacobian") as h5:
+        assert "network" in h5 and "sensitivity" not in h5
+    foreign = run.join.databases[0].model_copy(update={"path": "elsewhere.h5"})
+    assert jacobians.physics(changed(run, join={"databases": [foreign]}), None, None) is None
+    assert "not all spectra are from grid.py" in capsys.readouterr().out
 
 
 def test_same_seed_gives_the_same_metrics(run, monkeypatch):
@@ -109,9 +137,7 @@ def test_same_seed_gives_the_same_metrics(run, monkeypatch):
 
 def test_noise_free_seed_network_trains_with_a_plateau_schedule(run):
     plateau = run.train.reduce_lr.model_copy(update={"patience": 1})
-    cfg = changed(
-        run, train={"noise": None, "schedule": "plateau", "reduce_lr": plateau, "amsgrad": True, "max_epochs": 2}
-    )
+    cfg = changed(run, train={"noise": None, "schedule": "plateau", "reduce_lr": plateau, "amsgrad": True, "max_epochs": 2})
     with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
         history = training.fit(training.build(cfg, 500), cfg, h5)
     assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()

@@ -24,7 +24,7 @@ def one_to_one(true, predicted, labels, key, path):
     for j, one in enumerate(labels):
         top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
         t, d = true[:, j], predicted[:, j] - true[:, j]
-        low_end, high_end = min(t.min(), predicted[:, j].min()), max(t.max(), predicted[:, j].max())
+        low_end, high_end = span(np.r_[t, predicted[:, j]])
         pad = 0.04 * (high_end - low_end)
         extent, limit = (low_end - pad, high_end + pad), strip(d)
         cells.append(top.hexbin(t, predicted[:, j], gridsize=55, extent=(*extent, *extent), **HEX))
@@ -90,14 +90,13 @@ def error_vs_snr(results, labels, path, n_bins=12):
     snr = np.concatenate([r["snr"] for r in noisy])
     square = np.concatenate([(r["mean"] - r["true"]) ** 2 for r in noisy])  # (n, n_labels)
     floor = np.sqrt(np.mean((results["inf"]["mean"] - results["inf"]["true"]) ** 2, axis=0))
-    edges = np.geomspace(snr.min(), snr.max(), n_bins + 1)
-    index = np.clip(np.digitize(snr, edges) - 1, 0, n_bins - 1)
+    index = bins(np.log(snr), n_bins)[0]
     filled = [i for i in range(n_bins) if (index == i).any()]
     x = [np.exp(np.log(snr[index == i]).mean()) for i in filled]
     rmse = np.sqrt([square[index == i].mean(axis=0) for i in filled])  # (bins, n_labels)
     columns, rows = min(COLUMNS, len(labels)), -(-len(labels) // COLUMNS)
-    size = (max(COLUMN, PAGE * columns / COLUMNS), 2.1 * rows + 0.2)
-    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True)
+    size = (max(COLUMN, PAGE * columns / COLUMNS), 2.0 * rows + 0.3)
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
         ax.loglog(x, rmse[:, j], "o-", ms=3, color=color(j), label="network")
         ax.axhline(floor[j], color=color(j), lw=0.8, ls="--", label="network, noise-free")
@@ -111,14 +110,15 @@ def error_vs_snr(results, labels, path, n_bins=12):
         ax.axis("off")
     for ax in axes[:, 0]:
         ax.set_ylabel("RMSE")
-    axes[0, 0].legend()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return save(fig, path)
 
 
 def residuals(true, predicted, labels, key, path):
     """Residual of each label (rows) against each true label (columns), with median and scatter in bins."""
     k = len(labels)
-    fig, axes = plt.subplots(k, k, figsize=(PAGE, 0.6 + 1.45 * k), sharex="col", sharey="row", squeeze=False)
+    size = (max(COLUMN, PAGE * min(k, COLUMNS) / COLUMNS), 0.6 + 1.45 * k)
+    fig, axes = plt.subplots(k, k, figsize=size, sharex="col", sharey="row", squeeze=False)
     fig.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
     cells = []
     for i, row in enumerate(axes):
@@ -126,7 +126,7 @@ def residuals(true, predicted, labels, key, path):
         limit = strip(d)
         for j, ax in enumerate(row):
             t = true[:, j]
-            extent = (t.min(), t.max(), -limit, limit)
+            extent = (*span(t), -limit, limit)
             cells.append(ax.hexbin(t, np.clip(d, -0.99 * limit, 0.99 * limit), gridsize=(30, 18), extent=extent, **HEX))
             centre, (below, middle, above) = running(t, d)
             ax.plot(centre, middle, color=VERMILLION, lw=1.2, path_effects=HALO)
@@ -147,8 +147,19 @@ def residuals(true, predicted, labels, key, path):
 
 def running(x, y, n_bins=12):
     """Centres of bins in x (n,) and the 16th, 50th and 84th percentile of y (n,) in those that hold three or more."""
-    edges = np.linspace(x.min(), x.max(), n_bins + 1)
-    index = np.clip(np.digitize(x, edges) - 1, 0, n_bins - 1)
+    index, centre = bins(x, n_bins)
     filled = [i for i in range(n_bins) if np.count_nonzero(index == i) >= 3]
     percentiles = np.array([np.percentile(y[index == i], [16, 50, 84]) for i in filled]).reshape(-1, 3)
-    return 0.5 * (edges[1:] + edges[:-1])[filled], percentiles.T
+    return centre[filled], percentiles.T
+
+
+def bins(x, n_bins):
+    """The number of the bin of each x (n,) among equal bins from its minimum to its maximum, and their centres."""
+    edges = np.linspace(*span(x), n_bins + 1)
+    return np.clip(np.digitize(x, edges) - 1, 0, n_bins - 1), 0.5 * (edges[1:] + edges[:-1])
+
+
+def span(values):
+    """Minimum and maximum, pulled apart if all values are one."""
+    low, high = values.min(), values.max()
+    return (low, high) if low < high else (low - 0.5, high + 0.5)

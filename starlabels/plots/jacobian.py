@@ -118,9 +118,7 @@ def zoom(wave, moments, labels, lines, snr, path, gap=25.0, pad=12.0):
     widths = np.array([max(high - low, 2 * pad) for low, high in regions])
     heights, size = [1.6] + [1] * len(labels), (PAGE, 1.6 + 1.0 * len(labels))
     ratios = {"width_ratios": widths, "height_ratios": heights}
-    fig, axes = plt.subplots(
-        len(heights), len(widths), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios
-    )
+    fig, axes = plt.subplots(len(heights), len(widths), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios)
     fig.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
     parts = [(wave >= low) & (wave <= high) for low, high in regions]
     shown = np.any(parts, axis=0)

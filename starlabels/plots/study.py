@@ -62,9 +62,7 @@ def kiel(teff, logg, metallicity, metal_name, limits, path, rng):
         fig.colorbar(dots, label=label(metal_name).axis, pad=0.02)
     if limits:
         (t_min, t_max), (g_min, g_max) = limits
-        ax.plot(
-            [t_min, t_max, t_max, t_min, t_min], [g_min, g_min, g_max, g_max, g_min], "k--", lw=0.8, label="grid limits"
-        )
+        ax.plot([t_min, t_max, t_max, t_min, t_min], [g_min, g_min, g_max, g_max, g_min], "k--", lw=0.8, label="grid limits")
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
     ax.margins(0.05)
     ax.set(xlabel=label("teff").axis, ylabel=r"$\log g$ (dex, cm s$^{-2}$)")

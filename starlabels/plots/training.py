@@ -15,7 +15,7 @@ def loss(history, path):
     top.semilogy(epoch, history["loss"], "o-", ms=2.5, color=BLUE, label="training")
     top.semilogy(epoch, history["val_loss"], "s-", ms=2.5, color=VERMILLION, label="validation")
     top.plot(epoch[best], history["val_loss"][best], "o", ms=8, mfc="none", color="k", label="weights kept")
-    low.plot(epoch, rate / rate.max(), drawstyle="steps-mid", color="k")
+    low.plot(epoch, rate / (rate.max() or 1), drawstyle="steps-mid", color="k")
     fell = epoch[1:][np.diff(rate) < 0]
     if len(fell) <= len(epoch) // 3:  # steps of a plateau schedule; a cosine falls all the time
         for ax in (top, low):

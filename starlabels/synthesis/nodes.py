@@ -172,7 +172,9 @@ def gather(grid, partial, names, path):
     with h5io.create(path, "nodes", grid.digest, cfg) as h5:
         h5io.write_wave(h5, wave, resolving_power=broaden.LIGHT / NODE_FWHM)
         h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
-        flux = h5.create_dataset("nodes/flux", (len(names), len(wave)), "u2", chunks=(1, len(wave)), compression=9, shuffle=True)
+        flux = h5.create_dataset(
+            "nodes/flux", (len(names), len(wave)), "u2", chunks=(1, len(wave)), compression=9, shuffle=True
+        )
         flux.attrs.update({"scale": SCALE, "fwhm": NODE_FWHM, "window": [grid.wave_min, grid.wave_max], "shape": shape})
         failed = np.zeros(len(names), bool)
         for i, name in enumerate(names):

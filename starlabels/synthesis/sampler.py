@@ -15,7 +15,7 @@ from starlabels.synthesis.nodes import AXES, NODE_FWHM, STEP, read_grid, read_no
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 OVERSAMPLE = 2  # pixels of the inverse transform per node pixel: leaves the last interpolation an error below 1e-5
-ZERO = 1.0  # continuum
+DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0}  # label steps of the sensitivities
 
 
 class Sampler:
@@ -52,13 +52,17 @@ class Sampler:
         if len(bad):
             where = ", ".join(f"{name} {x[bad[0]]:g}" for name, x in zip(AXES, points))
             raise ValueError(f"{self.path} has no sound nodes around {where} ({len(bad)} label sets of {len(points[0])})")
+        return self._spectra(labels, wave, resolving_power, chunk)
+
+    def _spectra(self, labels, wave, resolving_power, chunk=256):
+        points = [np.asarray(labels[name], float) for name in AXES]
         vsini = np.broadcast_to(np.asarray(labels.get("vsini", 0.0), float), points[0].shape)
         power = np.broadcast_to(np.asarray(resolving_power, float), points[0].shape)
         matrix, out = self._onto(wave), np.empty((len(points[0]), len(wave)), "f4")
         for start in range(0, len(out), chunk):
             part = slice(start, start + chunk)
             fine = self._fine([x[part] for x in points], vsini[part], power[part])
-            out[part] = ZERO - (matrix @ fine.T).T
+            out[part] = 1 - (matrix @ fine.T).T
         return out
 
     def _fine(self, points, vsini, power):
@@ -87,17 +91,16 @@ class Sampler:
             self._resampling = {key: csr_matrix((weight.astype("f4").ravel(), (rows, index.ravel())), shape)}
         return self._resampling[key]
 
-    def sensitivities(self, labels, names, wave, resolving_power, steps=None):
+    def sensitivities(self, labels, names, wave, resolving_power):
         """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes."""
-        steps = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0} | (steps or {})
         lows = {name: axis[0] for name, axis in zip(AXES, self.axes)} | {"vsini": 0.0}
         highs = {name: axis[-1] for name, axis in zip(AXES, self.axes)} | {"vsini": np.inf}
         out = []
         for name in names:
             value = np.asarray(labels[name], float)
-            below, above = np.maximum(value - steps[name], lows[name]), np.minimum(value + steps[name], highs[name])
-            high = self.spectra(labels | {name: above}, wave, resolving_power)
-            low = self.spectra(labels | {name: below}, wave, resolving_power)
+            below, above = np.maximum(value - DIFFERENCE[name], lows[name]), np.minimum(value + DIFFERENCE[name], highs[name])
+            high = self._spectra(labels | {name: above}, wave, resolving_power)
+            low = self._spectra(labels | {name: below}, wave, resolving_power)
             out.append((high - low) / (above - below)[:, None])
         return np.stack(out, axis=1)
 

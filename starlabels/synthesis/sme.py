@@ -79,7 +79,7 @@ class Engine:
         self.mu, self.weight = gauss_legendre(N_ANGLES)
 
     def load(self, lines, atmosphere, mh, vmic, teff=6000.0, logg=4.0, adopt_eos=False):
-        """Set line list, `structure`, [M/H] (dex) and vmic (km/s). adopt_eos: take densities from SMElib's equation of state."""
+        """Set line list, `structure`, [M/H] (dex), vmic (km/s). adopt_eos: densities from SMElib's equation of state."""
         self.lib.InputLineList(lines)
         self.lib.InputModel(teff, logg, float(vmic), atmosphere)
         self.lib.InputAbund(self._abundance(mh, NUCLEUS_ABUNDANCE))

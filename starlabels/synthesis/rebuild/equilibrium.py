@@ -11,6 +11,7 @@ from starlabels.synthesis.rebuild import opacity as op
 SIGMA, LIGHT, PLANCK = 5.670374e-5, 2.99792458e10, 6.62607015e-27  # cgs
 ALPHA = 1.25  # mixing length in pressure scale heights
 FLUX_FROM_TAU = 0.1  # below this Rosseland-like depth the residual is the flux, above it radiative equilibrium
+HOPELESS = 0.1  # rms residual after a dozen iterations
 FEWEST_PRESSURE = 0.05  # of the weight of the gas above: radiation pressure may not take more
 MU, MU_WEIGHT = np.polynomial.legendre.leggauss(3)
 MU, MU_WEIGHT = 0.5 * (MU + 1), 0.5 * MU_WEIGHT
@@ -54,7 +55,9 @@ def formal_solution(column, chi, source):
             inward[..., k] = inward[..., i] * decay[..., i] + far[..., i] * source[..., i] + near[..., i] * source[..., k]
         outward[..., last] = source[..., last] + mu * slope
         for k in range(last - 1, -1, -1):
-            outward[..., k] = outward[..., k + 1] * decay[..., k] + far[..., k] * source[..., k + 1] + near[..., k] * source[..., k]
+            outward[..., k] = (
+                outward[..., k + 1] * decay[..., k] + far[..., k] * source[..., k + 1] + near[..., k] * source[..., k]
+            )
         symmetric = 0.5 * (outward + inward)
         mean += weight * symmetric
         flux += weight * mu * np.diff(symmetric) / step
@@ -140,7 +143,7 @@ def first_guess(opacities, kappa_5000, teff, logg, log_tau):
 
 
 class Model:
-    """One atmosphere on a fixed column-mass grid (g/cm2): temperature (K) and radiation pressure (dyn/cm2), refined by `solve`."""
+    """One atmosphere on a fixed column-mass grid (g/cm2): temperature (K), radiation pressure (dyn/cm2); `solve` refines it."""
 
     def __init__(self, opacities, teff, logg, column, temperature, radiation_pressure):
         self.opacities, self.column, self.gravity = opacities, column, 10**logg
@@ -223,11 +226,13 @@ class Model:
 def solve(model, n_iterations=25, tolerance=5e-4, largest_step=0.2):
     """Newton with backtracking until no temperature moves by more than `tolerance`; the largest relative flux error left."""
     best = (np.inf, model.temperature, np.inf)
-    for _ in range(n_iterations):
+    for iteration in range(n_iterations):
         residual, jacobian, total = model.linearise()
         now = np.sqrt(np.mean(residual**2))
         if now < best[0]:
             best = (now, model.temperature, np.abs(total - 1).max())
+        if iteration > 12 and best[0] > HOPELESS:
+            break
         step = np.linalg.lstsq(jacobian, -residual, rcond=1e-12)[0]
         step *= min(1.0, largest_step / np.abs(step).max())
         trials = [model.temperature * np.exp(fraction * step) for fraction in (1.0, 0.5, 0.2)]
