@@ -6,7 +6,7 @@ import numpy as np
 def lagrange(x, nodes, order=4):
     """Indices and weights (n, k) of the k = min(order, len(nodes)) ascending nodes around each x (n,).
 
-    Lagrange's formula: exact for polynomials of k - 1. One node alone answers only for itself; outside the nodes it extrapolates.
+    Lagrange's formula: exact for polynomials of degree k - 1. One node alone answers only for itself.
     """
     x, nodes = np.asarray(x, float), np.asarray(nodes, float)
     k = min(order, len(nodes))

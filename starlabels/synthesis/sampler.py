@@ -24,8 +24,8 @@ class Sampler:
     def __init__(self, path, ranges=None):
         self.path, self.grid = path, read_grid(path)
         self.axes, rows = _needed(self.grid.axes, ranges or {})
-        self.failed = read_nodes(path, rows)[1]
-        depth = 1 - read_nodes(path, rows)[0]
+        flux, self.failed = read_nodes(path, rows)
+        depth = 1 - flux
         depth[self.failed] = 0
         _fill(depth, self.failed, [len(axis) for axis in self.axes])
         self.coefficient, basis = low_rank(depth)

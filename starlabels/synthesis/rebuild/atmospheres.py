@@ -1,4 +1,4 @@
-"""Rebuild data/atmospheres: `python -m starlabels.synthesis.rebuild.atmospheres [workers]`; about 50 minutes on 2 cores.
+"""Rebuild data/atmospheres: `python -m starlabels.synthesis.rebuild.atmospheres [workers]`; about an hour on 2 cores.
 
 Resumable: opacity tables (one a metallicity, 1 min) and sequences of models (one a metallicity and gravity, 1-2 min) are
 kept in data/downloads as they finish. Along a sequence each model starts from those before it.
@@ -18,11 +18,12 @@ from starlabels.synthesis.rebuild import opacity as op
 
 CACHE = Path("data/downloads").absolute()
 MH = np.arange(-2.0, 1.51, 0.5)  # dex
-LOGG = np.arange(1.5, 5.51, 1.0)  # dex(cm/s2)
+LOGG = np.array([1.5, 2.5, 3.0, 3.5, 4.0, 4.5, 5.5])  # dex(cm/s2); closer where the convection zone of A and F stars ends
 TEFF = np.arange(4500.0, 11001.0, 250.0)  # K
 START = (9500.0, 9000.0, 10000.0, 8500.0, 8000.0)  # hot models converge from a grey guess, cool ones need a neighbour
 LOG_TAU = np.linspace(-6, 2, 64)  # of tau_5000
 ACCEPT = 0.05  # largest relative flux error of a model that others may start from
+WIDEST_GAP = 1000.0  # K
 EXTRAPOLATE_BELOW = 0.5  # log tau: deeper, convection makes T(tau) too curved to extrapolate from two models
 
 
@@ -122,26 +123,36 @@ def _save(path, **arrays):
     temporary.replace(path)
 
 
-def rescue(mh):
-    """Solve again, from neighbours in gravity and temperature, the models of one metallicity that did not converge."""
-    path = rescued_file(mh)
-    if path.exists():
-        return
+def rescue(metallicities):
+    """Solve again the models that did not converge, each metallicity (from solar outwards) with the one before as a help."""
+    inner = None
+    for mh in metallicities:
+        if not rescued_file(mh).exists():
+            found = [np.load(CACHE / f"models_{logg:.2f}_{mh:+.2f}.npz") for logg in LOGG]
+            structures, errors = np.array([f["structures"] for f in found]), np.array([f["errors"] for f in found])
+            for _ in range(2):
+                solve_from_all(structures, errors, mh, inner)
+            _save(rescued_file(mh), structures=structures, errors=errors)
+        with np.load(rescued_file(mh)) as done:
+            inner = done["structures"], done["errors"]
+
+
+def solve_from_all(structures, errors, mh, inner):
+    """Try each model (n_logg, n_teff) above ACCEPT from its neighbours in metallicity, temperature and gravity, in place."""
     with np.load(opacity_file(mh)) as tables:
         kappa_5000, opacities = tables["kappa_5000"], op.Opacities({key: tables[key] for key in tables})
-    found = [np.load(CACHE / f"models_{logg:.2f}_{mh:+.2f}.npz") for logg in LOGG]
-    structures, errors = np.array([f["structures"] for f in found]), np.array([f["errors"] for f in found])
-    for j, k in np.argwhere(errors >= ACCEPT)[::-1]:  # the strong gravities first: they converge most easily
-        for dj, dk in ((1, 0), (0, 1), (-1, 0), (0, -1)):
-            near = (j + dj, k + dk)
-            if 0 <= near[0] < len(LOGG) and 0 <= near[1] < len(TEFF) and errors[near] < ACCEPT:
-                neighbour = [(TEFF[near[1]], structures[near])]
+    for k, j in product(range(len(TEFF))[::-1], range(len(LOGG))[::-1]):  # hot and dense ones converge most easily
+        beside = [(j, k + 1), (j + 1, k), (j - 1, k), (j, k - 1)]
+        starts = [(inner[0], inner[1], (j, k))] if inner else []
+        starts += [(structures, errors, near) for near in beside if near[0] in range(len(LOGG)) and near[1] in range(len(TEFF))]
+        for some_structures, some_errors, near in starts:
+            if errors[j, k] < ACCEPT:
+                break
+            if some_errors[near] < ACCEPT:
+                neighbour = [(TEFF[near[1]], some_structures[near])]
                 structure, error = solve_from(neighbour, opacities, kappa_5000, TEFF[k], LOGG[j])
                 if error < errors[j, k]:
                     structures[j, k], errors[j, k] = structure, error
-                if error < ACCEPT:
-                    break
-    _save(path, structures=structures, errors=errors)
 
 
 def rescued_file(mh):
@@ -150,15 +161,18 @@ def rescued_file(mh):
 
 
 def fill(structures, errors):
-    """Replace models that never converged by interpolation in Teff between those of the same gravity that did."""
+    """Interpolate in Teff, in place, the few models that never converged between two of the same gravity that did.
+
+    Those in gaps wider than WIDEST_GAP, or at the end of a sequence, stay and are refused by `atmosphere.builtin`.
+    """
     for i, j in product(range(len(MH)), range(len(LOGG))):
-        good = errors[i, j] < ACCEPT
-        if good.all() or good.sum() < 2:
-            continue
-        flat = structures[i, j].reshape(len(TEFF), -1)
-        for column in flat.T:
-            column[~good] = linear(TEFF[~good], TEFF[good], column[good])
-    return structures
+        good = np.flatnonzero(errors[i, j] < ACCEPT)
+        for k in np.flatnonzero(errors[i, j] >= ACCEPT):
+            below, above = good[good < k], good[good > k]
+            if len(below) and len(above) and TEFF[above[0]] - TEFF[below[-1]] <= WIDEST_GAP:
+                t = (TEFF[k] - TEFF[below[-1]]) / (TEFF[above[0]] - TEFF[below[-1]])
+                structures[i, j, k] = (1 - t) * structures[i, j, below[-1]] + t * structures[i, j, above[0]]
+                errors[i, j, k] = 0.99 * ACCEPT
 
 
 def assemble():
@@ -166,7 +180,7 @@ def assemble():
     shape = (len(MH), len(LOGG), len(TEFF))
     found = [np.load(rescued_file(mh)) for mh in MH]
     structures, errors = np.array([f["structures"] for f in found]), np.array([f["errors"] for f in found])
-    structures = fill(structures, errors)
+    fill(structures, errors)
     densities = np.empty((*shape, 3, len(LOG_TAU)))
     for i, mh in enumerate(MH):
         temperature, pressure = np.exp(structures[i, :, :, 1]), np.exp(structures[i, :, :, 2])
@@ -186,7 +200,7 @@ def main(workers=2):
         list(pool.map(opacity, MH))
         order = sorted(product(LOGG, MH), key=lambda point: abs(point[1]))
         list(pool.map(sequence, *zip(*order)))
-        list(pool.map(rescue, MH))
+        list(pool.map(rescue, [MH[MH >= 0], MH[MH < 0][::-1]]))
     assemble()
 
 
