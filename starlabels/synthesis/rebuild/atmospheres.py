@@ -23,7 +23,7 @@ TEFF = np.arange(4500.0, 11001.0, 250.0)  # K
 START = (9500.0, 9000.0, 10000.0, 8500.0, 8000.0)  # hot models converge from a grey guess, cool ones need a neighbour
 LOG_TAU = np.linspace(-6, 2, 64)  # of tau_5000
 ACCEPT = 0.05  # largest relative flux error of a model that others may start from
-WIDEST_GAP = 1000.0  # K
+WIDEST_GAP = 1500.0  # K
 EXTRAPOLATE_BELOW = 0.5  # log tau: deeper, convection makes T(tau) too curved to extrapolate from two models
 
 
