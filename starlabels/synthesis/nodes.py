@@ -53,24 +53,27 @@ class NodeGrid:
         settings = [asdict(self), STEP, NODE_FWHM, FINE_STEP, MARGIN]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
-    def wave(self, step=STEP):
-        """Wavelengths (A) of the nodes: the window and its margins, `step` km/s apart."""
+    def fine_wave(self):
+        """Wavelengths (A) to synthesise: the window and its margins, FINE_STEP km/s apart."""
         edge = np.exp(MARGIN / broaden.LIGHT)
-        return broaden.velocity_grid(self.wave_min / edge, self.wave_max * edge, step)
+        return broaden.velocity_grid(self.wave_min / edge, self.wave_max * edge, FINE_STEP)
+
+    def wave(self):
+        """Wavelengths (A) of the nodes, STEP km/s apart."""
+        return self.fine_wave()[:: round(STEP / FINE_STEP)]
 
 
 def node_spectrum(engine, lines, grid, teff, logg, mh, vmic):
     """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to NODE_FWHM."""
     from starlabels.synthesis import sme
 
-    fine = grid.wave(FINE_STEP)
     engine.load(lines, sme.atmosphere(grid.atmosphere, teff, logg, mh), mh, vmic, teff, logg)
-    flux = engine.spectrum(fine)
+    flux = engine.spectrum(grid.fine_wave())
     sigma = NODE_FWHM / broaden.FWHM / FINE_STEP
     reach = int(np.ceil(6 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
-    return smooth[:: round(STEP / FINE_STEP)][: len(grid.wave())].astype("f4")
+    return smooth[:: round(STEP / FINE_STEP)].astype("f4")
 
 
 def work(pipe, grid):
