@@ -22,7 +22,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 
 bench: .venv/ready
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python -m benchmarks.bench
 
 # rebuild the packaged node library from the packaged lines and atmospheres; resumable
 nodes: .venv/ready

@@ -10,6 +10,7 @@ from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
 from starlabels.join import star_ids
 from starlabels.labels import label
+from starlabels.rules import GRID_RANGES
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
 from starlabels.synthesis.library import FOLDER, PACKAGED
@@ -88,12 +89,19 @@ def read_csv(cfg):
             values = pd.Series(float(fixed), index=table.index)
         else:
             raise UserError(f"{path} has columns {', '.join(table)} but no {name}: add it, or one number in grid.labels")
-        if len(table) == 0 or values.isna().any():
-            where = f"line {int(values.isna().idxmax()) + 2}" if len(table) else "no rows"
-            raise UserError(f"{path}: {where}: {name} is not a number: mend it or leave the row out")
+        low, high = GRID_RANGES[name]
+        bad = ~values.between(low, high)  # NaN is not between
+        if len(table) == 0 or bad.any():
+            where = (
+                f"line {int(bad.idxmax()) + 2}: {name} is {table.get(name, values)[bad.idxmax()]}" if len(table) else "no rows"
+            )
+            raise UserError(f"{path}: {where}, expected a number in [{low:g}, {high:g}]: mend it or leave the row out")
         labels[name] = values.to_numpy("f4")
-    ids = table["star_id"].astype(str).to_numpy().astype("S") if "star_id" in table else star_ids(pd.DataFrame(labels))
-    return labels, ids
+    if "star_id" not in table:
+        return labels, star_ids(pd.DataFrame(labels))
+    if table["star_id"].isna().any():
+        raise UserError(f"{path}: line {int(table['star_id'].isna().idxmax()) + 2}: no star_id: fill it or drop the column")
+    return labels, np.char.encode(table["star_id"].astype(str).to_numpy(str), "utf-8")
 
 
 def ranges_of(cfg):
@@ -148,13 +156,14 @@ def plan(cfg, ranges):
     if cfg.wave.min < COVERAGE[0] or cfg.wave.max > COVERAGE[1]:
         low, high = COVERAGE
         raise UserError(f"{cfg.path}: wave {cfg.wave.min:g} to {cfg.wave.max:g} A: the line list spans {low:g} to {high:g} A")
+    source = cfg.grid.labels_csv or f"{cfg.path}: grid.labels"
     allowed = limits() if cfg.grid.nodes.atmosphere == "builtin" else {}
     axes = {}
     for name in AXES:
         low, high = allowed.get(name, (-np.inf if name != "vmic" else 0.0, np.inf))
         if not low <= ranges[name][0] <= ranges[name][1] <= high:
             found = f"{ranges[name][0]:g} to {ranges[name][1]:g}"
-            raise UserError(f"{cfg.path}: grid.labels.{name} {found}: built-in atmospheres span {low:g} to {high:g}")
+            raise UserError(f"{source}: {name} {found}: built-in atmospheres span {low:g} to {high:g}")
         step = cfg.grid.nodes.step.get(name)
         if step is None:
             raise UserError(f"{cfg.path}: grid.nodes.step has no {name}: give the spacing of its nodes")

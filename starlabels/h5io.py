@@ -212,8 +212,13 @@ def labels_dataset(group):
 
 
 def label_names(group):
-    """Names of the label columns of a file or part."""
-    return [str(name) for name in labels_dataset(group).attrs["names"]]
+    """Names of the label columns of a file or part; UserError unless there is one for each column of a table of numbers."""
+    data = labels_dataset(group)
+    names = [str(name) for name in data.attrs.get("names", [])]
+    if data.ndim != 2 or data.dtype.kind not in "fiu" or len(names) != data.shape[1] or len(set(names)) < len(names):
+        found = f"{data.dtype} {data.shape} named [{', '.join(names)}]"
+        raise UserError(f"{data.file.filename}: {data.name} is {found}; expected numbers (n, n_labels), a name a column")
+    return names
 
 
 def label_units(group):

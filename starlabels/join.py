@@ -1,8 +1,10 @@
 """Stack databases of spectra into one indexed file, each row still known by its file and row number."""
 
 import contextlib
+import tokenize
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,16 @@ from starlabels.cli import UserError, count, progress
 from starlabels.config import database_digest, digest, is_own_grid, paths
 
 PUBLISHED = {"TEMP": "teff", "LOGG": "logg", "VROT": "vsini", "META": "mh"}  # the layout of stellar-parameters-NN
-QUERY_ERRORS = (SyntaxError, NameError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError)
+QUERY_ERRORS = (
+    SyntaxError,
+    NameError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    tokenize.TokenError,
+)
 
 
 @dataclass
@@ -33,7 +44,11 @@ class Database:
 
 def run(cfg, args=None):
     """Join the databases of cfg.join; UserError before anything is written if one of them does not fit."""
-    target = paths(cfg).joined
+    target, own = paths(cfg).joined, paths(cfg).grid
+    if any(Path(entry.path).resolve() == target.resolve() for entry in cfg.join.databases):
+        raise UserError(f"{target} is what 0_join.py writes: take it out of join.databases in {cfg.path}")
+    if own.exists() and not any(is_own_grid(cfg, entry.path) for entry in cfg.join.databases):
+        print(f"note: {own}, the grid of {cfg.path}, is not among join.databases")
     with contextlib.ExitStack() as stack:
         databases = [stack.enter_context(open_database(cfg, entry.path)) for entry in cfg.join.databases]
         for database, entry in zip(databases, cfg.join.databases):
@@ -83,6 +98,8 @@ def read_ours(h5, path):
     """The Database in a file of our schema."""
     names = h5io.label_names(h5)
     labels = pd.DataFrame(h5io.read_labels(h5, names), columns=names)
+    if labels.empty:
+        raise UserError(f"{path} holds no spectra: leave it out of join.databases")
     star_id = h5io.read_text(h5["star_id"]) if "star_id" in h5 else star_ids(labels)
     about = h5["spectra"].attrs
     return Database(
@@ -132,6 +149,8 @@ def check_wave(database, wave, resample):
             raise UserError(f"{database.path} has {n_pix} pixels and no wavelengths; {asked}: mend `wave`")
         return
     own = database.wave
+    if not (np.isfinite(own).all() and (np.diff(own) > 0).all()):
+        raise UserError(f"{database.path}: spectra/wave must be finite and increasing: sort its pixels by wavelength")
     if n_pix != len(own):
         raise UserError(f"{database.path} is damaged: {n_pix} pixels of flux, {len(own)} wavelengths")
     if len(own) == len(grid) and np.allclose(own, grid, rtol=0, atol=0.01 * wave.step):

@@ -24,6 +24,9 @@ def problems(cfg):
     for i, name in enumerate(cfg.labels):
         if name in cfg.labels[:i]:
             yield ("labels", i), f"{name} is listed twice"
+    for i, database in enumerate(cfg.join.databases):
+        if database in cfg.join.databases[:i]:
+            yield ("join", "databases", i, "path"), f"{database.path} is listed twice"
     yield from grid_problems(cfg.grid)
     total = split.train + split.validation + split.test
     if abs(total - 1) > 1e-6:

@@ -55,7 +55,9 @@ def test_labels_come_from_a_csv_with_fixed_labels_from_the_config(make_config):
     ("text", "message"),
     [
         ("teff,logg,mh\n6500,4,0\n", "no vsini"),
-        ("teff,logg,mh,vsini\n6500,4,hot,0\n", "line 2: mh is not a number"),
+        ("teff,logg,mh,vsini\n6500,4,hot,0\n", "line 2: mh is hot, expected a number in"),
+        ("teff,logg,mh,vsini\n6500,4,0,5000\n", "line 2: vsini is 5000, expected a number in .0, 500."),
+        ("star_id,teff,logg,mh,vsini\n,6500,4,0,50\n", "line 2: no star_id"),
         ("", "is not a CSV table"),
     ],
 )
@@ -118,6 +120,14 @@ def test_failed_nodes_are_recorded_and_not_tried_again(tmp_path, monkeypatch, ca
     nodes.build(SMALL_NODES, tmp_path / "n.h5", 1)
     assert nodes.read_nodes(tmp_path / "n.h5")[1].tolist() == [False, True, False, False]
     assert "6000_4.5_0_2 failed: SMElib ended its process" in capsys.readouterr().out
+
+
+def test_a_library_of_failures_is_not_kept(tmp_path, monkeypatch):
+    fake = lambda grid, points, workers: ((i, None, "no such atmospheres") for i in range(len(points)))  # noqa: E731
+    monkeypatch.setattr(nodes, "synthesise", fake)
+    with pytest.raises(UserError, match="all 4 nodes failed: no such atmospheres"):
+        nodes.build(SMALL_NODES, tmp_path / "n.h5", 1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_worker_that_dies_costs_one_node_only(monkeypatch):

@@ -183,3 +183,31 @@ def test_scripts_answer_mistakes_with_one_line_and_code_2(make_config, tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "data/afgk" in done.stderr
+
+
+def test_wavelengths_out_of_order_and_labels_without_names_are_clear_errors(make_config):
+    cfg = make_config({"join.databases": [{"path": "mine.h5", "where": None}], "join.resample": True})
+    write_grid(cfg, path="mine.h5", wave=cfg.wave.grid()[::-1])
+    with pytest.raises(UserError, match="must be finite and increasing"):
+        join.run(cfg)
+    write_grid(cfg, path="mine.h5")
+    with h5py.File("mine.h5", "r+") as h5:
+        del h5["labels/value"].attrs["names"]
+    with pytest.raises(UserError, match="expected numbers .n, n_labels., a name a column"):
+        join.run(cfg)
+
+
+def test_a_database_listed_twice_or_the_output_itself_is_refused(make_config):
+    with pytest.raises(UserError, match="mine.h5 is listed twice"):
+        make_config({"join.databases": [{"path": "mine.h5", "where": None}] * 2})
+    cfg = make_config({"join.databases": [{"path": "data/afgk/0_joined.h5", "where": None}]})
+    with pytest.raises(UserError, match="is what 0_join.py writes"):
+        join.run(cfg)
+
+
+def test_a_grid_that_is_not_joined_is_noted(make_config, capsys):
+    cfg = make_config({"join.databases": [{"path": "mine.h5", "where": None}]})
+    write_grid(cfg)
+    write_grid(cfg, path="mine.h5")
+    join.run(cfg)
+    assert "note: data/grids/afgk.h5, the grid of config.yaml, is not among join.databases" in capsys.readouterr().out

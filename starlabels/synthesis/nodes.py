@@ -50,7 +50,10 @@ class NodeGrid:
     @property
     def digest(self):
         """16 hex digits that change when any node would."""
-        settings = [asdict(self), STEP, NODE_FWHM, FINE_STEP, MARGIN]
+        from starlabels.synthesis import atmosphere, lines
+
+        data = [h5io.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
+        settings = [asdict(self), STEP, NODE_FWHM, FINE_STEP, MARGIN, data]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def fine_wave(self):
@@ -84,7 +87,12 @@ def work(pipe, grid):
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # native prints
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max)
+        try:
+            engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max)
+        except Exception as error:  # SMElib cannot start here: say so for every node
+            while pipe.recv() is not None:
+                pipe.send(("failed", f"SMElib does not start: {error}"))
+            return
         while (point := pipe.recv()) is not None:
             try:
                 pipe.send(("ok", node_spectrum(engine, line_list, grid, *point)))
@@ -160,6 +168,11 @@ def build(grid, path, workers):
             with temporary.open("wb") as file:
                 np.save(file, np.round(flux / SCALE).astype("u2"))
             temporary.replace(partial / f"{names[todo[k]]}.npy")
+    failures = sorted(partial.glob("*.failed"))
+    if len(failures) == len(points):
+        reason = failures[0].read_text()
+        shutil.rmtree(partial.parent)  # nothing to keep: the next run tries again
+        raise UserError(f"{path}: all {count(len(points))} nodes failed: {reason}")
     gather(grid, partial, names, path)
     shutil.rmtree(partial.parent)
 

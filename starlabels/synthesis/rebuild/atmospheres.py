@@ -1,4 +1,4 @@
-"""Rebuild data/atmospheres: `python -m starlabels.synthesis.rebuild.atmospheres [workers]`; about an hour on 2 cores.
+"""Rebuild data/atmospheres: `python -m starlabels.synthesis.rebuild.atmospheres [workers]`; about 1.5 hours on 2 cores.
 
 Resumable: opacity tables (one a metallicity, 1 min) and sequences of models (one a metallicity and gravity, 1-2 min) are
 kept in data/downloads as they finish. Along a sequence each model starts from those before it.
