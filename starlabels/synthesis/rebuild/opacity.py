@@ -24,7 +24,8 @@ N_SAMPLES = 60  # wavelengths a bin
 SUB_BINS = np.array([6] * 9 + [4, 2])  # sorted samples a sub-bin: finest where opacity peaks
 VMIC = 2.0  # km/s
 # Lines that the public lists lack: predicted ones everywhere, and weak ones of neutral atoms and molecules that fill the gaps
-# between strong lines. Set so that T(tau) of the Sun agrees with ATLAS9's to 1 % (without them it is 60 K too cool).
+# between strong lines. Chosen so that T(tau) and spectra agree with published models (ATLAS9 Sun and 8250 K, PHOENIX 5500 and
+# 9600 K, MARCS 5000 K); without them the Sun is 60 K too cool at tau = 0.3.
 ALL_LINES = 1.6  # factor on every line opacity
 GAP_LINES = 4.0  # factor on the weakest GAP_SUB_BINS below GAP_WAVE, where iron is neutral
 GAP_SUB_BINS, GAP_WAVE, GAP_NEUTRAL = 7, 6200.0, 0.1
