@@ -88,8 +88,7 @@ def sequence(logg, mh):
     path = CACHE / f"models_{logg:.2f}_{mh:+.2f}.npz"
     if path.exists():
         return
-    with np.load(opacity_file(mh)) as tables:
-        kappa_5000, opacities = tables["kappa_5000"], op.Opacities({key: tables[key] for key in tables})
+    kappa_5000, opacities = load_opacities(mh)
     solved = {}
     for start in START:
         solved[start] = solve_from([], opacities, kappa_5000, start, logg)
@@ -108,6 +107,12 @@ def sequence(logg, mh):
 def opacity_file(mh):
     """Path of the opacity tables of one metallicity."""
     return CACHE / f"opacity_{mh:+.2f}.npz"
+
+
+def load_opacities(mh):
+    """The table of the opacity at 5000 A and the Opacities of one metallicity."""
+    with np.load(opacity_file(mh)) as tables:
+        return tables["kappa_5000"], op.Opacities({key: tables[key] for key in tables})
 
 
 def opacity(mh):
@@ -139,8 +144,7 @@ def rescue(metallicities):
 
 def solve_from_all(structures, errors, mh, inner):
     """Try each model (n_logg, n_teff) above ACCEPT from its neighbours in metallicity, temperature and gravity, in place."""
-    with np.load(opacity_file(mh)) as tables:
-        kappa_5000, opacities = tables["kappa_5000"], op.Opacities({key: tables[key] for key in tables})
+    kappa_5000, opacities = load_opacities(mh)
     for k, j in product(range(len(TEFF))[::-1], range(len(LOGG))[::-1]):  # hot and dense ones converge most easily
         beside = [(j, k + 1), (j + 1, k), (j - 1, k), (j, k - 1)]
         starts = [(inner[0], inner[1], (j, k))] if inner else []
