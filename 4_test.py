@@ -7,4 +7,4 @@ Writes models/<run>/{predictions.h5, metrics.json}, figures/<run>/4_*.png
 from starlabels import cli, evaluation
 
 if __name__ == "__main__":
-    cli.main(evaluation.run, __doc__)
+    cli.main(evaluation.run, __doc__, evaluation.arguments)

@@ -1,6 +1,7 @@
-"""Time what the pipeline does, in one table: medians of repeated alternating runs. `make bench`, a few minutes.
+"""Time what the pipeline does, in one table: medians of repeated alternating runs. `make bench`, a quarter of an hour.
 
-Uses the packaged nodes and the recipe in force; nothing is written but the table.
+Uses the packaged nodes and the recipe in force; nothing is written but the table. --no-memory leaves out the peak memory of the
+stages, which takes most of the time and 13 GB of temporary files.
 """
 
 import argparse
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels import config, grid, h5io
+from benchmarks import memory
+from starlabels import components, config, grid, h5io
 from starlabels.models import start_keras
 
 REPEATS = 5
 N_SPECTRA = 4096
+SIZES = (20_000, 100_000)
 
 
 def alternate(functions, repeats=REPEATS):
@@ -33,22 +36,36 @@ def alternate(functions, repeats=REPEATS):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def epochs(cfg, flux, labels):
-    """Train one epoch: {what: callable} for streamed noisy spectra from disk and for the same network on arrays in memory."""
-    from starlabels.data import SpectrumBatches, log_uniform
-    from starlabels.training import build
+def prepared(cfg, h5, sampler, labels, wave):
+    """Write spectra of `labels` into h5 as 2_preprocess would, with random targets; their Basis."""
+    flux = h5io.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
+    flux[:] = sampler.spectra(labels, wave, cfg.grid.resolving_power)
+    targets = np.random.default_rng(1).standard_normal((len(flux), len(cfg.labels)))
+    h5["train"].create_dataset("labels", data=targets.astype("f4")).attrs.update({"names": cfg.labels, "units": cfg.labels})
+    h5["scaling/mean"], h5["scaling/std"] = np.zeros(len(cfg.labels)), np.ones(len(cfg.labels))
+    if cfg.preprocess.components:
+        components.write(h5, ["train"], cfg.preprocess.components, cfg.seed, cfg.preprocess.chunk_rows)
+    return components.read(h5)
 
-    model = build(cfg, flux.shape[1])
-    model.compile("adam", loss="mse")
-    arrays = np.random.default_rng(0).random((len(labels), flux.shape[1]), dtype="f4"), labels
-    streamed = SpectrumBatches(flux, labels, cfg.train.batch_size, log_uniform(20, 400), training=True)
+
+def training_epochs(cfg, h5):
+    """{what: callable that trains an epoch}, their number of samples: noisy spectra, and random arrays in memory."""
+    from starlabels import training
+
+    basis = components.read(h5)
+    network = training.build(cfg, h5, basis)
+    network.compile(training.optimizer(cfg.train, 100), loss=training.LOSSES[cfg.train.loss])
+    batches = training.batches(cfg, h5, basis, "train", cfg.train.passes)
+    n = len(batches.target) * cfg.train.passes
+    shape = (n, network.input_shape[1])
+    arrays = np.random.default_rng(0).random(shape, dtype="f4"), np.resize(batches.target, (n, len(cfg.labels)))
     return {
-        "memory": lambda: model.fit(*arrays, batch_size=cfg.train.batch_size, verbose=0),
-        "streamed": lambda: model.fit(streamed, verbose=0, shuffle=False),
-    }
+        "memory": lambda: network.fit(*arrays, batch_size=cfg.train.batch_size, verbose=0),
+        "noisy": lambda: network.fit(batches, verbose=0, shuffle=False),
+    }, n
 
 
-def synthesis(cfg):
+def synthesis():
     """Seconds a node of the default window takes in one worker process, start not counted."""
     from starlabels.synthesis import nodes
     from starlabels.synthesis.library import PACKAGED
@@ -58,45 +75,56 @@ def synthesis(cfg):
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
-    cfg = config.load(parser.parse_args().config)
-    rows = [("synthesis of a node, one process", f"{synthesis(cfg):.2f} s")]
-    sampler, (drawn, _), wave = grid.sampler_for(cfg), grid.draw(cfg, np.random.default_rng(0)), cfg.wave.grid()
-    part = {name: values[:N_SPECTRA] for name, values in drawn.items()}
-    n = len(part["teff"])
-    timed = alternate({"sampling": lambda: sampler.spectra(part, wave, cfg.grid.resolving_power)}, 3)
-    rows.append((f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{n / timed['sampling']:.0f} /s"))
-    print(start_keras())
-    from starlabels import jacobians
+def network_rows(cfg, h5, basis):
+    """(what, value) of training, prediction and Jacobians."""
+    from starlabels import jacobians, trained, training
 
-    with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", cfg) as h5:
-        flux = h5io.create_spectra(h5, n, len(wave), "flux")
-        flux[:] = sampler.spectra(part, wave, cfg.grid.resolving_power)
-        labels = np.random.default_rng(1).standard_normal((n, len(cfg.labels))).astype("f4")
-        functions = epochs(cfg, flux, labels)
-        seed = config.load("recipes/seed.yaml")
-        functions["seed"] = epochs(seed, flux, labels)["memory"]
-        timed = alternate(functions, 3)
-        from starlabels.training import build
-
-        model, some = build(cfg, len(wave)), flux[:300]
-        timed |= alternate({
-            "predict": lambda: model.predict(flux[:], batch_size=256, verbose=0),
-            "jacobians": lambda: [jacobians.jacobian(model, some[i : i + 50]) for i in range(0, 300, 50)],
-        }, 3)  # fmt: skip
-    rows += [
-        ("training, noisy spectra streamed from disk", f"{n / timed['streamed']:.0f} /s"),
-        ("training, random arrays in memory", f"{n / timed['memory']:.0f} /s"),
-        ("  streamed over memory", f"{timed['memory'] / timed['streamed']:.2f}"),
-        ("training recipes/seed.yaml's network, arrays in memory", f"{n / timed['seed']:.0f} /s"),
-        ("prediction", f"{n / timed['predict']:.0f} /s"),
+    functions, n = training_epochs(cfg, h5)
+    seed = config.load("recipes/seed.yaml")
+    with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", seed) as pixels:
+        for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
+            h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
+        published, n_seed = training_epochs(seed, pixels)
+        timed = alternate(functions | {"seed": published["memory"]}, 3)
+    flux = h5["train/flux"][:]
+    whole = trained.whole(training.build(cfg, h5, basis), basis)
+    model = trained.Trained(whole, cfg.labels, *MOMENTS)
+    snr, few = np.full(len(flux), 100.0), flux[:300]
+    timed |= alternate({
+        "predict": lambda: model.predict(flux, snr),
+        "jacobians": lambda: [jacobians.jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
+    }, 3)  # fmt: skip
+    return [
+        ("training, noisy spectra", f"{n / timed['noisy']:.0f} /s"),
+        ("training, the same network on random arrays in memory", f"{n / timed['memory']:.0f} /s"),
+        ("  noisy over random", f"{timed['memory'] / timed['noisy']:.2f}"),
+        ("training recipes/seed.yaml's network, arrays in memory", f"{n_seed / timed['seed']:.0f} /s"),
+        ("prediction with errors", f"{len(flux) / timed['predict']:.0f} /s"),
         (f"300 Jacobians of {len(cfg.labels)} labels", f"{timed['jacobians']:.1f} s"),
     ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument("--no-memory", action="store_true")
+    args = parser.parse_args()
+    cfg = config.load(args.config)
+    rows = [("synthesis of a node, one process", f"{synthesis():.2f} s")]
+    sampler, (drawn, _), wave = grid.sampler_for(cfg), grid.draw(cfg, np.random.default_rng(0)), cfg.wave.grid()
+    part = {name: values[:N_SPECTRA] for name, values in drawn.items()}
+    timed = alternate({"sampling": lambda: sampler.spectra(part, wave, cfg.grid.resolving_power)}, 3)
+    rate = len(part["teff"]) / timed["sampling"]
+    rows.append((f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{rate:.0f} /s"))
+    print(start_keras())
+    with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", cfg) as h5:
+        rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
+    for n in () if args.no_memory else SIZES:
+        found = memory.peaks(args.config, n)
+        rows += [(f"{stage} of {n:,} spectra", f"{gb:.2f} GB {s:5.0f} s") for stage, (gb, s) in found.items()]
     print(f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}")
     for what, value in rows:
-        print(f"{what:<58}{value:>12}")
+        print(f"{what:<58}{value:>16}")
 
 
 if __name__ == "__main__":

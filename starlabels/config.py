@@ -204,6 +204,7 @@ def paths(cfg):
         joined=data / "0_joined.h5",
         prepared=data / "2_prepared.h5",
         model_dir=models,
+        partial_dir=models.with_name(f"{cfg.run}.partial"),
         figure_dir=Path("figures") / cfg.run,
         predictions=models / "predictions.h5",
         metrics=models / "metrics.json",

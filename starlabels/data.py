@@ -1,4 +1,4 @@
-"""Spectra streamed in batches from 2_prepared.h5, with noise: memory does not grow with the database."""
+"""Noisy spectra in batches, as pixels streamed from disk or as components in memory: memory does not grow with the database."""
 
 import math
 
@@ -7,29 +7,11 @@ import numpy as np
 from scipy.special import ndtri
 
 NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)  # 65 536 equally likely values of N(0, 1)
-RUN = 8  # consecutive rows read at once: long enough for the disk, short enough that batches mix
 
 
-def add_noise(flux, snr, rng):
-    """Add Gaussian noise to flux (n, n_pix) float32, in place: sigma = mean flux / S/N (n,), as published. The flux."""
-    for spectrum, sigma in zip(flux, (flux.mean(axis=1) / snr).astype(np.float32)):
-        # rng.standard_normal takes four times as long, a tenth of a training step; this has variance 1 - 2e-5
-        spectrum += sigma * NORMAL[rng.integers(len(NORMAL), size=len(spectrum), dtype=np.uint16)]
-    return flux
-
-
-def gather(flux, runs, n):
-    """The n rows (n, n_pix) float32 in runs (slices) of an array or HDF5 dataset, read in place: copies cost time."""
-    out = np.empty((n, flux.shape[1]), np.float32)
-    filled = 0
-    for run in runs:
-        part = out[filled : filled + run.stop - run.start]
-        if isinstance(flux, np.ndarray):
-            part[:] = flux[run]
-        else:
-            flux.read_direct(part, run)
-        filled += len(part)
-    return out
+def standard_normal(rng, shape):
+    """N(0, 1) float32 of that shape; rng.standard_normal takes four times as long, this has variance 1 - 2e-5."""
+    return NORMAL[rng.integers(len(NORMAL), size=shape, dtype=np.uint16)]
 
 
 def uniform(low, high):
@@ -42,42 +24,94 @@ def log_uniform(low, high):
     return lambda rng, n: np.exp(rng.uniform(math.log(low), math.log(high), n))
 
 
-class SpectrumBatches(keras.utils.PyDataset):
-    """Batches (flux (b, n_pix), target (b, n_labels)), both float32, of rows that are in random order on disk.
+class Pixels:
+    """Spectra as pixels: flux (n, n_pix), an array or an open HDF5 dataset."""
 
-    flux is an array or an open HDF5 dataset, of which the first len(target) rows are used; draw_snr(rng, n) gives their
-    S/N, None means noise-free. In training every epoch has its own order of short runs of rows, its own S/N and noise;
-    else rows come in order and the noise stays the same, so that epochs and models compare. All follows from seed.
+    run = 8  # consecutive rows read at once: long enough for the disk, short enough that batches mix
+
+    def __init__(self, flux):
+        self.flux = flux
+        self.n_inputs = flux.shape[1]
+
+    def batch(self, rows, snr, rng):
+        """Flux (n, n_pix) float32 of the rows (n,), with noise of sigma = mean flux / S/N (n,) unless that is None."""
+        flux = np.empty((len(rows), self.n_inputs), np.float32)
+        ends = np.flatnonzero(np.diff(rows) != 1) + 1
+        for start, stop in zip(np.r_[0, ends], np.r_[ends, len(rows)]):  # runs of consecutive rows
+            run, part = slice(rows[start], rows[stop - 1] + 1), flux[start:stop]
+            if isinstance(self.flux, np.ndarray):
+                part[:] = self.flux[run]
+            else:
+                self.flux.read_direct(part, run)  # in place: copies cost time
+        return flux if snr is None else add_noise(flux, snr, rng)
+
+
+def add_noise(flux, snr, rng):
+    """Add Gaussian noise to flux (n, n_pix) float32, in place: sigma = mean flux / S/N (n,), as published. The flux."""
+    for spectrum, sigma in zip(flux, (flux.mean(axis=1) / snr).astype(np.float32)):
+        spectrum += sigma * standard_normal(rng, len(spectrum))
+    return flux
+
+
+class Components:
+    """Spectra as components (n, k), sum of squares outside (n,) and mean flux `level` (n,), see components.project.
+
+    n_left dimensions are outside. Noise is added here as it would be in the pixels.
     """
 
-    def __init__(self, flux, target, batch_size, draw_snr=None, seed=(0,), training=False):
+    run = 1
+
+    def __init__(self, components, outside, level, n_left):
+        self.components, self.outside, self.level, self.n_left = components, outside, level, n_left
+        self.n_inputs = components.shape[1] + 1
+
+    def batch(self, rows, snr, rng):
+        """Components and ln noise (n, k + 1) float32 of the rows (n,), noisier by sigma = level / S/N (n,) unless None."""
+        found, outside = self.components[rows], self.outside[rows]
+        if snr is not None:
+            sigma = (self.level[rows] / snr).astype(np.float32)
+            found += sigma[:, None] * standard_normal(rng, found.shape)
+            outside = outside + sigma**2 * (self.n_left + math.sqrt(2 * self.n_left) * standard_normal(rng, len(rows)))
+        ln_noise = 0.5 * np.log(np.maximum(outside / self.n_left, 1e-10))  # as models.layers.log_noise
+        return np.column_stack([found, ln_noise]).astype(np.float32, copy=False)
+
+
+class SpectrumBatches(keras.utils.PyDataset):
+    """Batches (inputs (b, n_inputs), target (b, n_labels)), both float32, of rows that are in random order on disk.
+
+    spectra: Pixels or Components, of which the first len(target) rows are used; draw_snr(rng, n) gives their S/N, None means
+    noise-free. In training every epoch goes `passes` times through the rows, each time in a new order of short runs of rows,
+    with new S/N and noise; else rows come in order and the noise stays the same, so that epochs and models compare. All
+    follows from seed and epoch.
+    """
+
+    def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1, epoch=0):
         super().__init__(workers=1)
-        self.flux, self.target, self.draw_snr = flux, np.asarray(target, np.float32), draw_snr
-        self.seed, self.training, self.epoch = seed, training, 0
-        self.run = math.gcd(batch_size, RUN)
+        self.spectra, self.target, self.draw_snr = spectra, np.asarray(target, np.float32), draw_snr
+        self.seed, self.training, self.passes, self.epoch = seed, training, passes, epoch
+        self.run = math.gcd(batch_size, spectra.run)
         self.runs_per_batch = batch_size // self.run
         self._plan()
 
     def _plan(self):
-        """Draw the order and the S/N of this epoch."""
+        """Draw the order and the S/N of this epoch; snr (passes * n,) is that of the rows in order, pass by pass."""
         rng = np.random.default_rng((*self.seed, self.epoch, 0))
         n = len(self.target)
-        self.starts = np.arange(0, n, self.run)
-        if self.training:
-            rng.shuffle(self.starts)
-        self.snr = self.draw_snr(rng, n) if self.draw_snr else np.full(n, np.inf)
+        starts = np.arange(0, n, self.run)
+        orders = [rng.permutation(starts) if self.training else starts for _ in range(self.passes)]
+        self.starts = np.concatenate([order + i * n for i, order in enumerate(orders)])
+        self.snr = self.draw_snr(rng, n * self.passes) if self.draw_snr else np.full(n * self.passes, np.inf)
 
     def __len__(self):
         return math.ceil(len(self.starts) / self.runs_per_batch)
 
     def __getitem__(self, i):
+        n = len(self.target)
         starts = self.starts[i * self.runs_per_batch : (i + 1) * self.runs_per_batch]
-        runs = [slice(start, min(start + self.run, len(self.target))) for start in starts]
-        target, snr = (np.concatenate([data[run] for run in runs]) for data in (self.target, self.snr))
-        flux = gather(self.flux, runs, len(target))
-        if self.draw_snr:
-            add_noise(flux, snr, np.random.default_rng((*self.seed, self.epoch, 1 + i)))
-        return flux, target
+        places = (starts[:, None] + np.arange(self.run)).ravel()
+        places = places[places // n == np.repeat(starts // n, self.run)]  # the last run of a pass may be shorter
+        rows, snr = places % n, self.snr[places] if self.draw_snr else None
+        return self.spectra.batch(rows, snr, np.random.default_rng((*self.seed, self.epoch, 1 + i))), self.target[rows]
 
     def on_epoch_end(self):
         """Called by Keras after the last batch of an epoch."""

@@ -5,58 +5,93 @@ import os
 
 import numpy as np
 
-from starlabels import config, h5io, training
-from starlabels.cli import count
-from starlabels.labels import label, unscale
+from starlabels import calibration, config, h5io, limits, trained
+from starlabels.cli import count, fail
+from starlabels.labels import label
 
 BATCH = 256
 NOISE_FREE = "inf"
+
+
+def arguments(parser):
+    """Command-line arguments of the stage."""
+    parser.add_argument("--strict", action="store_true", help="exit 1 when 68 %% coverage leaves 63-73 %% anywhere")
 
 
 def run(cfg, args=None):
     """Write predictions.h5, metrics.json and figures, print the scores; UserError if an input is missing or stale."""
     paths, digest = config.paths(cfg), config.digest(cfg, "4_test")
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
-        model, trained = training.load(cfg)
-        results = predict(model, trained, h5["test"], cfg)
+        model = trained.load(cfg)
+        results = predict(model, h5["test"], cfg)
+        add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
         units = h5io.label_units(h5["test"])
     labels = [label(name, units[name]) for name in cfg.labels]
     metrics = {
         "run": cfg.run,
         "labels": cfg.labels,
         "n_test": len(results[NOISE_FREE]["true"]),
-        "snr": {key: scores(r["mean"] - r["true"], cfg.labels) for key, r in results.items()},
-        "train_seconds": round(trained.seconds, 1),
+        "snr": {key: scores(found, cfg.labels) for key, found in results.items()},
+        "train_seconds": round(model.seconds, 1),
         "versions": h5io.versions(),
     }
-    save(results, metrics, labels, cfg, digest, {paths.model_dir: trained.digest})
+    save(results, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
     print_scores(metrics, labels)
     draw(results, labels, cfg)
+    wrong = calibration.violations(metrics) if getattr(args, "strict", False) else []
+    if wrong:
+        fail("\n".join(wrong), code=1)
 
 
-def predict(model, trained, test, cfg):
-    """{range: {mean, true (k, n_labels), snr (k,)}} of k test stars, in each S/N range and noise-free"""
-    from starlabels.data import SpectrumBatches, uniform
+def predict(model, test, cfg):
+    """{range: {mean, err, flags, true, snr, sigma}} of k test stars, in each S/N range and noise-free.
+
+    mean, err, true: (k, n_labels); flags, snr and sigma, the noise a pixel: (k,). No err where the model gives none.
+    """
+    from starlabels.data import Pixels, SpectrumBatches, uniform
 
     true = h5io.read_labels(test, cfg.labels)[: cfg.test.n_stars]
     ranges = {f"{low:g}_{high:g}": uniform(low, high) for low, high in cfg.test.snr}
-    results = {}
+    level, results = mean_flux(test["flux"], len(true)), {}
     for key, draw_snr in {**ranges, NOISE_FREE: None}.items():
-        batches = SpectrumBatches(test["flux"], true, BATCH, draw_snr, seed=(cfg.seed, *key.encode()))
-        mean = unscale(model.predict(batches, verbose=0), trained.mean, trained.std)
-        results[key] = {"mean": mean.astype("f4"), "true": true, "snr": batches.snr.astype("f4")}
+        batches = SpectrumBatches(Pixels(test["flux"]), true, BATCH, draw_snr, seed=(cfg.seed, *key.encode()))
+        snr = batches.snr.astype("f4")
+        results[key] = {**model.predict(batches, snr), "true": true, "snr": snr, "sigma": level / snr}
     return results
 
 
-def scores(residual, names):
-    """{rmse, sigma, bias: {name: number}} of residuals (k, n_labels): bias is the median, sigma 1.4826 MAD about it."""
+def mean_flux(flux, n):
+    """Mean (n,) of the first n spectra of a dataset, a batch in memory at a time."""
+    return np.concatenate([flux[start : min(start + BATCH, n)].mean(axis=1) for start in range(0, n, BATCH)])
+
+
+def add_bounds(results, sensitivity):
+    """Add `crlb` (k, n_labels) to each noisy range, if there is a function(rows) -> d flux / d label of the test stars."""
+    noisy = [found for key, found in results.items() if key != NOISE_FREE]
+    if sensitivity and noisy:
+        unit = limits.bounds(sensitivity, len(noisy[0]["true"]))
+        for found in noisy:
+            found["crlb"] = (unit * found["sigma"][:, None]).astype("f4")
+
+
+def scores(found, names):
+    """{score: {name: number}} of a range: rmse, sigma, bias; crlb, ratio and the scores of the errors where they are known.
+
+    bias is the median residual, sigma 1.4826 MAD about it; crlb the rms bound, ratio rmse over it.
+    """
+    residual = found["mean"] - found["true"]
     bias = np.median(residual, axis=0)
-    values = {
-        "rmse": np.sqrt(np.mean(residual**2, axis=0)),
-        "sigma": 1.4826 * np.median(np.abs(residual - bias), axis=0),
-        "bias": bias,
-    }
+    values = {"rmse": rms(residual), "sigma": 1.4826 * np.median(np.abs(residual - bias), axis=0), "bias": bias}
+    if "crlb" in found:
+        values |= {"crlb": rms(found["crlb"]), "ratio": values["rmse"] / rms(found["crlb"])}
+    if "err" in found:
+        values |= calibration.report(found["true"], found["mean"], found["err"])
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
+
+
+def rms(values):
+    """Root mean square of each column."""
+    return np.sqrt(np.mean(np.square(values), axis=0))
 
 
 def save(results, metrics, labels, cfg, digest, inputs):
@@ -74,24 +109,33 @@ def save(results, metrics, labels, cfg, digest, inputs):
 
 
 def print_scores(metrics, labels):
-    """Print bias, sigma and rmse of each label in each S/N range."""
+    """Print the scores of each label in each S/N range."""
     names = [f"{name} {one.plain_unit}" for name, one in zip(metrics["labels"], labels)]
     print(f"{count(metrics['n_test'])} test stars")
-    print(f"{'S/N':<10}{'':<6}" + "".join(f"{name:>14}" for name in names))
+    print(f"{'S/N':<10}{'':<12}" + "".join(f"{name:>14}" for name in names))
     for key, table in metrics["snr"].items():
         for i, (score, values) in enumerate(table.items()):
-            print(f"{'' if i else key.replace('_', '-'):<10}{score:<6}" + "".join(f"{v:14.3g}" for v in values.values()))
+            print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:14.3g}" for v in values.values()))
 
 
 def draw(results, labels, cfg):
     """Write the figures 4_*.png."""
     from starlabels.plots import evaluation as plots
+    from starlabels.plots import uncertainty
 
     folder, keys = config.paths(cfg).figure_dir, list(results)
     for key, r in results.items():
         plots.one_to_one(r["true"], r["mean"], labels, key, folder / f"4_one_to_one_{key}.png")
-    if cfg.test.snr:
+    noisy = {key: results[key] for key in keys if key != NOISE_FREE}
+    if noisy:
         plots.error_vs_snr(results, labels, folder / "4_error_vs_snr.png")
+    if noisy and "err" in noisy[keys[0]]:
+        uncertainty.pulls(results, labels, folder / "4_pulls.png")
+        uncertainty.reliability(results, labels, folder / "4_reliability.png")
     middle = keys[len(cfg.test.snr) // 2]
-    plots.residuals(results[middle]["true"], results[middle]["mean"], labels, middle, folder / "4_residuals.png")
+    found = results[middle]
+    plots.residuals(found["true"], found["mean"], labels, middle, folder / "4_residuals.png")
+    if "crlb" in found:
+        path = folder / "4_error_over_bound.png"
+        plots.error_over_bound(found["true"], found["mean"] - found["true"], found["crlb"], labels, middle, path)
     print(f"figures: {folder}/4_*.png")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from starlabels import config, h5io, training
-from starlabels.cli import UserError, progress
+from starlabels import config, h5io, limits, trained
+from starlabels.cli import progress
 from starlabels.labels import label
 
 BATCH = 50
@@ -16,39 +16,24 @@ def run(cfg, args=None):
     """Write jacobian.h5 and jacobian*.png, print the strongest windows; UserError if an input is missing or stale."""
     paths, digest = config.paths(cfg), config.digest(cfg, "jacobian")
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
-        model, trained = training.load(cfg)
+        model = trained.load(cfg)
         wave, units, flux = h5io.read_wave(h5), h5io.label_units(h5["test"]), h5["test/flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
-        found = moments(each_batch(model, trained.std, flux, n, physics(cfg, h5["test"], wave)))
-    save(found, wave, n, cfg, digest, {paths.model_dir: trained.digest})
+        found = moments(each_batch(model, flux, n, limits.sensitivity_of(cfg, h5["test"], wave)))
+    save(found, wave, n, cfg, digest, {paths.model_dir: model.digest})
     print_windows(wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
     draw(found, wave, [label(name, units[name]) for name in cfg.labels], n, cfg)
 
 
-def physics(cfg, test, wave):
-    """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
-    from starlabels.grid import sampler_for
-
-    try:
-        if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
-            raise UserError("not all spectra are from grid.py")
-        sampler = sampler_for(cfg)
-    except UserError as error:
-        print(f"no sensitivity of the atmosphere in the figures: {error}")
-        return None
-    names, stored, power = test["grid_labels"].attrs["names"], test["grid_labels"], cfg.grid.resolving_power
-    return lambda rows: sampler.sensitivities(dict(zip(names, stored[rows].T)), cfg.labels, wave, power)
-
-
-def each_batch(model, std, flux, n, sensitivity):
+def each_batch(model, flux, n, sensitivity):
     """For each batch of n stars {flux, network and ideal (d label / d flux), sensitivity (d flux / d label)}."""
     for start in progress(range(0, n, BATCH), "Jacobians"):
         rows = slice(start, min(start + BATCH, n))
         spectra = flux[rows]
-        batch = {"flux": spectra, "network": jacobian(model, spectra) * std[:, None]}
+        batch = {"flux": spectra, "network": jacobian(model.model, spectra, len(model.std)) * model.std[:, None]}
         if sensitivity:
             batch["sensitivity"] = sensitivity(rows)
-            batch["ideal"] = ideal(batch["sensitivity"], std, spectra.mean(axis=1) / IDEAL_SNR)
+            batch["ideal"] = ideal(batch["sensitivity"], model.std, spectra.mean(axis=1) / IDEAL_SNR)
         yield batch
 
 
@@ -77,38 +62,38 @@ def moments(batches):
     return found
 
 
-def jacobian(model, flux):
-    """d output / d flux (n, n_labels, n_pix) of a model whose rows do not mix."""
+def jacobian(model, flux, n_labels):
+    """d output / d flux (n, n_labels, n_pix) of the first n_labels outputs of a model whose rows do not mix."""
     import keras
 
-    return BACKENDS[keras.backend.backend()](model, flux)
+    return BACKENDS[keras.backend.backend()](model, flux, n_labels)
 
 
-def by_tensorflow(model, flux):
+def by_tensorflow(model, flux, n_labels):
     """As rows do not mix, the gradient of one output summed over the batch is that output's gradient in every row."""
     import tensorflow as tf
 
     x = tf.convert_to_tensor(flux)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        totals = tf.unstack(tf.reduce_sum(model(x, training=False), axis=0))
+        totals = tf.unstack(tf.reduce_sum(model(x, training=False), axis=0)[:n_labels])
     return np.stack([tape.gradient(total, x) for total in totals], axis=1)
 
 
-def by_jax(model, flux):
+def by_jax(model, flux, n_labels):
     """As by_tensorflow."""
     import jax
 
-    rows = jax.jacrev(lambda x: model(x, training=False).sum(axis=0))(flux)  # (n_labels, n, n_pix)
+    rows = jax.jacrev(lambda x: model(x, training=False).sum(axis=0)[:n_labels])(flux)  # (n_labels, n, n_pix)
     return np.swapaxes(np.asarray(rows), 0, 1)
 
 
-def by_torch(model, flux):
+def by_torch(model, flux, n_labels):
     """As by_tensorflow."""
     import torch
 
     x = torch.tensor(flux, requires_grad=True)
-    totals = model(x, training=False).sum(dim=0)
+    totals = model(x, training=False).sum(dim=0)[:n_labels]
     return np.stack([torch.autograd.grad(total, x, retain_graph=True)[0].cpu().numpy() for total in totals], axis=1)
 
 

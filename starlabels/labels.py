@@ -2,14 +2,17 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Label(NamedTuple):
-    """Symbol and unit in LaTeX, unit in plain text, half the height of a residual strip (None: from the data)."""
+    """Symbol and unit in LaTeX, unit in plain text, half the height of a residual strip (None: from the data), least value."""
 
     symbol: str
     unit: str
     plain_unit: str
     residual_limit: float | None = None
+    lowest: float = -np.inf
 
     @property
     def axis(self):
@@ -24,15 +27,20 @@ LABELS = {
     "mh": Label("[M/H]", "dex", "dex", 0.35),
     "feh": Label("[Fe/H]", "dex", "dex", 0.35),
     "alpha_m": Label(r"[$\alpha$/M]", "dex", "dex", 0.2),
-    "vmic": Label(r"$v_{\rm mic}$", KMS, "km/s", 1),
-    "vsini": Label(r"$v\sin i$", KMS, "km/s", 25),
-    "resolving_power": Label("$R$", "", ""),
+    "vmic": Label(r"$v_{\rm mic}$", KMS, "km/s", 1, 0.0),
+    "vsini": Label(r"$v\sin i$", KMS, "km/s", 25, 0.0),
+    "resolving_power": Label("$R$", "", "", None, 0.0),
 }
 
 
 def label(name, unit=""):
     """The Label of that name; one we do not know is written as it is, with the unit its database gives."""
     return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)
+
+
+def lowest(names):
+    """The least value (n_labels,) that each label can have in nature, -inf where there is none."""
+    return np.array([label(name).lowest for name in names])
 
 
 def scale(values, mean, std):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import h5io
+from starlabels import components, h5io
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
 
@@ -25,6 +25,9 @@ def run(cfg, args=None):
             for part, rows in parts.items():
                 write_part(h5.create_group(part), joined, rows, cfg)
                 print(f"{part}: {count(len(rows))} spectra of {count(len(np.unique(star_id[rows])))} stars")
+            if cfg.preprocess.components:
+                check_components(cfg, len(parts["train"]))
+                components.write(h5, PARTS[:2], cfg.preprocess.components, cfg.seed, cfg.preprocess.chunk_rows)
     print(f"{files.prepared}: labels {', '.join(cfg.labels)}")
 
 
@@ -36,6 +39,14 @@ def check_complete(labels, names, path):
         complete = " and ".join(f"{name} == {name}" for name, n in zip(names, missing) if n)
         found += f" of {count(len(labels))} spectra"
         raise UserError(f"{path}: NaN labels, {found}; exclude them by `where: {complete}` in join.databases")
+
+
+def check_components(cfg, n):
+    """UserError if more components are asked than n training spectra, or their pixels, can have."""
+    most = min(n, cfg.wave.n_pix) - 1
+    if cfg.preprocess.components > most:
+        found = f"{count(n)} training spectra of {count(cfg.wave.n_pix)} pixels"
+        raise UserError(f"{cfg.path}: preprocess.components is {cfg.preprocess.components}, but {found} have at most {most}")
 
 
 def split(star_id, fractions, rng):

@@ -175,6 +175,7 @@ class Split(Section):
 class Preprocess(Section):
     split: Split
     chunk_rows: integer(16, 1_000_000)
+    components: integer(2, 4000) | None
 
 
 class Model(Section):
@@ -212,8 +213,11 @@ class Noise(Section):
 class Train(Section):
     batch_size: integer(1, 100_000)
     max_epochs: integer(1, 10_000)
+    passes: integer(1, 10_000)
+    loss: Literal["mse", "gaussian_nll"]
     learning_rate: number(1e-7, 1)
     amsgrad: StrictBool
+    clip_norm: number(1e-3, 1e6) | None
     schedule: Literal["cosine", "plateau"]
     reduce_lr: ReduceLR
     early_stopping: EarlyStopping

@@ -13,18 +13,18 @@ MISTAKES = [  # replace, by, end of the message
     ("teff: {", "tef: {", "grid.labels.tef: unknown key, did you mean teff?"),
     ("max_epochs:", "max_epoch:", "train.max_epoch: unknown key, did you mean max_epochs?"),
     ("\ntrain:", "\ntrian:", "trian: unknown key, did you mean train?"),
-    ("kernel_size: 8", "kernel_siz: 8", "model.kernel_siz: unknown key, did you mean kernel_size?"),
-    ("builder: strided_cnn", "builder: strided_cn", "found 'strided_cn', unknown, did you mean strided_cnn?"),
+    ("width: 256", "widt: 256", "model.widt: unknown key, did you mean width?"),
+    ("builder: residual_mlp", "builder: residual_ml", "found 'residual_ml', unknown, did you mean residual_mlp?"),
     ("schedule: cosine", "schedule: cosin", "train.schedule: found 'cosin', unknown, did you mean cosine?"),
     ("wave:", "waves: 1\nwave:", "waves: unknown key, did you mean wave?"),
-    ("batch_size: 64", "batch_size: many", "train.batch_size: found 'many', expected an integer in [1, 100000]"),
-    ("batch_size: 64", "batch_size: true", "train.batch_size: found True, expected an integer in [1, 100000]"),
-    ("batch_size: 64", "batch_size: 0", "train.batch_size: found 0, expected an integer in [1, 100000]"),
+    ("batch_size: 256", "batch_size: many", "train.batch_size: found 'many', expected an integer in [1, 100000]"),
+    ("batch_size: 256", "batch_size: true", "train.batch_size: found True, expected an integer in [1, 100000]"),
+    ("batch_size: 256", "batch_size: 0", "train.batch_size: found 0, expected an integer in [1, 100000]"),
     ("seed: 1 ", "seed: 1.5 ", "seed: found 1.5, expected an integer in [0, 4294967295]"),
     ("step: 0.05", "step: 0", "wave.step: found 0, expected a number in [0.001, 10] Angstrom"),
     ("amsgrad: false", "amsgrad: 0", "train.amsgrad: found 0, expected true or false"),
     ("run: afgk", "run: a/b", "run: found 'a/b', expected letters, digits, _ and - only"),
-    ("filters: [16, 32, 32]", "filters: [16, few]", "model.filters[1]: found 'few', expected an integer"),
+    ("blocks: 4", "blocks: few", "model.blocks: found 'few', expected an integer"),
     ("vsini, mh]", "vsini, mh, teff]", "labels[4]: teff is listed twice"),
     ("max: 4990.0", "max: 4400.0", "wave.max: found 4400, expected more than min 4450 Angstrom"),
     ("max: 4990.0", "max: 4990.02", "wave.step: (max - min)/step is 10800.4 pixels, expected a whole number"),
@@ -63,7 +63,7 @@ def test_the_line_is_that_of_the_mistake(tmp_path):
 
 def test_several_mistakes_are_one_line_each(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(TEXT.replace("batch_size: 64", "batch_size: x").replace("seed: 1 ", "seed: -1 "))
+    path.write_text(TEXT.replace("batch_size: 256", "batch_size: x").replace("seed: 1 ", "seed: -1 "))
     with pytest.raises(UserError) as error:
         config.load(path)
     assert len(str(error.value).splitlines()) == 2
@@ -78,8 +78,8 @@ def test_teff_beyond_the_built_in_atmospheres_is_an_error_unless_others_are_name
 
 def test_text_numbers_such_as_1e_3_are_numbers(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(TEXT.replace("learning_rate: 0.001", "learning_rate: 1e-3"))
-    assert config.load(path).train.learning_rate == 0.001
+    path.write_text(TEXT.replace("learning_rate: 0.002", "learning_rate: 2e-3"))
+    assert config.load(path).train.learning_rate == 0.002
 
 
 def test_missing_and_empty_files_are_one_line(tmp_path):

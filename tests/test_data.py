@@ -4,12 +4,12 @@ import h5py
 import numpy as np
 import pytest
 
-from starlabels.data import SpectrumBatches, add_noise, log_uniform, uniform
+from starlabels.data import Components, Pixels, SpectrumBatches, add_noise, log_uniform, uniform
 
 
 def stamped(n, n_pix=4):
-    """Flux whose every pixel is the row's number, and the same number as its target."""
-    return np.repeat(np.arange(n, dtype="f4")[:, None], n_pix, axis=1), np.arange(n, dtype="f4")[:, None]
+    """Pixels whose every one is the row's number, and the same number as its target."""
+    return Pixels(np.repeat(np.arange(n, dtype="f4")[:, None], n_pix, axis=1)), np.arange(n, dtype="f4")[:, None]
 
 
 def test_noise_has_sigma_mean_flux_over_snr():
@@ -42,6 +42,35 @@ def test_every_epoch_yields_each_row_once_with_its_own_target(n, batch_size):
         batches.on_epoch_end()
 
 
+@pytest.mark.parametrize("n, batch_size", [(1003, 64), (30, 64)])
+def test_passes_show_each_row_as_often_in_one_epoch(n, batch_size):
+    batches = SpectrumBatches(*stamped(n), batch_size, uniform(1e8, 2e8), training=True, passes=3)
+    flux, target = map(np.concatenate, zip(*(batches[i] for i in range(len(batches)))))
+    assert sorted(target[:, 0]) == sorted(list(range(n)) * 3)
+    np.testing.assert_allclose(flux[:, 0], target[:, 0], rtol=1e-6)
+
+
+def test_an_epoch_does_not_depend_on_those_before_it():
+    went, came = (SpectrumBatches(*stamped(100), 32, uniform(1, 2), training=True, epoch=epoch) for epoch in (0, 1))
+    went.on_epoch_end()
+    np.testing.assert_array_equal(went[0][0], came[0][0])
+
+
+def test_noise_in_components_is_noise_in_pixels_projected():
+    from starlabels.components import Basis, project
+
+    rng, n, n_pix, k = np.random.default_rng(0), 4000, 300, 5
+    axes = np.linalg.qr(rng.normal(size=(n_pix, k)))[0].T.astype("f4")
+    flux = np.repeat(1 - 0.02 - 0.1 * axes[:1], n, axis=0).astype("f4")
+    basis, snr = Basis(np.full(n_pix, 0.02, "f4"), axes, None), np.full(n, 50.0)
+    clean, there = project(flux, basis), project(add_noise(flux.copy(), snr, rng), basis)
+    made = Components(clean["components"], clean["outside"], clean["level"], n_pix - k).batch(np.arange(n), snr, rng)
+    ln_noise = 0.5 * np.log(there["outside"] / (n_pix - k))
+    for found, expected in zip(made.T, [*there["components"].T, ln_noise]):
+        assert found.mean() == pytest.approx(expected.mean(), abs=5 * expected.std() / np.sqrt(n))
+        assert found.std() == pytest.approx(expected.std(), rel=0.06)
+
+
 def test_training_epochs_differ_in_order_and_noise_and_follow_from_the_seed():
     first, same, other = (SpectrumBatches(*stamped(200), 32, uniform(1, 2), (seed,), training=True) for seed in (1, 1, 2))
     epochs = []
@@ -64,12 +93,13 @@ def test_validation_noise_and_order_are_fixed_from_epoch_to_epoch():
 
 
 def test_batches_stream_from_hdf5_as_from_memory_and_use_only_the_rows_asked_for(tmp_path):
-    flux, target = stamped(150)
+    pixels, target = stamped(150)
     with h5py.File(tmp_path / "flux.h5", "w") as h5:
-        h5.create_dataset("flux", data=flux, chunks=(16, 4))
+        h5.create_dataset("flux", data=pixels.flux, chunks=(16, 4))
         for part in (150, 70):
             disk, memory = (
-                SpectrumBatches(source, target[:part], 32, uniform(1, 2), training=True) for source in (h5["flux"], flux)
+                SpectrumBatches(Pixels(source), target[:part], 32, uniform(1, 2), training=True)
+                for source in (h5["flux"], pixels.flux)
             )
             for i in range(len(disk)):
                 np.testing.assert_array_equal(disk[i][0], memory[i][0])

@@ -32,11 +32,42 @@ def test_every_network_survives_saving_and_safe_loading(name, tmp_path):
     np.testing.assert_allclose(again.predict(flux, verbose=0), model.predict(flux, verbose=0), rtol=1e-5)
 
 
-def test_strided_network_reads_line_depth_so_that_a_pure_continuum_gives_its_biases():
-    model = BUILDERS["strided_cnn"](500, 2)
-    assert np.abs(model.predict(np.ones((1, 500)), verbose=0)).max() < 1e-6  # all biases are zero at first
+def test_components_of_a_layer_are_those_of_the_projection_and_survive_saving(tmp_path):
+    import keras
+
+    from starlabels import components
+    from starlabels.models.layers import Components
+
+    rng = np.random.default_rng(0)
+    flux = (1 - rng.random((60, 3)) @ rng.random((3, 200)) - 0.01 * rng.random((60, 200))).astype("f4")
+    basis = components.fit(flux, 3, seed=0)
+    layer, inputs = Components(3), keras.Input((200,))
+    model = keras.Model(inputs, layer(inputs))
+    layer.set_weights([basis.mean, basis.components])
+    model.save(tmp_path / "model.keras")
+    found = keras.models.load_model(tmp_path / "model.keras", safe_mode=True).predict(flux, verbose=0)
+    expected = components.project(flux, basis)
+    np.testing.assert_allclose(found[:, :3], expected["components"], atol=1e-5)
+    np.testing.assert_allclose(np.exp(2 * found[:, 3]) * basis.n_left, expected["outside"], rtol=0.05)  # float32
 
 
-def test_strided_network_refuses_filters_and_strides_of_different_number():
-    with pytest.raises(ValueError, match="equally many"):
-        BUILDERS["strided_cnn"](500, 2, filters=[4, 8], strides=[4])
+def test_wiener_filter_fades_what_is_below_the_noise_and_keeps_what_is_above():
+    from starlabels.models.layers import Wiener
+
+    layer = Wiener(floor=0.01, reference=0.1)
+    layer.build((None, 3))
+    layer.set_weights([np.array([1.0, 1e-6], "f4")])
+    strong, weak, ln_noise = np.asarray(layer(np.array([[2.0, 0.001, np.log(0.1)]], "f4")))[0]
+    assert strong == pytest.approx(2, rel=0.02) and abs(weak) < 1e-3 and ln_noise == pytest.approx(0, abs=1e-6)
+    quiet, floor = (np.asarray(layer(np.array([[2.0, 0.001, np.log(noise)]], "f4"))) for noise in (1e-5, 0.01))
+    np.testing.assert_allclose(quiet, floor, rtol=1e-5)  # never trained on less noise than the floor
+
+
+def test_likelihood_is_that_of_a_gaussian():
+    from scipy.stats import norm
+
+    from starlabels.losses import gaussian_nll
+
+    true, mean, sigma = np.random.default_rng(0).random((3, 5, 2)).astype("f4") + 0.5
+    loss = np.asarray(gaussian_nll(true, np.concatenate([mean, 2 * np.log(sigma)], axis=1)))
+    np.testing.assert_allclose(loss, -norm.logpdf(true, mean, sigma).mean(axis=1) - 0.5 * np.log(2 * np.pi), rtol=1e-4)

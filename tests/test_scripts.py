@@ -86,7 +86,7 @@ def test_jacobian_file_holds_all_labels_and_the_physics(finished):
     ("stage", "old", "new", "message"),
     [
         ("0_join.py", "seed: 1", "sead: 1", "unknown key, did you mean seed?"),
-        ("3_train.py", "batch_size: 64", "batch_size: many", "expected an integer"),
+        ("3_train.py", "batch_size: 32", "batch_size: many", "expected an integer"),
         ("grid.py", "teff: {min: 6000", "teff: {min: 3000", "expected within [4500, 11000] K"),
         ("0_join.py", "data/grids/smoke.h5", "data/grids/none.h5", "data/grids/none.h5 not found"),
         ("3_train.py", "labels: [teff, logg, vsini, mh]", "labels: [teff, logg]", "re-run python 2_preprocess.py"),

@@ -1,4 +1,4 @@
-"""The networks, by name. A builder is called with (n_pix, n_labels, **arguments) and returns an uncompiled Keras model.
+"""The networks, by name. A builder is called with (n_inputs, n_outputs, **arguments) and returns an uncompiled Keras model.
 
 A builder's keyword-only arguments, with their defaults, are the schema of the `model:` section of the configuration.
 Builders import Keras when called: this package costs nothing to import, so mistakes in the configuration show at once.
@@ -7,9 +7,9 @@ Builders import Keras when called: this package costs nothing to import, so mist
 import os
 import sys
 
-from starlabels.models import cnn
+from starlabels.models import cnn, mlp
 
-BUILDERS = {"seed_cnn": cnn.seed_cnn, "strided_cnn": cnn.strided_cnn}
+BUILDERS = {"seed_cnn": cnn.seed_cnn, "residual_mlp": mlp.residual_mlp}
 
 
 def start_keras() -> str:

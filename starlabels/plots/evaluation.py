@@ -1,13 +1,19 @@
-"""Figures of the predictions for test stars: one-to-one, error against S/N, residuals against each label."""
+"""Figures of the predictions for test stars: one-to-one, error against S/N and over the bound, residuals against each label."""
 
 import numpy as np
-from matplotlib.colors import LogNorm
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from starlabels.labels import LABELS
 from starlabels.plots import COLUMN, PAGE, VERMILLION, color, plt, save
 
 COLUMNS = 4  # panels in a row
+LEAST, STARS_A_CELL = 5, 50  # stars in a cell of the label planes: at least, about
+KIEL = (LABELS["teff"], LABELS["logg"])  # x and y, both reversed
+RATIO = ListedColormap(colormaps["RdBu_r"](np.linspace(0.25, 1, 256)))  # on 1/2 to 4, logarithmic: white is 1, 2 as dark as 1/2
+NOISE_FREE = "inf"
 MINUS = "\N{MINUS SIGN}"
 HEX = {"mincnt": 1, "lw": 0.1, "rasterized": True}
 HALO = [withStroke(linewidth=2, foreground="w")]
@@ -73,7 +79,7 @@ def corner(residual):
 
 def words(key):
     """A range of S/N, as keyed in metrics.json, in words."""
-    return "noise-free" if key == "inf" else "S/N " + key.replace("_", "\N{EN DASH}")
+    return "noise-free" if key == NOISE_FREE else "S/N " + key.replace("_", "\N{EN DASH}")
 
 
 def same_colors(fig, cells, axes):
@@ -85,22 +91,30 @@ def same_colors(fig, cells, axes):
 
 
 def error_vs_snr(results, labels, path, n_bins=12):
-    """RMSE of each label in bins of S/N, and its floor without noise; results {range: {mean, true, snr}}."""
-    noisy = [r for key, r in results.items() if key != "inf"]
+    """RMSE of each label in bins of S/N, its floor without noise and the bound; results {range: {mean, true, snr, crlb}}.
+
+    crlb (k, n_labels), the bound of each star, may be missing.
+    """
+    noisy = [r for key, r in results.items() if key != NOISE_FREE]
     snr = np.concatenate([r["snr"] for r in noisy])
-    square = np.concatenate([(r["mean"] - r["true"]) ** 2 for r in noisy])  # (n, n_labels)
-    floor = np.sqrt(np.mean((results["inf"]["mean"] - results["inf"]["true"]) ** 2, axis=0))
+    error = np.concatenate([r["mean"] - r["true"] for r in noisy])  # (n, n_labels)
+    bound = np.concatenate([r["crlb"] for r in noisy]) if all("crlb" in r for r in noisy) else None
+    floor = rms(results[NOISE_FREE]["mean"] - results[NOISE_FREE]["true"])
     index = bins(np.log(snr), n_bins)[0]
     filled = [i for i in range(n_bins) if (index == i).any()]
     x = [np.exp(np.log(snr[index == i]).mean()) for i in filled]
-    rmse = np.sqrt([square[index == i].mean(axis=0) for i in filled])  # (bins, n_labels)
+    lines = [np.array([rms(one[index == i]) for i in filled]) for one in (error, bound) if one is not None]  # (bins, n_labels)
     columns, rows = min(COLUMNS, len(labels)), -(-len(labels) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 2.0 * rows + 0.3)
     fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
-        ax.loglog(x, rmse[:, j], "o-", ms=3, color=color(j), label="network")
+        ax.loglog(x, lines[0][:, j], "o-", ms=3, color=color(j), label="network")
         ax.axhline(floor[j], color=color(j), lw=0.8, ls="--", label="network, noise-free")
-        ax.set_ylim(0.6 * min(floor[j], rmse[:, j].min()), 1.6 * rmse[:, j].max())
+        for line in lines[1:]:
+            ax.plot(x, line[:, j], color="k", lw=1, label="Cramér\N{EN DASH}Rao bound")
+        shown = np.hstack([floor[j], *(line[:, j] for line in lines)])
+        shown = shown[np.isfinite(shown)]  # a label that some star's spectrum does not tell has no finite bound
+        ax.set_ylim(0.6 * shown.min(), 1.6 * shown.max())
         ax.set(title=one.axis, xlabel="S/N")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -110,8 +124,70 @@ def error_vs_snr(results, labels, path, n_bins=12):
         ax.axis("off")
     for ax in axes[:, 0]:
         ax.set_ylabel("RMSE")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3 if columns > 1 else 2)
     return save(fig, path)
+
+
+def rms(values):
+    """Root mean square (n_labels,) of values (n, n_labels)."""
+    return np.sqrt(np.mean(values**2, axis=0))
+
+
+def error_over_bound(true, error, crlb, labels, key, path):
+    """RMS error over the RMS bound (n, n_labels) of each label (columns) across planes of two labels (rows).
+
+    The planes are those of `planes_of`; cells of fewer than LEAST stars stay empty. None if there is but one label.
+    """
+    planes = planes_of(labels)
+    if not planes:
+        return None
+    ratio = rms(error) / rms(crlb)
+    size = (PAGE, 0.75 + 1.55 * len(planes))
+    fig, axes = plt.subplots(len(planes), len(labels), figsize=size, sharex="row", sharey="row", squeeze=False)
+    fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0.02, wspace=0)
+    n_cells = int(np.clip(np.sqrt(len(true) / STARS_A_CELL), 3, 16))
+    for (a, b), row in zip(planes, axes):
+        cell = n_cells * bins(true[:, a], n_cells)[0] + bins(true[:, b], n_cells)[0]
+        x, y = (np.linspace(*span(true[:, i]), n_cells + 1) for i in (a, b))
+        for j, ax in enumerate(row):
+            found = ratios(cell, n_cells**2, error[:, j], crlb[:, j]).reshape(n_cells, n_cells)
+            mesh = ax.pcolormesh(x, y, found.T, cmap=RATIO, norm=LogNorm(0.5, 4))
+            ax.set_facecolor("0.8")
+            ax.set(xlabel=labels[a].axis)
+            ticks((ax.xaxis,), 3 if len(labels) <= COLUMNS else 2)
+            ticks((ax.yaxis,), 4)
+        row[0].set_ylabel(labels[b].axis)
+        for i, axis in ((a, row[0].xaxis), (b, row[0].yaxis)):
+            axis.set_inverted(labels[i] in KIEL)
+    for one, value, ax in zip(labels, ratio, axes[0]):
+        ax.set_title(f"{one.symbol}: {value:.2f}")
+    fig.align_ylabels(axes[:, 0])
+    bar = fig.colorbar(mesh, ax=axes, extend="both", label="RMS error / RMS bound", pad=0.01, aspect=30)
+    bar.set_ticks([0.5, 1, 2, 4], labels=["1/2", "1", "2", "4"])
+    bar.ax.minorticks_off()
+    fig.suptitle(f"{words(key)}: error over Cramér\N{EN DASH}Rao bound, of all stars and across the labels", fontsize=9)
+    return save(fig, path)
+
+
+def planes_of(labels):
+    """Pairs (i, j) of label numbers for planes of two: teff and logg first, as in a Kiel diagram, then the others in order.
+
+    An odd one out is paired with the one before it.
+    """
+    order = [labels.index(one) for one in KIEL] if all(one in labels for one in KIEL) else []
+    order += [i for i in range(len(labels)) if i not in order]
+    pairs = list(zip(order[::2], order[1::2]))
+    return pairs + [(order[-2], order[-1])] if len(order) % 2 and len(order) > 1 else pairs
+
+
+def ratios(cell, n_cells, error, bound):
+    """RMS error over RMS bound (n_cells,) of the stars (n,) in each cell, NaN where they are fewer than LEAST."""
+    number = np.bincount(cell, minlength=n_cells)
+    found = np.full(n_cells, np.nan)
+    enough = number >= LEAST
+    square, bound_square = (np.bincount(cell, values.astype(float) ** 2, n_cells)[enough] for values in (error, bound))
+    found[enough] = np.sqrt(square / bound_square)
+    return found
 
 
 def residuals(true, predicted, labels, key, path):

@@ -5,22 +5,24 @@ from matplotlib.ticker import MaxNLocator
 
 from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save
 
+NAMES = {"mse": "mean squared error\n(scaled labels)", "gaussian_nll": r"mean $-\ln$ likelihood" + "\n(scaled labels)"}
 
-def loss(history, path):
+
+def loss(history, kind, path):
     """Training and validation loss by epoch, the epoch whose weights are kept, and where the learning rate fell."""
     epoch = np.arange(1, len(history["loss"]) + 1)
     rate, best = np.array(history["learning_rate"]), int(np.argmin(history["val_loss"]))
     fig, (top, low) = plt.subplots(2, 1, figsize=(COLUMN, 3.2), sharex=True, height_ratios=[3, 1])
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
-    top.semilogy(epoch, history["loss"], "o-", ms=2.5, color=BLUE, label="training")
-    top.semilogy(epoch, history["val_loss"], "s-", ms=2.5, color=VERMILLION, label="validation")
+    top.plot(epoch, history["loss"], "o-", ms=2.5, color=BLUE, label="training")
+    top.plot(epoch, history["val_loss"], "s-", ms=2.5, color=VERMILLION, label="validation")
     top.plot(epoch[best], history["val_loss"][best], "o", ms=8, mfc="none", color="k", label="weights kept")
     low.plot(epoch, rate / (rate.max() or 1), drawstyle="steps-mid", color="k")
     fell = epoch[1:][np.diff(rate) < 0]
     if len(fell) <= len(epoch) // 3:  # steps of a plateau schedule; a cosine falls all the time
         for ax in (top, low):
             ax.vlines(fell - 0.5, 0, 1, transform=ax.get_xaxis_transform(), color="0.6", lw=0.6, ls=":", zorder=0)
-    top.set(ylabel="mean squared error\n(scaled labels)")
+    top.set(ylabel=NAMES[kind], yscale="log" if kind == "mse" else "linear")  # a likelihood may be above 1
     top.legend()
     low.set(xlabel="epoch", ylabel="rate / max", ylim=(0, 1.1))
     low.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,50 @@
+"""Print README's table of results from the metrics.json of the recipes that were run: `python -m benchmarks.table [FOLDER]`."""
+
+import argparse
+import json
+from pathlib import Path
+
+PUBLISHED = {"100_200": (141.7, 0.096, 5.81, 0.087)}  # the stellar-parameters-NN code, on its authors' own spectra
+RUNS = {
+    "seed": "published network, `recipes/seed.yaml`",
+    "afgk": "default, `config.yaml`",
+    "afgk_best": "best, `recipes/afgk_best.yaml`",
+}
+NAMES = ("teff", "logg", "vsini", "mh")
+FORMATS = (".1f", ".4f", ".2f", ".4f")
+
+
+def row(what, snr, values, ratios=None):
+    """A line of the table; ratios to the bound in brackets."""
+    cells = [format(value, spec) for value, spec in zip(values, FORMATS)]
+    if ratios:
+        cells = [f"{cell} ({ratio:.2f})" for cell, ratio in zip(cells, ratios)]
+    return f"| {' | '.join([snr.replace('_', '-').replace('inf', 'no noise'), what, *cells])} |"
+
+
+def rows(models):
+    """All lines: for each S/N the published figures, each run, and the bound of the last run."""
+    found = {run: models / run / "metrics.json" for run in RUNS}
+    metrics = {run: json.loads(path.read_text())["snr"] for run, path in found.items() if path.is_file()}
+    for snr in ("20_100", "100_200", "200_400", "inf"):
+        if snr in PUBLISHED:
+            yield row("published", snr, PUBLISHED[snr])
+        for run, tables in metrics.items():
+            table = tables[snr]
+            ratios = [table["ratio"][name] for name in NAMES] if "ratio" in table else None
+            yield row(RUNS[run], snr, [table["rmse"][name] for name in NAMES], ratios)
+        bound = next((tables[snr]["crlb"] for run, tables in metrics.items() if run != "seed" and "crlb" in tables[snr]), None)
+        if bound:
+            yield row("Cramér-Rao bound", snr, [bound[name] for name in NAMES])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("models"), help="folder of the runs (default: models)")
+    print("| S/N | | Teff (K) | log g (dex) | v sin i (km/s) | [M/H] (dex) |\n|---|---|---|---|---|---|")
+    for line in rows(parser.parse_args().folder):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

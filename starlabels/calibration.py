@@ -1,0 +1,70 @@
+"""Error bars that are true: their coverage, and a factor as a function of S/N that mends it, fitted on validation stars."""
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+ONE_SIGMA = float(ndtr(1) - ndtr(-1))  # 68.27 %
+MOST_KNOTS = 12
+STARS_A_KNOT = 200  # at least; each knot sees twice as many, of whom the right number lies within one error to 2.3 %
+PRIOR_STARS = 10  # as much trust in the factor 1 as this many stars give; ln factor scatters by 0.96 / sqrt(stars)
+NOISE_FREE = "inf"
+
+
+def pulls(true, mean, err):
+    """Residuals over their errors, all (n, n_labels): N(0, 1) where the errors are true."""
+    return (mean - true) / err
+
+
+def fit(true, mean, err, snr):
+    """{log_snr (n_knots,), factor (n_knots, n_labels)}: factors on err (n, n_labels) with which 68.27 % lie within 1.
+
+    Knots are at the mean ln S/N of windows that hold equal numbers of stars and overlap by half; there are fewer for fewer
+    stars, and one if all have the same S/N (n,), or none. Validation stars in several draws of noise count as so many more.
+    """
+    size, n = np.abs(pulls(true, mean, err)), len(snr)
+    order, log_snr = np.argsort(snr, kind="stable"), np.log(np.asarray(snr, float))
+    varies = n and snr[order[0]] < snr[order[-1]]
+    n_knots = int(np.clip(n // STARS_A_KNOT, 1, MOST_KNOTS)) if varies else 1
+    ends = np.clip((np.arange(n_knots)[:, None] + [-0.5, 1.5]) / n_knots * n, 0, n).astype(int)
+    windows = [order[low:high] for low, high in ends]
+    factors = [np.quantile(size[rows], ONE_SIGMA, axis=0, method="weibull") for rows in windows]  # right on average
+    trust = np.array([len(rows) / (len(rows) + PRIOR_STARS) for rows in windows])
+    return {
+        "log_snr": np.array([log_snr[rows].mean() for rows in windows]),
+        "factor": np.array(factors) ** trust[:, None],
+    }
+
+
+def apply(table, err, snr):
+    """Errors (n, n_labels) times the factors of a table at S/N (n,): linear in ln S/N, constant beyond the end knots."""
+    log_snr = np.log(np.asarray(snr, float))
+    return err * np.stack([np.interp(log_snr, table["log_snr"], factor) for factor in table["factor"][:].T], axis=1)
+
+
+def coverage(true, mean, err, level):
+    """Fraction of stars (n_labels,) whose true label lies in the central interval that shall hold `level` of them."""
+    return np.mean(np.abs(pulls(true, mean, err)) <= ndtri(0.5 + 0.5 * level), axis=0)
+
+
+def report(true, mean, err):
+    """{coverage_68, coverage_95, pull_mean, pull_std}: an array (n_labels,) each."""
+    found = pulls(true, mean, err)
+    return {
+        "coverage_68": coverage(true, mean, err, ONE_SIGMA),
+        "coverage_95": coverage(true, mean, err, 0.95),
+        "pull_mean": found.mean(axis=0),
+        "pull_std": found.std(axis=0),
+    }
+
+
+def violations(metrics, low=0.63, high=0.73):
+    """A line for each label and S/N range of metrics.json whose 68 % coverage leaves low to high; noise-free is no range."""
+    tables = {key: table.get("coverage_68") for key, table in metrics["snr"].items() if key != NOISE_FREE}
+    if not all(tables.values()):
+        return ["no coverage to check: the model predicts no errors"]
+    return [
+        f"{name} at S/N {key.replace('_', '-')}: {value:.1%} of the stars within one error, expected {low:.0%} to {high:.0%}"
+        for key, table in tables.items()
+        for name, value in table.items()
+        if not low <= value <= high  # NaN too
+    ]
