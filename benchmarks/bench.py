@@ -37,14 +37,15 @@ def alternate(functions, repeats=REPEATS):
 
 
 def prepared(cfg, h5, sampler, labels, wave):
-    """Write spectra of `labels` into h5 as 2_preprocess would, with random targets; their Basis."""
+    """Write spectra of `labels` into h5 as 2_preprocess would, for training and validation alike; their Basis."""
     flux = h5io.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
     flux[:] = sampler.spectra(labels, wave, cfg.grid.resolving_power)
-    targets = np.random.default_rng(1).standard_normal((len(flux), len(cfg.labels)))
-    h5["train"].create_dataset("labels", data=targets.astype("f4")).attrs.update({"names": cfg.labels, "units": cfg.labels})
-    h5["scaling/mean"], h5["scaling/std"] = np.zeros(len(cfg.labels)), np.ones(len(cfg.labels))
+    values = np.column_stack([labels[name] for name in cfg.labels])
+    h5["train"].create_dataset("labels", data=values).attrs.update({"names": cfg.labels, "units": cfg.labels})
+    h5["scaling/mean"], h5["scaling/std"] = values.mean(axis=0), values.std(axis=0)
     if cfg.preprocess.components:
         components.write(h5, ["train"], cfg.preprocess.components, cfg.seed, cfg.preprocess.chunk_rows)
+    h5["validation"] = h5["train"]
     return components.read(h5)
 
 
@@ -87,8 +88,10 @@ def network_rows(cfg, h5, basis):
         published, n_seed = training_epochs(seed, pixels)
         timed = alternate(functions | {"seed": published["memory"]}, 3)
     flux = h5["train/flux"][:]
-    whole = trained.whole(training.build(cfg, h5, basis), basis)
-    model = trained.Trained(whole, cfg.labels, *MOMENTS)
+    network = training.build(cfg, h5, basis)
+    whole = trained.whole(network, basis)
+    errors, watch = training.calibrate(network, cfg, h5, basis)
+    model = trained.Trained(whole, cfg.labels, h5["scaling/mean"][:], h5["scaling/std"][:], errors, watch, 0.0, "")
     snr, few = np.full(len(flux), 100.0), flux[:300]
     timed |= alternate({
         "predict": lambda: model.predict(flux, snr),

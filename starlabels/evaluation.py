@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from starlabels import calibration, config, h5io, limits, trained
+from starlabels import calibration, config, guard, h5io, limits, trained
 from starlabels.cli import count, fail
 from starlabels.labels import label
 
@@ -32,6 +32,7 @@ def run(cfg, args=None):
         "labels": cfg.labels,
         "n_test": len(results[NOISE_FREE]["true"]),
         "snr": {key: scores(found, cfg.labels) for key, found in results.items()},
+        "flagged": {key: flagged(found["flags"]) for key, found in results.items()},
         "train_seconds": round(model.seconds, 1),
         "versions": h5io.versions(),
     }
@@ -89,6 +90,11 @@ def scores(found, names):
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
 
 
+def flagged(flags):
+    """{flag: fraction of the stars (k,) that carry it}."""
+    return {name: float(np.mean((flags & bit) > 0)) for name, bit in guard.BITS.items()}
+
+
 def rms(values):
     """Root mean square of each column."""
     return np.sqrt(np.mean(np.square(values), axis=0))
@@ -101,6 +107,7 @@ def save(results, metrics, labels, cfg, digest, inputs):
         for key, arrays in results.items():
             group = out.create_group(f"snr{key}")
             group.attrs.update({"names": cfg.labels, "units": [one.plain_unit for one in labels]})
+            group.attrs.update({"bits": json.dumps(guard.BITS), "rules": json.dumps(guard.RULES)})
             for name, array in arrays.items():
                 group[name] = array
     tmp = paths.metrics.with_name(paths.metrics.name + ".tmp")
@@ -116,6 +123,8 @@ def print_scores(metrics, labels):
     for key, table in metrics["snr"].items():
         for i, (score, values) in enumerate(table.items()):
             print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:14.3g}" for v in values.values()))
+        cells = [f"{name} {part:.1%}" for name, part in metrics["flagged"][key].items()]
+        print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>14}" for cell in cells))
 
 
 def draw(results, labels, cfg):

@@ -7,17 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import calibration, config, h5io
+from starlabels import calibration, config, guard, h5io
 from starlabels.cli import UserError
 from starlabels.labels import lowest, unscale
 from starlabels.models import start_keras
+
+BATCH = 256  # spectra
 
 
 def whole(network, basis):
     """The model from flux (n, n_pix): the network itself, or behind the components that it was trained on."""
     import keras
 
-    network = keras.Model(network.inputs, network.outputs, name=network.name)  # without optimiser: a third of the size
+    network = keras.Model(network.inputs, network.outputs[0], name=network.name)  # without optimiser: a third of the size
     if not basis:
         return network
     from starlabels.models.layers import Components
@@ -29,14 +31,20 @@ def whole(network, basis):
     return keras.Model(flux, outputs, name=network.name)
 
 
-def save(folder, network, basis, history, errors, cfg, digest, h5):
-    """Write model.keras, scaling.h5 (moments of labels, wavelengths, calibration of errors), history.csv and config.yaml."""
+def save(folder, network, basis, history, errors, watch, cfg, digest, h5):
+    """Write model.keras, decoder.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
+
+    scaling.h5 has the moments of the labels, the wavelengths, the calibration of the errors and the table of the Guard `watch`.
+    """
     whole(network, basis).save(folder / "model.keras")
+    if watch:
+        watch.decoder.save(folder / "decoder.keras")
     with h5io.create(folder / "scaling.h5", "3_train", digest, cfg, {"2_prepared.h5": h5.attrs["digest"]}) as out:
         h5.copy("scaling", out)
         h5io.write_wave(out, h5io.read_wave(h5))
-        for name, values in (errors or {}).items():
-            out[f"calibration/{name}"] = values
+        for group, table in (("calibration", errors), ("guard", watch and watch.table)):
+            for name, values in (table or {}).items():
+                out[f"{group}/{name}"] = values
         out.attrs["train_seconds"] = sum(history["seconds"])
     with (folder / "history.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -53,7 +61,7 @@ def remove(folder):
 class Trained(NamedTuple):
     """A model from flux, the names of its labels and their moments in training (n_labels,), the calibration of its errors.
 
-    calibration is None if the model gives no errors; seconds is the time of its training.
+    calibration is None if the model gives no errors, guard if it cannot tell what is outside; seconds is the time of training.
     """
 
     model: object
@@ -61,19 +69,36 @@ class Trained(NamedTuple):
     mean: np.ndarray
     std: np.ndarray
     calibration: dict | None
+    guard: guard.Guard | None
     seconds: float
     digest: str
 
     def predict(self, flux, snr):
-        """{mean, err (n, n_labels)} in physical units of flux: an array (n, n_pix) or batches of it, of S/N snr (n,)."""
-        output = self.model.predict(flux, batch_size=256 if isinstance(flux, np.ndarray) else None, verbose=0)
-        n = len(self.names)
+        """{mean, err (n, n_labels), flags (n,)} of flux: an array (n, n_pix) or batches of it, of S/N snr (n,).
+
+        In physical units; flags are guard.BITS. A label below the least in nature is given as that, and flagged "limit".
+        """
+        output, inputs = self._outputs(flux)
+        n, least = len(self.names), lowest(self.names)
         mean = unscale(output[:, :n], self.mean, self.std)
-        found = {"mean": np.maximum(mean, lowest(self.names)).astype("f4")}
+        flags = guard.BITS["limit"] * (mean < least).any(axis=1).astype("u1")
+        found = {"mean": np.maximum(mean, least).astype("f4"), "flags": flags}
         if self.calibration:
-            err = np.exp(0.5 * output[:, n:]) * self.std
-            found["err"] = calibration.apply(self.calibration, err, snr).astype("f4")
+            err = np.exp(0.5 * output[:, n:])
+            found["err"] = calibration.apply(self.calibration, err * self.std, snr).astype("f4")
+            if self.guard:
+                flags |= guard.flags(self.guard, inputs, output[:, :n], err)
         return found
+
+    def _outputs(self, flux):
+        """What the network says of each spectrum, and what it reads of it where that is components (else None)."""
+        import keras
+
+        options = {"batch_size": BATCH if isinstance(flux, np.ndarray) else None, "verbose": 0}
+        if not self.guard:
+            return self.model.predict(flux, **options), None
+        inputs = self.model.get_layer("components").output
+        return keras.Model(self.model.input, [self.model.output, inputs]).predict(flux, **options)
 
 
 def load(cfg):
@@ -82,14 +107,22 @@ def load(cfg):
     with h5io.open_stage(folder / "scaling.h5", "3_train", config.digest(cfg, "3_train")) as h5:
         mean, std = h5["scaling/mean"][:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
-        table = {name: data[:] for name, data in h5["calibration"].items()} if "calibration" in h5 else None
+        errors, table = (
+            {name: data[()] for name, data in h5[group].items()} if group in h5 else None for group in ("calibration", "guard")
+        )
     print(start_keras())
+    model = read(folder / "model.keras")
+    watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
+    return Trained(model, list(cfg.labels), mean, std, errors, watch, seconds, digest)
+
+
+def read(path):
+    """The Keras model in a file; UserError naming 3_train.py if it is missing or damaged."""
     import keras
 
     from starlabels.models import layers  # noqa: F401  load_model finds our layers by it
 
     try:
-        model = keras.models.load_model(folder / "model.keras", safe_mode=True)
+        return keras.models.load_model(path, safe_mode=True)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder}/model.keras cannot be read: run python 3_train.py") from error
-    return Trained(model, list(cfg.labels), mean, std, table, seconds, digest)
+        raise UserError(f"{path} cannot be read: run python 3_train.py") from error

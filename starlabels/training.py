@@ -7,13 +7,15 @@ import time
 
 import numpy as np
 
-from starlabels import calibration, components, config, h5io, trained
+from starlabels import calibration, components, config, guard, h5io, trained
 from starlabels.cli import UserError, count
 from starlabels.files import replaced_folder
+from starlabels.labels import lowest, scale
 from starlabels.losses import LOSSES, OUTPUTS
 from starlabels.models import BUILDERS, start_keras
 
 WARM_UP = 0.02  # of the steps of a cosine schedule
+EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
 
@@ -30,9 +32,9 @@ def run(cfg, args=None):
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
         print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
-        table = calibrate(network, cfg, h5, basis) if OUTPUTS[cfg.train.loss] == 2 else None
+        errors, watch = calibrate(network, cfg, h5, basis)
         with replaced_folder(paths.model_dir) as folder:
-            trained.save(folder, network, basis, history, table, cfg, digest, h5)
+            trained.save(folder, network, basis, history, errors, watch, cfg, digest, h5)
     trained.remove(paths.partial_dir)
     print(f"trained {len(history['loss'])} epochs in {sum(history['seconds']):.0f} s: {paths.model_dir}/model.keras")
     plots.loss(history, cfg.train.loss, paths.figure_dir / "3_loss.png")
@@ -112,7 +114,6 @@ def optimizer(train, steps):
 def batches(cfg, h5, basis, part, passes=1, epoch=0):
     """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise."""
     from starlabels.data import Components, Pixels, SpectrumBatches, log_uniform
-    from starlabels.labels import scale
 
     noise, group, training = cfg.train.noise, h5[part], part == "train"
     target = scale(h5io.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
@@ -126,11 +127,23 @@ def batches(cfg, h5, basis, part, passes=1, epoch=0):
 
 
 def calibrate(network, cfg, h5, basis):
-    """The calibration of the network's errors, on validation stars in several draws of noise."""
+    """Calibration of the errors and Guard of the labels, from validation stars in several draws of noise.
+
+    None for the one if the network gives no errors, for the other also if it reads pixels.
+    """
+    if OUTPUTS[cfg.train.loss] == 1:
+        return None, None
     found = batches(cfg, h5, basis, "validation", DRAWS)
-    output, true = network.predict(found, verbose=0), np.tile(found.target, (DRAWS, 1))
-    mean, log_variance = np.split(output, 2, axis=1)
-    return calibration.fit(true, mean, np.exp(0.5 * log_variance), found.snr)
+    inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
+    mean, log_variance = np.split(network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), 2, axis=1)
+    err = np.exp(0.5 * log_variance)
+    errors = calibration.fit(np.tile(found.target, (DRAWS, 1)), mean, err, found.snr)
+    if not basis:
+        return errors, None
+    train = batches(cfg, h5, basis, "train")
+    decoder = guard.train_decoder(train.target, train.spectra.components, basis.variance, cfg.seed)
+    least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
+    return errors, guard.fit(decoder, train.target, train.spectra.components, inputs, mean, err, least)
 
 
 def callbacks(train):

@@ -19,6 +19,7 @@ SMALL = {
     "wave.step": 0.1,
     "grid.n_spectra": 60,
     "preprocess.chunk_rows": 16,
+    "preprocess.components": 8,
 }
 
 

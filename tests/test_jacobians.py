@@ -10,7 +10,7 @@ from starlabels.models import BUILDERS
 
 def test_jacobian_of_a_linear_model_is_its_weights():
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(3)])
-    jac = jacobians.jacobian(model, np.random.default_rng(0).random((7, 30), dtype="f4"))  # (n, n_labels, n_pix)
+    jac = jacobians.jacobian(model, np.random.default_rng(0).random((7, 30), dtype="f4"), 3)  # (n, n_labels, n_pix)
     assert jac.shape == (7, 3, 30)
     for row in jac:
         np.testing.assert_allclose(row, model.get_weights()[0].T, rtol=1e-5)
@@ -21,7 +21,7 @@ def test_jacobian_of_a_network_is_its_finite_difference(name):
     keras.utils.set_random_seed(1)
     model, step = BUILDERS[name](160, 2, activation="tanh"), 1e-2  # smooth: a relu's kinks spoil finite differences
     flux = np.random.default_rng(1).random((3, 160), dtype="f4")
-    jac = jacobians.jacobian(model, flux)
+    jac = jacobians.jacobian(model, flux, 2)
     for pixel in (0, 41, 159):
         shift = np.eye(160, dtype="f4")[pixel] * step
         slope = (model.predict(flux + shift, verbose=0) - model.predict(flux - shift, verbose=0)) / (2 * step)
@@ -33,7 +33,7 @@ def test_jacobian_is_zero_where_the_network_does_not_look():
     model = keras.Model(
         inputs, keras.layers.Dense(2)(keras.layers.Cropping1D((10, 10))(keras.layers.Reshape((40, 1))(inputs))[:, :, 0])
     )
-    jac = jacobians.jacobian(model, np.ones((2, 40), "f4"))
+    jac = jacobians.jacobian(model, np.ones((2, 40), "f4"), 2)
     assert not jac[:, :, :10].any() and not jac[:, :, -10:].any() and jac[:, :, 10:-10].any()
 
 
@@ -66,3 +66,9 @@ def test_strongest_windows_are_listed_with_their_lines():
     strength = np.where(np.abs(wave - 4482) < 1, 5.0, 0) + np.where(np.abs(wave - 4501) < 1, 3.0, 0)
     assert list(jacobians.windows(wave, strength)[:2]) == [4480, 4500]
     assert jacobians.named({"Mg II": [4481.2], "Fe II": [4485.0]}, 4480, 4485) == "Mg II"
+
+
+def test_jacobian_leaves_out_the_outputs_that_are_not_labels():
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(4)])
+    jac = jacobians.jacobian(model, np.ones((2, 30), "f4"), 2)
+    np.testing.assert_allclose(jac[0], model.get_weights()[0].T[:2], rtol=1e-5)

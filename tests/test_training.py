@@ -69,7 +69,7 @@ def changed(cfg, **sections):
 
 def test_model_scaling_history_and_config_are_saved_together(run):
     folder = config.paths(run).model_dir
-    assert {path.name for path in folder.iterdir()} == {"model.keras", "scaling.h5", "history.csv", "config.yaml"}
+    assert {path.name for path in folder.iterdir()} == {"model.keras", "decoder.keras", "scaling.h5", "history.csv", "config.yaml"}
     assert (folder / "config.yaml").read_text() == run.text
     header, *rows = (folder / "history.csv").read_text().split()
     assert header == "epoch,loss,val_loss,learning_rate,seconds" and len(rows) == run.train.max_epochs
@@ -95,7 +95,7 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
     monkeypatch.setattr(grid, "sampler_for", lambda cfg: ToySampler())
     evaluation.run(run)
     metrics = json.loads(config.paths(run).metrics.read_text())
-    assert list(metrics) == ["run", "labels", "n_test", "snr", "train_seconds", "versions"]
+    assert list(metrics) == ["run", "labels", "n_test", "snr", "flagged", "train_seconds", "versions"]
     assert metrics["labels"] == NAMES and metrics["n_test"] == 120
     assert list(metrics["snr"]) == ["20_100", "100_200", "200_400", "inf"]
     with h5io.open_stage(config.paths(run).predictions, "4_test") as h5:
@@ -119,7 +119,8 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
 def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, capsys, shift, code):
     def gaussian(self, batches, snr):
         err = np.ones((len(snr), 4), "f4")
-        return {"mean": batches.target + shift + np.random.default_rng(0).normal(size=err.shape).astype("f4"), "err": err}
+        mean = batches.target + shift + np.random.default_rng(0).normal(size=err.shape).astype("f4")
+        return {"mean": mean, "err": err, "flags": np.zeros(len(snr), "u1")}
 
     monkeypatch.setattr(evaluation, "draw", lambda *args: None)
     monkeypatch.setattr(trained.Trained, "predict", gaussian)

@@ -1,0 +1,66 @@
+"""How many spectra that lie outside what was trained get a flag: `python -m benchmarks.outside`, after make run.
+
+500 stars of each kind from the nodes, S/N uniform in each range of the recipe's test, and 3000 inside for the false alarms.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from starlabels import config, guard, h5io, trained
+from starlabels.synthesis.broaden import LIGHT
+from starlabels.synthesis.library import FOLDER
+from starlabels.synthesis.sampler import Sampler
+
+N_OUTSIDE, N_INSIDE = 500, 3000
+LIBRARY = "blue_4450_4990.h5"  # to 11 000 K and log g 1.5
+OUTSIDE = guard.BITS["edge"] | guard.BITS["unlike"]
+
+
+def draw(cfg, sampler, n, rng, **other):
+    """n sound label sets {name: (n,)}, uniform in the ranges of the recipe or in `other` {name: (low, high)}."""
+    ranges = {name: (r, r) if isinstance(r, float) else (r.min, r.max) for name, r in cfg.grid.labels.items()} | other
+    labels = {name: rng.uniform(low, high, 4 * n) for name, (low, high) in ranges.items()}
+    sound = np.flatnonzero(sampler.sound(labels))[:n]
+    return {name: values[sound] for name, values in labels.items()}
+
+
+def kinds(cfg, wave):
+    """(kind, flux (n, n_pix)) of stars inside, then of each kind outside."""
+    sampler, rng, power = Sampler(FOLDER / LIBRARY), np.random.default_rng(cfg.seed + 1), cfg.grid.resolving_power
+
+    def spectra(n=N_OUTSIDE, **other):
+        return sampler.spectra(draw(cfg, sampler, n, rng, **other), wave, power)
+
+    yield "inside (false alarms)", spectra(N_INSIDE)
+    yield "teff 10 750-11 000 K", spectra(teff=(10_750, 11_000))
+    yield "logg 1.5", spectra(logg=(1.5, 1.5))
+    yield "white noise about the continuum", np.ones((N_OUTSIDE, len(wave)), "f4")
+    for velocity in (-50, 50):
+        shifted = [np.interp(wave / (1 + velocity / LIGHT), wave, flux) for flux in spectra()]
+        yield f"shifted by {velocity:+d} km/s", np.array(shifted, "f4")
+    yield "lines twice as deep", np.maximum(1 - 2 * (1 - spectra()), 0)
+
+
+def main():
+    from starlabels.data import add_noise
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    cfg = config.load(parser.parse_args().config)
+    with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
+        wave = h5io.read_wave(h5)
+    model, rng = trained.load(cfg), np.random.default_rng(cfg.seed)
+    heads = [f"S/N {low:g}-{high:g}" for low, high in cfg.test.snr]
+    print(f"{'flagged, of spectra':<34}" + "".join(f"{head:>14}" for head in heads) + f"{'all':>10}")
+    for kind, flux in kinds(cfg, wave):
+        rates = []
+        for low, high in cfg.test.snr:
+            snr = rng.uniform(low, high, len(flux))
+            rates.append(np.mean((model.predict(add_noise(flux.copy(), snr, rng), snr)["flags"] & OUTSIDE) > 0))
+        print(f"{kind:<34}" + "".join(f"{rate:>14.1%}" for rate in rates) + f"{np.mean(rates):>10.1%}")
+
+
+if __name__ == "__main__":
+    main()
