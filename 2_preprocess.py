@@ -1,4 +1,4 @@
-"""Split the spectra by star into training, validation and test parts, shuffled, with the scaling of the labels.
+"""Split the spectra by star into training, validation and test parts, shuffled, with scaling of labels and components.
 
 Reads  data/<run>/0_joined.h5
 Writes data/<run>/2_prepared.h5

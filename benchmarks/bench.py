@@ -1,24 +1,23 @@
 """Time what the pipeline does, in one table: medians of repeated alternating runs. `make bench`, a quarter of an hour.
 
-Uses the packaged nodes and the recipe in force; nothing is written but the table. --no-memory leaves out the peak memory of the
+Uses the packaged nodes and the recipe in force. --no-memory leaves out the peak memory of the
 stages, which takes most of the time and 13 GB of temporary files.
 """
 
-import argparse
 import os
 import platform
 import statistics
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks import memory
-from starlabels import components, config, grid, h5io
+from starlabels import cli, components, config, grid, h5io
+from starlabels.cli import count
 from starlabels.models import start_keras
 
-REPEATS = 5
+REPEATS = 3
 N_SPECTRA = 4096
 SIZES = (20_000, 100_000)
 
@@ -86,17 +85,18 @@ def network_rows(cfg, h5, basis):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
         published, n_seed = training_epochs(seed, pixels)
-        timed = alternate(functions | {"seed": published["memory"]}, 3)
+        timed = alternate(functions | {"seed": published["memory"]})
     flux = h5["train/flux"][:]
     network = training.build(cfg, h5, basis)
     whole = trained.whole(network, basis)
     errors, watch = training.calibrate(network, cfg, h5, basis)
-    model = trained.Trained(whole, cfg.labels, h5["scaling/mean"][:], h5["scaling/std"][:], errors, watch, 0.0, "")
+    moments = h5["scaling/mean"][:], h5["scaling/std"][:]
+    model = trained.Trained(whole, trained.reader(whole), cfg.labels, *moments, errors, watch, 0.0, "")
     snr, few = np.full(len(flux), 100.0), flux[:300]
     timed |= alternate({
         "predict": lambda: model.predict(flux, snr),
         "jacobians": lambda: [jacobians.jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
-    }, 3)  # fmt: skip
+    })  # fmt: skip
     return [
         ("training, noisy spectra", f"{n / timed['noisy']:.0f} /s"),
         ("training, the same network on random arrays in memory", f"{n / timed['memory']:.0f} /s"),
@@ -107,28 +107,29 @@ def network_rows(cfg, h5, basis):
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
-    parser.add_argument("--no-memory", action="store_true")
-    args = parser.parse_args()
-    cfg = config.load(args.config)
+def arguments(parser):
+    """Command-line arguments."""
+    parser.add_argument("--no-memory", action="store_true", help="without the peak memory of the stages")
+
+
+def run(cfg, args):
+    """Measure and print the table."""
     rows = [("synthesis of a node, one process", f"{synthesis():.2f} s")]
     sampler, (drawn, _), wave = grid.sampler_for(cfg), grid.draw(cfg, np.random.default_rng(0)), cfg.wave.grid()
     part = {name: values[:N_SPECTRA] for name, values in drawn.items()}
-    timed = alternate({"sampling": lambda: sampler.spectra(part, wave, cfg.grid.resolving_power)}, 3)
+    timed = alternate({"sampling": lambda: sampler.spectra(part, wave, cfg.grid.resolving_power)})
     rate = len(part["teff"]) / timed["sampling"]
     rows.append((f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{rate:.0f} /s"))
     print(start_keras())
     with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", cfg) as h5:
         rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
     for n in () if args.no_memory else SIZES:
-        found = memory.peaks(args.config, n)
-        rows += [(f"{stage} of {n:,} spectra", f"{gb:.2f} GB {s:5.0f} s") for stage, (gb, s) in found.items()]
+        found = memory.peaks(cfg, n)
+        rows += [(f"{stage} of {count(n)} spectra", f"{gb:.2f} GB {s:5.0f} s") for stage, (gb, s) in found.items()]
     print(f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}")
     for what, value in rows:
         print(f"{what:<58}{value:>16}")
 
 
 if __name__ == "__main__":
-    main()
+    cli.main(run, __doc__, arguments)

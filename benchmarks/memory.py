@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 STAGES = ["grid", "0_join", "1_label_study", "2_preprocess", "3_train", "4_test", "jacobian"]
 
 
-def peaks(path, n_spectra):
-    """{stage: (peak memory in GB, seconds)} of the recipe at `path` with n_spectra spectra and one epoch of training."""
-    values = yaml.safe_load(Path(path).read_text())
+def peaks(cfg, n_spectra):
+    """{stage: (peak memory in GB, seconds)} of a recipe with n_spectra spectra and one epoch of training."""
+    values = yaml.safe_load(cfg.text)
     values["grid"]["n_spectra"] = n_spectra
     values["train"] |= {"max_epochs": 1, "passes": 1}
     with tempfile.TemporaryDirectory() as folder:

@@ -3,12 +3,9 @@
 500 stars of each kind from the nodes, S/N uniform in each range of the recipe's test, and 3000 inside for the false alarms.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 
-from starlabels import config, guard, h5io, trained
+from starlabels import cli, config, guard, h5io, trained
 from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.library import FOLDER
 from starlabels.synthesis.sampler import Sampler
@@ -23,6 +20,8 @@ def draw(cfg, sampler, n, rng, **other):
     ranges = {name: (r, r) if isinstance(r, float) else (r.min, r.max) for name, r in cfg.grid.labels.items()} | other
     labels = {name: rng.uniform(low, high, 4 * n) for name, (low, high) in ranges.items()}
     sound = np.flatnonzero(sampler.sound(labels))[:n]
+    if len(sound) < n:
+        raise cli.UserError(f"{sampler.path}: only {len(sound)} of {4 * n} stars drawn in {ranges} have sound nodes")
     return {name: values[sound] for name, values in labels.items()}
 
 
@@ -43,15 +42,15 @@ def kinds(cfg, wave):
     yield "lines twice as deep", np.maximum(1 - 2 * (1 - spectra()), 0)
 
 
-def main():
+def run(cfg, args):
+    """Print the fraction of each kind that is flagged, in each S/N range."""
     from starlabels.data import add_noise
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
-    cfg = config.load(parser.parse_args().config)
     with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
         wave = h5io.read_wave(h5)
     model, rng = trained.load(cfg), np.random.default_rng(cfg.seed)
+    if not model.guard:
+        raise cli.UserError(f"{cfg.path}: this recipe has no flags: set preprocess.components and train.loss: gaussian_nll")
     heads = [f"S/N {low:g}-{high:g}" for low, high in cfg.test.snr]
     print(f"{'flagged, of spectra':<34}" + "".join(f"{head:>14}" for head in heads) + f"{'all':>10}")
     for kind, flux in kinds(cfg, wave):
@@ -63,4 +62,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    cli.main(run, __doc__)

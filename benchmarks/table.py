@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+from starlabels.cli import fail
+
 PUBLISHED = {"100_200": (141.7, 0.096, 5.81, 0.087)}  # the stellar-parameters-NN code, on its authors' own spectra
 RUNS = {
     "seed": "published network, `recipes/seed.yaml`",
@@ -23,19 +25,19 @@ def row(what, snr, values, ratios=None):
 
 
 def rows(models):
-    """All lines: for each S/N the published figures, each run, and the bound of the last run."""
+    """All lines: for each S/N the published figures, each run, and the bound of the first of ours."""
     found = {run: models / run / "metrics.json" for run in RUNS}
     metrics = {run: json.loads(path.read_text())["snr"] for run, path in found.items() if path.is_file()}
+    if not metrics:
+        fail(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
     for snr in ("20_100", "100_200", "200_400", "inf"):
         if snr in PUBLISHED:
             yield row("published", snr, PUBLISHED[snr])
-        for run, tables in metrics.items():
-            table = tables[snr]
+        for run, table in ((run, tables[snr]) for run, tables in metrics.items() if snr in tables):
             ratios = [table["ratio"][name] for name in NAMES] if "ratio" in table else None
             yield row(RUNS[run], snr, [table["rmse"][name] for name in NAMES], ratios)
-        bound = next((tables[snr]["crlb"] for run, tables in metrics.items() if run != "seed" and "crlb" in tables[snr]), None)
-        if bound:
-            yield row("Cramér-Rao bound", snr, [bound[name] for name in NAMES])
+        for table in [tables[snr] for run, tables in metrics.items() if run != "seed" and "crlb" in tables.get(snr, {})][:1]:
+            yield row("Cramér-Rao bound", snr, [table["crlb"][name] for name in NAMES])
 
 
 def main():

@@ -38,7 +38,7 @@ def fit(true, mean, err, snr):
 def apply(table, err, snr):
     """Errors (n, n_labels) times the factors of a table at S/N (n,): linear in ln S/N, constant beyond the end knots."""
     log_snr = np.log(np.asarray(snr, float))
-    return err * np.stack([np.interp(log_snr, table["log_snr"], factor) for factor in table["factor"][:].T], axis=1)
+    return err * np.stack([np.interp(log_snr, table["log_snr"], factor) for factor in table["factor"].T], axis=1)
 
 
 def coverage(true, mean, err, level):
@@ -60,8 +60,8 @@ def report(true, mean, err):
 def violations(metrics, low=0.63, high=0.73):
     """A line for each label and S/N range of metrics.json whose 68 % coverage leaves low to high; noise-free is no range."""
     tables = {key: table.get("coverage_68") for key, table in metrics["snr"].items() if key != NOISE_FREE}
-    if not all(tables.values()):
-        return ["no coverage to check: the model predicts no errors"]
+    if not tables or not all(tables.values()):
+        return ["no coverage to check: the model predicts no errors, or test.snr has no range"]
     return [
         f"{name} at S/N {key.replace('_', '-')}: {value:.1%} of the stars within one error, expected {low:.0%} to {high:.0%}"
         for key, table in tables.items()

@@ -34,7 +34,7 @@ def main(stage, description, arguments=None):
             raise
         fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        fail("interrupted; nothing half-written is left", code=130)
+        fail("interrupted; nothing half-written is left, and what goes on by itself does so at the next run", code=130)
 
 
 def fail(message, code=2):

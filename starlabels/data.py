@@ -71,7 +71,7 @@ class Components:
         if snr is not None:
             sigma = (self.level[rows] / snr).astype(np.float32)
             found += sigma[:, None] * standard_normal(rng, found.shape)
-            outside = outside + sigma**2 * (self.n_left + math.sqrt(2 * self.n_left) * standard_normal(rng, len(rows)))
+            outside = sigma**2 * rng.noncentral_chisquare(self.n_left, outside / sigma**2)
         ln_noise = 0.5 * np.log(np.maximum(outside / self.n_left, 1e-10))  # as models.layers.log_noise
         return np.column_stack([found, ln_noise]).astype(np.float32, copy=False)
 
@@ -85,12 +85,17 @@ class SpectrumBatches(keras.utils.PyDataset):
     follows from seed and epoch.
     """
 
-    def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1, epoch=0):
+    def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1):
         super().__init__(workers=1)
         self.spectra, self.target, self.draw_snr = spectra, np.asarray(target, np.float32), draw_snr
-        self.seed, self.training, self.passes, self.epoch = seed, training, passes, epoch
+        self.seed, self.training, self.passes, self.epoch = seed, training, passes, 0
         self.run = math.gcd(batch_size, spectra.run)
         self.runs_per_batch = batch_size // self.run
+        self._plan()
+
+    def go_to(self, epoch):
+        """Take the order, the S/N and the noise of that epoch."""
+        self.epoch = epoch
         self._plan()
 
     def _plan(self):
@@ -116,5 +121,4 @@ class SpectrumBatches(keras.utils.PyDataset):
     def on_epoch_end(self):
         """Called by Keras after the last batch of an epoch."""
         if self.training:
-            self.epoch += 1
-            self._plan()
+            self.go_to(self.epoch + 1)

@@ -6,11 +6,12 @@ import os
 import numpy as np
 
 from starlabels import calibration, config, guard, h5io, limits, trained
+from starlabels.calibration import NOISE_FREE
 from starlabels.cli import count, fail
 from starlabels.labels import label
+from starlabels.limits import rms
 
 BATCH = 256
-NOISE_FREE = "inf"
 
 
 def arguments(parser):
@@ -32,7 +33,7 @@ def run(cfg, args=None):
         "labels": cfg.labels,
         "n_test": len(results[NOISE_FREE]["true"]),
         "snr": {key: scores(found, cfg.labels) for key, found in results.items()},
-        "flagged": {key: flagged(found["flags"]) for key, found in results.items()},
+        "flagged": {key: flagged(found["flags"], model.bits) for key, found in results.items()},
         "train_seconds": round(model.seconds, 1),
         "versions": h5io.versions(),
     }
@@ -67,37 +68,39 @@ def mean_flux(flux, n):
 
 
 def add_bounds(results, sensitivity):
-    """Add `crlb` (k, n_labels) to each noisy range, if there is a function(rows) -> d flux / d label of the test stars."""
+    """Add `crlb` (k, n_labels) to each noisy range, if there is a function(rows) -> d flux / d label of the test stars.
+
+    It is NaN where it has no limit.
+    """
     noisy = [found for key, found in results.items() if key != NOISE_FREE]
     if sensitivity and noisy:
         unit = limits.bounds(sensitivity, len(noisy[0]["true"]))
         for found in noisy:
-            found["crlb"] = (unit * found["sigma"][:, None]).astype("f4")
+            found["crlb"] = np.where(np.isfinite(unit), unit * found["sigma"][:, None], np.nan).astype("f4")
+        hidden = np.count_nonzero(~np.isfinite(unit).all(axis=1))
+        if hidden:
+            print(f"{count(hidden)} of {count(len(unit))} stars do not tell one of the labels: no bound for it")
 
 
 def scores(found, names):
     """{score: {name: number}} of a range: rmse, sigma, bias; crlb, ratio and the scores of the errors where they are known.
 
-    bias is the median residual, sigma 1.4826 MAD about it; crlb the rms bound, ratio rmse over it.
+    bias is the median residual, sigma 1.4826 MAD about it; crlb the rms bound, ratio rmse over it, of the stars that have one.
     """
     residual = found["mean"] - found["true"]
     bias = np.median(residual, axis=0)
     values = {"rmse": rms(residual), "sigma": 1.4826 * np.median(np.abs(residual - bias), axis=0), "bias": bias}
     if "crlb" in found:
-        values |= {"crlb": rms(found["crlb"]), "ratio": values["rmse"] / rms(found["crlb"])}
+        bound = rms(found["crlb"])
+        values |= {"crlb": bound, "ratio": rms(np.where(np.isnan(found["crlb"]), np.nan, residual)) / bound}
     if "err" in found:
         values |= calibration.report(found["true"], found["mean"], found["err"])
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
 
 
-def flagged(flags):
+def flagged(flags, bits):
     """{flag: fraction of the stars (k,) that carry it}."""
-    return {name: float(np.mean((flags & bit) > 0)) for name, bit in guard.BITS.items()}
-
-
-def rms(values):
-    """Root mean square of each column."""
-    return np.sqrt(np.mean(np.square(values), axis=0))
+    return {name: float(np.mean((flags & bit) > 0)) for name, bit in bits.items()}
 
 
 def save(results, metrics, labels, cfg, digest, inputs):
@@ -133,6 +136,8 @@ def draw(results, labels, cfg):
     from starlabels.plots import uncertainty
 
     folder, keys = config.paths(cfg).figure_dir, list(results)
+    for old in folder.glob("4_*.png"):
+        old.unlink()  # another recipe's ranges, or what this model cannot give
     for key, r in results.items():
         plots.one_to_one(r["true"], r["mean"], labels, key, folder / f"4_one_to_one_{key}.png")
     noisy = {key: results[key] for key in keys if key != NOISE_FREE}

@@ -6,6 +6,11 @@ import shutil
 from pathlib import Path
 
 
+def remove(folder):
+    """Delete a folder, if there is one."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def replaced_folder(path):
     """A folder `<path>.tmp` to write into, that takes the place of `path` when the block ends without error."""

@@ -123,8 +123,11 @@ def covers(grid, cfg, ranges):
     return window and inside and grid.atmosphere == cfg.grid.nodes.atmosphere
 
 
-def sampler_for(cfg):
-    """The Sampler of the run: of the library named, of a packaged one that covers the grid, or of one synthesised now."""
+def sampler_for(cfg, build=True):
+    """The Sampler of the run: of the library named, of a packaged one that covers the grid, or of one synthesised now.
+
+    UserError instead of a synthesis if not `build`.
+    """
     from starlabels.synthesis.sampler import Sampler
 
     ranges = ranges_of(cfg)
@@ -138,6 +141,8 @@ def sampler_for(cfg):
             return Sampler(FOLDER / name, ranges)
     path, wanted = own_library(cfg), plan(cfg, ranges)
     if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
+        if not build:
+            raise UserError(f"{path} is missing or of other settings: run python grid.py")
         print(f"no packaged library covers the grid: {path} needs {count(len(wanted.points))} nodes")
         nodes.build(wanted, path, cfg.grid.nodes.workers)
     return Sampler(path, ranges)

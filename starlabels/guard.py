@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.models.mlp import residual_mlp
+from starlabels.schedules import cosine
 
 BITS = {"edge": 1, "unlike": 2, "limit": 4}
 RULES = {
     "edge": "a label lies beyond the least or the greatest of the training stars",
-    "unlike": "the spectrum differs from those of stars with its labels, or is noisier than any in training",
+    "unlike": "the spectrum differs from those of stars with its labels, or is a quarter noisier than any in training",
     "limit": "a label came out below the least that can be, and is given as that",
 }
 FALSE_ALARMS = 0.005  # of the validation stars, for each flag
@@ -45,8 +46,7 @@ def train_decoder(labels, components, variance, seed):
     scale = np.sqrt(variance + SOFTENING * variance.sum()).astype("f4")
     network = residual_mlp(labels.shape[1], len(scale), width=WIDTH, blocks=BLOCKS)
     per_epoch, epochs = math.ceil(len(labels) / BATCH), max(1, min(PASSES, round(SAMPLES / len(labels))))
-    warm_up = per_epoch * epochs // 20
-    rate = keras.optimizers.schedules.CosineDecay(0.0, per_epoch * epochs - warm_up, warmup_target=RATE, warmup_steps=warm_up)
+    rate = cosine(RATE, per_epoch * epochs)
     at_once = min(16, per_epoch)  # steps; one at a time takes a third longer
     network.compile(keras.optimizers.Adam(rate, beta_2=0.99), loss="mse", steps_per_execution=at_once)
     network.fit(np.asarray(labels, "f4"), components / scale, batch_size=BATCH, epochs=epochs, verbose=0)
@@ -79,7 +79,7 @@ def fit(decoder, labels, components, inputs, mean, err, least):
     bins = np.array_split(order, n_bins)
     table["log_noise"] = np.array([log_noise[rows].mean() for rows in bins])
     table["threshold"] = np.array([np.quantile(size[rows], 1 - FALSE_ALARMS) for rows in bins])
-    table["margin"] = np.quantile(beyond(table["ends"], mean, err), 1 - FALSE_ALARMS)
+    table["margin"] = max(0.0, np.quantile(beyond(table["ends"], mean, err), 1 - FALSE_ALARMS))
     return guard
 
 
@@ -98,8 +98,8 @@ def flags(guard, inputs, mean, err):
 def misfit(guard, inputs, mean):
     """Ln of the squared distance (n,) of components from the decoder's at labels `mean` (n, n_labels).
 
-    In units of the noise and of the decoder's errors, along the axes on which those are independent. Noise below the least
-    of validation counts as that: for less, nothing is known of the other errors.
+    In units of the noise and of the decoder's errors, along the axes on which those are independent. Noise beyond
+    the least or the greatest of validation counts as that: there, nothing is known of the other errors.
     """
     table = guard.table
     difference = (inputs[:, :-1] - expected(guard.decoder, mean)) @ table["rotation"]  # (n, k)

@@ -21,7 +21,7 @@ from starlabels.cli import UserError
 SCHEMA = 1
 SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preprocess.py", "3_train": "3_train.py",
            "4_test": "4_test.py", "jacobian": "jacobian.py"}  # fmt: skip
-PACKAGES = ["numpy", "h5py", "keras", "tensorflow", "pysme-astro"]
+PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CHUNK_BYTES = 4 << 20  # more than HDF5 caches, so that reading one row reads that row only
 

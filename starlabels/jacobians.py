@@ -9,7 +9,7 @@ from starlabels.labels import label
 BATCH = 50
 WINDOW = 5.0  # Angstrom
 STRONGEST = 10  # windows listed
-IDEAL_SNR = 100  # of the best linear estimator that the network is compared with
+IDEAL_SNR = 100  # of the best linear estimator that the network is compared with, if it does not measure the noise
 
 
 def run(cfg, args=None):
@@ -19,13 +19,20 @@ def run(cfg, args=None):
         model = trained.load(cfg)
         wave, units, flux = h5io.read_wave(h5), h5io.label_units(h5["test"]), h5["test/flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
-        found = moments(each_batch(model, flux, n, limits.sensitivity_of(cfg, h5["test"], wave)))
+        snr = ideal_snr(cfg)
+        found = moments(each_batch(model, flux, n, snr, limits.sensitivity_of(cfg, h5["test"], wave)))
     save(found, wave, n, cfg, digest, {paths.model_dir: model.digest})
     print_windows(wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
     draw(found, wave, [label(name, units[name]) for name in cfg.labels], n, cfg)
 
 
-def each_batch(model, flux, n, sensitivity):
+def ideal_snr(cfg):
+    """S/N of the ideal estimator: that at which the network takes noise-free spectra to be, the greatest of its training."""
+    knows = cfg.preprocess.components and cfg.train.noise
+    return cfg.train.noise.snr_max if knows else IDEAL_SNR
+
+
+def each_batch(model, flux, n, snr, sensitivity):
     """For each batch of n stars {flux, network and ideal (d label / d flux), sensitivity (d flux / d label)}."""
     for start in progress(range(0, n, BATCH), "Jacobians"):
         rows = slice(start, min(start + BATCH, n))
@@ -33,7 +40,7 @@ def each_batch(model, flux, n, sensitivity):
         batch = {"flux": spectra, "network": jacobian(model.model, spectra, len(model.std)) * model.std[:, None]}
         if sensitivity:
             batch["sensitivity"] = sensitivity(rows)
-            batch["ideal"] = ideal(batch["sensitivity"], model.std, spectra.mean(axis=1) / IDEAL_SNR)
+            batch["ideal"] = ideal(batch["sensitivity"], model.std, spectra.mean(axis=1) / snr)
         yield batch
 
 
@@ -136,5 +143,5 @@ def draw(found, wave, labels, n, cfg):
 
     folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
     plots.spectrum(wave, found, labels, lines, n, folder / "jacobian.png")
-    plots.zoom(wave, found, labels, lines, IDEAL_SNR, folder / "jacobian_zoom.png")
+    plots.zoom(wave, found, labels, lines, ideal_snr(cfg), folder / "jacobian_zoom.png")
     print(f"{n} Jacobians averaged: {config.paths(cfg).jacobian}, {folder}/jacobian*.png")

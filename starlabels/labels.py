@@ -6,12 +6,11 @@ import numpy as np
 
 
 class Label(NamedTuple):
-    """Symbol and unit in LaTeX, unit in plain text, half the height of a residual strip (None: from the data), least value."""
+    """Symbol and unit in LaTeX, unit in plain text, the least value there can be."""
 
     symbol: str
     unit: str
     plain_unit: str
-    residual_limit: float | None = None
     lowest: float = -np.inf
 
     @property
@@ -22,14 +21,14 @@ class Label(NamedTuple):
 
 KMS = r"km s$^{-1}$"
 LABELS = {
-    "teff": Label(r"$T_{\rm eff}$", "K", "K", 600),
-    "logg": Label(r"$\log g$", "dex", "dex", 0.6),
-    "mh": Label("[M/H]", "dex", "dex", 0.35),
-    "feh": Label("[Fe/H]", "dex", "dex", 0.35),
-    "alpha_m": Label(r"[$\alpha$/M]", "dex", "dex", 0.2),
-    "vmic": Label(r"$v_{\rm mic}$", KMS, "km/s", 1, 0.0),
-    "vsini": Label(r"$v\sin i$", KMS, "km/s", 25, 0.0),
-    "resolving_power": Label("$R$", "", "", None, 0.0),
+    "teff": Label(r"$T_{\rm eff}$", "K", "K"),
+    "logg": Label(r"$\log g$", "dex", "dex"),
+    "mh": Label("[M/H]", "dex", "dex"),
+    "feh": Label("[Fe/H]", "dex", "dex"),
+    "alpha_m": Label(r"[$\alpha$/M]", "dex", "dex"),
+    "vmic": Label(r"$v_{\rm mic}$", KMS, "km/s", 0.0),
+    "vsini": Label(r"$v\sin i$", KMS, "km/s", 0.0),
+    "resolving_power": Label("$R$", "", "", 0.0),
 }
 
 

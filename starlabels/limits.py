@@ -35,14 +35,9 @@ def bounds(sensitivity, n):
     return np.concatenate([unit_bounds(sensitivity(rows)) for rows in progress(chunks, "Cramér-Rao bounds")])
 
 
-def of_stars(sampler, labels, names, wave, resolving_power):
-    """`unit_bounds` (n, len(names)) of stars with labels {name: (n,)}, from the nodes of a Sampler."""
-
-    def sensitivity(rows):
-        part = {name: values[rows] for name, values in labels.items()}
-        return sampler.sensitivities(part, names, wave, resolving_power)
-
-    return bounds(sensitivity, len(next(iter(labels.values()))))
+def rms(values):
+    """Root mean square (n_labels,) of values (n, n_labels), NaN left out."""
+    return np.sqrt(np.nanmean(np.square(values), axis=0))
 
 
 def sensitivity_of(cfg, test, wave):
@@ -52,7 +47,7 @@ def sensitivity_of(cfg, test, wave):
     try:
         if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
             raise UserError("not all spectra are from grid.py")
-        sampler = sampler_for(cfg)
+        sampler = sampler_for(cfg, build=False)
     except UserError as error:
         print(f"no derivatives of the atmosphere, so neither bound nor sensitivity: {error}")
         return None

@@ -1,4 +1,4 @@
-"""Split by star, shuffle on disk, and fit the scaling of the labels on the training part."""
+"""Split by star, shuffle on disk, and fit the scaling of the labels and the components on the training part."""
 
 import numpy as np
 
@@ -17,6 +17,7 @@ def run(cfg, args=None):
         check_complete(labels, cfg.labels, files.joined)
         star_id = h5io.read_text(h5io.dataset(joined, "star_id"))
         parts = split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed))
+        check_components(cfg, len(parts["train"]))
         inputs = {files.joined: joined.attrs["digest"]}
         with h5io.create(files.prepared, "2_preprocess", digest(cfg, "2_preprocess"), cfg, inputs) as h5:
             joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
@@ -26,7 +27,6 @@ def run(cfg, args=None):
                 write_part(h5.create_group(part), joined, rows, cfg)
                 print(f"{part}: {count(len(rows))} spectra of {count(len(np.unique(star_id[rows])))} stars")
             if cfg.preprocess.components:
-                check_components(cfg, len(parts["train"]))
                 components.write(h5, PARTS[:2], cfg.preprocess.components, cfg.seed, cfg.preprocess.chunk_rows)
     print(f"{files.prepared}: labels {', '.join(cfg.labels)}")
 
@@ -44,7 +44,7 @@ def check_complete(labels, names, path):
 def check_components(cfg, n):
     """UserError if more components are asked than n training spectra, or their pixels, can have."""
     most = min(n, cfg.wave.n_pix) - 1
-    if cfg.preprocess.components > most:
+    if (cfg.preprocess.components or 0) > most:
         found = f"{count(n)} training spectra of {count(cfg.wave.n_pix)} pixels"
         raise UserError(f"{cfg.path}: preprocess.components is {cfg.preprocess.components}, but {found} have at most {most}")
 

@@ -1,7 +1,6 @@
 """A trained model: its folder models/<run>/, and the labels, errors and flags it gives for spectra."""
 
 import csv
-import shutil
 import zipfile
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ def whole(network, basis):
     return keras.Model(flux, outputs, name=network.name)
 
 
-def save(folder, network, basis, history, errors, watch, cfg, digest, h5):
+def save(folder, network, basis, history, seconds, errors, watch, cfg, digest, h5):
     """Write model.keras, decoder.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
 
     scaling.h5 has the moments of the labels, the wavelengths, the calibration of the errors and the table of the Guard `watch`.
@@ -45,7 +44,7 @@ def save(folder, network, basis, history, errors, watch, cfg, digest, h5):
         for group, table in (("calibration", errors), ("guard", watch and watch.table)):
             for name, values in (table or {}).items():
                 out[f"{group}/{name}"] = values
-        out.attrs["train_seconds"] = sum(history["seconds"])
+        out.attrs["train_seconds"] = sum(seconds.values())
     with (folder / "history.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["epoch", *history])
@@ -53,18 +52,15 @@ def save(folder, network, basis, history, errors, watch, cfg, digest, h5):
     (folder / "config.yaml").write_text(cfg.text, encoding="utf-8")
 
 
-def remove(folder):
-    """Delete a folder, if there is one."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 class Trained(NamedTuple):
     """A model from flux, the names of its labels and their moments in training (n_labels,), the calibration of its errors.
 
-    calibration is None if the model gives no errors, guard if it cannot tell what is outside; seconds is the time of training.
+    reader gives the model's output and what it reads; calibration is None if the model gives no errors, guard if it cannot
+    tell what is outside; seconds is the time of training.
     """
 
     model: object
+    reader: object
     names: list
     mean: np.ndarray
     std: np.ndarray
@@ -72,6 +68,11 @@ class Trained(NamedTuple):
     guard: guard.Guard | None
     seconds: float
     digest: str
+
+    @property
+    def bits(self):
+        """{flag: bit} of those that this model can set."""
+        return {name: bit for name, bit in guard.BITS.items() if self.guard or name == "limit"}
 
     def predict(self, flux, snr):
         """{mean, err (n, n_labels), flags (n,)} of flux: an array (n, n_pix) or batches of it, of S/N snr (n,).
@@ -92,13 +93,8 @@ class Trained(NamedTuple):
 
     def _outputs(self, flux):
         """What the network says of each spectrum, and what it reads of it where that is components (else None)."""
-        import keras
-
         options = {"batch_size": BATCH if isinstance(flux, np.ndarray) else None, "verbose": 0}
-        if not self.guard:
-            return self.model.predict(flux, **options), None
-        inputs = self.model.get_layer("components").output
-        return keras.Model(self.model.input, [self.model.output, inputs]).predict(flux, **options)
+        return self.reader.predict(flux, **options) if self.guard else (self.model.predict(flux, **options), None)
 
 
 def load(cfg):
@@ -113,7 +109,15 @@ def load(cfg):
     print(start_keras())
     model = read(folder / "model.keras")
     watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(model, list(cfg.labels), mean, std, errors, watch, seconds, digest)
+    return Trained(model, reader(model), list(cfg.labels), mean, std, errors, watch, seconds, digest)
+
+
+def reader(model):
+    """The model with a second output, the components that it reads; itself if it reads pixels."""
+    import keras
+
+    found = [layer for layer in model.layers if layer.name == "components"]
+    return keras.Model(model.input, [model.output, found[0].output]) if found else model
 
 
 def read(path):

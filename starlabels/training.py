@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 import time
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from starlabels import calibration, components, config, guard, h5io, trained
 from starlabels.cli import UserError, count
-from starlabels.files import replaced_folder
+from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, scale
 from starlabels.losses import LOSSES, OUTPUTS
 from starlabels.models import BUILDERS, start_keras
+from starlabels.schedules import cosine
 
-WARM_UP = 0.02  # of the steps of a cosine schedule
+LAST, BEST = "last.weights.h5", "best.weights.h5"  # files of a training that is under way
 EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
@@ -32,11 +34,14 @@ def run(cfg, args=None):
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
         print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
+        start = time.monotonic()
         errors, watch = calibrate(network, cfg, h5, basis)
+        seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
         with replaced_folder(paths.model_dir) as folder:
-            trained.save(folder, network, basis, history, errors, watch, cfg, digest, h5)
-    trained.remove(paths.partial_dir)
-    print(f"trained {len(history['loss'])} epochs in {sum(history['seconds']):.0f} s: {paths.model_dir}/model.keras")
+            trained.save(folder, network, basis, history, seconds, errors, watch, cfg, digest, h5)
+    remove(paths.partial_dir)
+    spent = f"{len(history['loss'])} epochs in {seconds['train']:.0f} s, errors and flags in {seconds['calibrate']:.0f} s"
+    print(f"trained {spent}: {paths.model_dir}/model.keras")
     plots.loss(history, cfg.train.loss, paths.figure_dir / "3_loss.png")
 
 
@@ -70,32 +75,34 @@ def fit(network, cfg, h5, basis, folder, digest):
     """
     import keras
 
-    network.compile(optimizer(cfg.train, steps=epoch_steps(cfg, h5)), loss=LOSSES[cfg.train.loss])
+    train = batches(cfg, h5, basis, "train", cfg.train.passes)
+    network.compile(optimizer(cfg.train, steps=len(train)), loss=LOSSES[cfg.train.loss])
     network.optimizer.build(network.trainable_variables)
-    history = resume(network, folder, digest)
-    done = len(history["loss"])
-    network.fit(
-        batches(cfg, h5, basis, "train", cfg.train.passes, epoch=done),
-        validation_data=batches(cfg, h5, basis, "validation"),
-        epochs=cfg.train.max_epochs,
-        initial_epoch=done,
-        shuffle=False,  # the batches shuffle themselves
-        verbose=1 if sys.stdout.isatty() else 0,
-        callbacks=[
-            epoch_reporter(network, cfg.train.max_epochs),
-            *callbacks(cfg.train),
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: checkpoint(network, history, logs, folder, digest)),
-        ],
-    )
+    history, ended = resume(network, folder, digest)
+    train.go_to(epoch=len(history["loss"]))
+    watchers = callbacks(cfg.train)
+    if not ended:
+        network.fit(
+            train,
+            validation_data=batches(cfg, h5, basis, "validation"),
+            epochs=cfg.train.max_epochs,
+            initial_epoch=len(history["loss"]),
+            shuffle=False,  # the batches shuffle themselves
+            verbose=1 if sys.stdout.isatty() else 0,
+            callbacks=[
+                epoch_reporter(network, cfg.train.max_epochs),
+                *watchers,
+                keras.callbacks.LambdaCallback(
+                    on_train_begin=lambda _: replay(watchers, history, network),
+                    on_epoch_end=lambda _, logs: checkpoint(network, history, logs, folder, digest),
+                ),
+            ],
+        )
     if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
-        trained.remove(folder)
+        remove(folder)
         raise UserError(f"{cfg.path}: training diverged, the loss is not finite: lower train.learning_rate")
+    network.load_weights(folder / BEST)
     return history
-
-
-def epoch_steps(cfg, h5):
-    """Batches an epoch."""
-    return math.ceil(len(h5["train/labels"]) * cfg.train.passes / cfg.train.batch_size)
 
 
 def optimizer(train, steps):
@@ -104,14 +111,11 @@ def optimizer(train, steps):
 
     rate = train.learning_rate
     if train.schedule == "cosine":
-        warm_up = int(WARM_UP * train.max_epochs * steps)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, train.max_epochs * steps - warm_up, warmup_target=rate, warmup_steps=warm_up
-        )
+        rate = cosine(rate, train.max_epochs * steps)
     return keras.optimizers.Adam(rate, amsgrad=train.amsgrad, global_clipnorm=train.clip_norm)
 
 
-def batches(cfg, h5, basis, part, passes=1, epoch=0):
+def batches(cfg, h5, basis, part, passes=1):
     """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise."""
     from starlabels.data import Components, Pixels, SpectrumBatches, log_uniform
 
@@ -123,7 +127,7 @@ def batches(cfg, h5, basis, part, passes=1, epoch=0):
         spectra = Pixels(group["flux"])
     draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
     seed = (cfg.seed, *part.encode())
-    return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes, epoch)
+    return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
 
 
 def calibrate(network, cfg, h5, basis):
@@ -151,11 +155,7 @@ def callbacks(train):
     from keras.callbacks import EarlyStopping, ReduceLROnPlateau
 
     stop, reduce = train.early_stopping, train.reduce_lr
-    found = [
-        EarlyStopping(patience=stop.patience, min_delta=stop.min_delta),
-        # gains below min_delta may end the training, yet they are gains: a second one keeps the best weights of all
-        EarlyStopping(patience=train.max_epochs, restore_best_weights=True),
-    ]
+    found = [EarlyStopping(patience=stop.patience, min_delta=stop.min_delta)]
     if train.schedule == "plateau":
         found.append(ReduceLROnPlateau(factor=reduce.factor, patience=reduce.patience, min_delta=stop.min_delta))
     return found
@@ -183,23 +183,38 @@ def epoch_reporter(model, max_epochs):
 
 
 def checkpoint(network, history, logs, folder, digest):
-    """Add an epoch's logs to the history, and keep it with the weights and the optimiser in `folder`."""
+    """Add an epoch's logs to the history; keep it, the weights with the optimiser's, and the best so far in `folder`."""
+    best = not history["val_loss"] or logs["val_loss"] < min(history["val_loss"])
     for key, values in history.items():
         values.append(float(logs[key]))
     with replaced_folder(folder) as tmp:
-        network.save_weights(tmp / "network.weights.h5")
-        (tmp / "history.json").write_text(json.dumps({"digest": digest, "history": history}))
+        network.save_weights(tmp / LAST)
+        shutil.copy(tmp / LAST if best else folder / BEST, tmp / BEST)
+        state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
+        (tmp / "history.json").write_text(json.dumps(state))
 
 
 def resume(network, folder, digest):
-    """The history of a killed training of this very recipe, its weights put into the network; an empty one if none."""
+    """History of a killed training of this very recipe, its weights put into the network, and whether it had ended."""
     empty = {"loss": [], "val_loss": [], "learning_rate": [], "seconds": []}
     try:
         found = json.loads((folder / "history.json").read_text())
         if found["digest"] != digest:
-            return empty
-        network.load_weights(folder / "network.weights.h5")
+            return empty, False
+        network.load_weights(folder / LAST)
     except (OSError, ValueError, KeyError):
-        return empty
+        return empty, False
     print(f"going on after epoch {len(found['history']['loss'])} of a training that was stopped")
-    return found["history"]
+    return found["history"], found["ended"]
+
+
+def replay(watchers, history, network):
+    """Bring callbacks to where they were after the epochs of a history; the network and its learning rate stay."""
+    import keras
+
+    rate = keras.ops.convert_to_numpy(network.optimizer.learning_rate)
+    for epoch, loss in enumerate(history["val_loss"]):
+        for watcher in watchers:
+            watcher.on_epoch_end(epoch, {"val_loss": loss})
+    if any(isinstance(watcher, keras.callbacks.ReduceLROnPlateau) for watcher in watchers):
+        network.optimizer.learning_rate = float(rate)

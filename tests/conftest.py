@@ -1,5 +1,6 @@
 """Small configurations and toy databases; Gaussian lines stand for spectra here and nowhere else."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from starlabels import config, h5io
+from starlabels import components, config, h5io, join, preprocess, training
 from starlabels.schema import Range
 
 ROOT = Path(__file__).parents[1]
@@ -92,3 +93,50 @@ def run_script(name, *arguments):
     """Run a script of the repository in the current folder; its CompletedProcess with text output."""
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+
+
+SECTIONS = {
+    "run": "toy",
+    "wave": {"min": 4450, "max": 4500, "step": 0.1},
+    "model": {"builder": "residual_mlp", "width": 32, "blocks": 1, "activation": "gelu"},
+    "jacobian": {"n_stars": 20, "lines": {"Mg II": [4481.2], "H beta": [4861.3]}},
+}
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory):
+    """Folder with a small recipe, toy spectra and a model trained on them."""
+    folder = tmp_path_factory.mktemp("run")
+    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS
+    values["train"] |= {"max_epochs": 3, "passes": 2, "batch_size": 32}
+    values["preprocess"] |= {"components": 12}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(values))
+        cfg = config.load("config.yaml")
+        write_grid(cfg, 600)
+        for stage in (join, preprocess, training):
+            stage.run(cfg)
+    return folder
+
+
+@pytest.fixture
+def run(trained_folder, tmp_path, monkeypatch):
+    """A fresh copy of that folder to work in; its Config."""
+    shutil.copytree(trained_folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return config.load("config.yaml")
+
+
+def changed(cfg, **sections):
+    """The Config with keys of some sections changed."""
+    return cfg.model_copy(update={name: getattr(cfg, name).model_copy(update=keys) for name, keys in sections.items()})
+
+
+def fit(cfg, then=lambda *_: None):
+    """History of a training by cfg, and then(network, h5, basis)."""
+    paths = config.paths(cfg)
+    with h5io.open_stage(paths.prepared, "2_preprocess") as h5:
+        basis = components.read(h5)
+        network = training.build(cfg, h5, basis)
+        return training.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(network, h5, basis)

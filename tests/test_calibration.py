@@ -84,6 +84,7 @@ def test_strict_names_the_label_and_range_whose_coverage_is_off_and_leaves_noise
 
 
 def test_strict_is_not_content_with_a_model_that_predicts_no_errors():
+    assert calibration.violations({"snr": {"inf": {"coverage_68": {"teff": 0.9}}}})  # no range to check is no proof
     assert calibration.violations({"snr": {"20_100": {"rmse": {"teff": 1.0}}, "inf": {"rmse": {"teff": 1.0}}}})
 
 

@@ -157,3 +157,12 @@ def test_paths_follow_the_names_of_run_and_grid(make_config):
     assert files.grid == Path("data/grids/g.h5")
     assert files.prepared == Path("data/r-1/2_prepared.h5")
     assert files.metrics == Path("models/r-1/metrics.json")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_loads_under_its_own_name(path):
+    assert config.load(path).run == path.stem
+
+
+def test_the_default_is_the_afgk_recipe():
+    assert (ROOT / "config.yaml").read_text() == (ROOT / "recipes/afgk.yaml").read_text()

@@ -50,7 +50,7 @@ def test_bound_from_the_nodes_grows_with_rotation(packaged_nodes):
     vsini = np.array([20.0, 100.0, 250.0])
     labels = {"teff": np.full(3, 8000.0), "logg": np.full(3, 4.0), "mh": np.zeros(3), "vmic": np.full(3, 2.0), "vsini": vsini}
     wave = 4470 + 0.1 * np.arange(500)
-    found = limits.of_stars(packaged_nodes, labels, ["teff", "logg", "vsini", "mh"], wave, 35000.0)
+    found = limits.unit_bounds(packaged_nodes.sensitivities(labels, ["teff", "logg", "vsini", "mh"], wave, 35000.0))
     assert found.shape == (3, 4) and (np.diff(found, axis=0) > 0).all()
 
 

@@ -61,7 +61,8 @@ def test_every_stage_writes_its_file(finished):
     assert all((finished[0] / path).is_file() for path in OUTPUT.values())
     figures = {path.name for path in (finished[0] / "figures/smoke").iterdir()}
     wanted = {"1_histograms.png", "1_kiel.png", "1_pairs.png", "3_loss.png", "4_error_vs_snr.png", "4_residuals.png"}
-    assert wanted | {"4_one_to_one_100_200.png", "jacobian.png"} <= figures
+    wanted |= {"4_one_to_one_100_200.png", "4_pulls.png", "4_reliability.png", "4_error_over_bound.png", "jacobian.png"}
+    assert wanted <= figures
     assert not list(finished[0].rglob("*.tmp"))
 
 
@@ -75,6 +76,9 @@ def test_metrics_have_the_agreed_keys(finished):
     assert set(metrics["snr"]) == {"20_100", "100_200", "200_400", "inf"}
     for scores in metrics["snr"].values():
         assert {"rmse", "sigma", "bias"} <= set(scores) and set(scores["rmse"]) == {"teff", "logg", "vsini", "mh"}
+        assert {"coverage_68", "coverage_95", "pull_std"} <= set(scores)
+    assert all(metrics["snr"]["100_200"][score]["teff"] > 0 for score in ("crlb", "ratio"))
+    assert set(metrics["flagged"]["100_200"]) == {"edge", "unlike", "limit"}
 
 
 def test_jacobian_file_holds_all_labels_and_the_physics(finished):

@@ -1,7 +1,6 @@
 """Training, testing and Jacobians on toy stars: what is saved, what is refused, what is reproduced."""
 
 import json
-import shutil
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, toy_spectra, write_grid
+from conftest import ROOT, changed, fit, toy_spectra
 
 from starlabels import (
     calibration,
@@ -17,9 +16,9 @@ from starlabels import (
     config,
     evaluation,
     grid,
+    guard,
     h5io,
     jacobians,
-    join,
     limits,
     preprocess,
     trained,
@@ -29,47 +28,10 @@ from starlabels.cli import UserError
 from starlabels.files import replaced_folder
 
 NAMES = ["teff", "logg", "vsini", "mh"]
-SECTIONS = {
-    "run": "toy",
-    "wave": {"min": 4450, "max": 4500, "step": 0.1},
-    "model": {"builder": "residual_mlp", "width": 32, "blocks": 1, "activation": "gelu"},
-    "jacobian": {"n_stars": 20, "lines": {"Mg II": [4481.2], "H beta": [4861.3]}},
-}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Folder with a small recipe, toy spectra and a model trained on them."""
-    folder = tmp_path_factory.mktemp("run")
-    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS
-    values["train"] |= {"max_epochs": 3, "passes": 2, "batch_size": 32}
-    values["preprocess"] |= {"components": 12}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        (folder / "config.yaml").write_text(yaml.safe_dump(values))
-        cfg = config.load("config.yaml")
-        write_grid(cfg, 600)
-        for stage in (join, preprocess, training):
-            stage.run(cfg)
-    return folder
-
-
-@pytest.fixture
-def run(finished, tmp_path, monkeypatch):
-    """A fresh copy of that folder to work in; its Config."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return config.load("config.yaml")
-
-
-def changed(cfg, **sections):
-    """The Config with keys of some sections changed."""
-    return cfg.model_copy(update={name: getattr(cfg, name).model_copy(update=keys) for name, keys in sections.items()})
-
-
 def test_model_scaling_history_and_config_are_saved_together(run):
     folder = config.paths(run).model_dir
-    assert {path.name for path in folder.iterdir()} == {"model.keras", "decoder.keras", "scaling.h5", "history.csv", "config.yaml"}
+    files = {"model.keras", "decoder.keras", "scaling.h5", "history.csv", "config.yaml"}
+    assert {path.name for path in folder.iterdir()} == files
     assert (folder / "config.yaml").read_text() == run.text
     header, *rows = (folder / "history.csv").read_text().split()
     assert header == "epoch,loss,val_loss,learning_rate,seconds" and len(rows) == run.train.max_epochs
@@ -92,7 +54,7 @@ class ToySampler:
 
 
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
-    monkeypatch.setattr(grid, "sampler_for", lambda cfg: ToySampler())
+    monkeypatch.setattr(grid, "sampler_for", lambda cfg, build: ToySampler())
     evaluation.run(run)
     metrics = json.loads(config.paths(run).metrics.read_text())
     assert list(metrics) == ["run", "labels", "n_test", "snr", "flagged", "train_seconds", "versions"]
@@ -136,7 +98,7 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
 
 
 def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(run, monkeypatch):
-    monkeypatch.setattr(grid, "sampler_for", lambda cfg: ToySampler())
+    monkeypatch.setattr(grid, "sampler_for", lambda cfg, build: ToySampler())
     jacobians.run(run)
     stored = trained.load(run)
     with h5io.open_stage(config.paths(run).prepared, "2_preprocess") as h5:
@@ -150,7 +112,7 @@ def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(ru
 
 
 def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_apply(run, monkeypatch, capsys):
-    def no_nodes(cfg):
+    def no_nodes(cfg, build):
         raise UserError("no nodes for this grid")
 
     monkeypatch.setattr(grid, "sampler_for", no_nodes)
@@ -174,15 +136,6 @@ def test_same_seed_gives_the_same_metrics(run, monkeypatch):
         assert list(again[key]["rmse"].values()) == pytest.approx(list(table["rmse"].values()), rel=0.01)
 
 
-def fit(cfg, then=lambda *_: None):
-    """History of a training by cfg, and then(network, h5, basis)."""
-    paths = config.paths(cfg)
-    with h5io.open_stage(paths.prepared, "2_preprocess") as h5:
-        basis = components.read(h5)
-        network = training.build(cfg, h5, basis)
-        return training.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(network, h5, basis)
-
-
 def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_schedule(run):
     plateau = run.train.reduce_lr.model_copy(update={"patience": 1})
     values = yaml.safe_load(run.text)
@@ -201,33 +154,24 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
         assert "err" not in h5["snr20_100"] and h5["snr20_100/mean"].shape == (120, 4)
 
 
-def test_best_weights_are_kept_even_where_the_gain_is_below_min_delta(run):
-    stop = run.train.early_stopping.model_copy(update={"min_delta": 1.0, "patience": 2})
-    cfg = changed(run, train={"early_stopping": stop, "max_epochs": 8})
-    history, loss = fit(cfg, lambda net, h5, basis: net.evaluate(training.batches(cfg, h5, basis, "validation"), verbose=0))
-    best = np.argmin(history["val_loss"])
-    assert len(history["loss"]) < 8 and history["val_loss"][0] - 1 < min(history["val_loss"])
-    assert loss == pytest.approx(history["val_loss"][best], rel=1e-4)
-
-
-def test_a_stopped_training_goes_on_to_the_very_same_weights(run, monkeypatch):
-    whole, expected = fit(run, lambda network, *_: network.get_weights())
-    trained.remove(config.paths(run).partial_dir)
-    kept = training.checkpoint
-
-    def stop_after_two(network, history, *args):
-        kept(network, history, *args)
-        if len(history["loss"]) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "checkpoint", stop_after_two)
-    with pytest.raises(KeyboardInterrupt):
-        fit(run)
-    monkeypatch.setattr(training, "checkpoint", kept)
-    history, weights = fit(run, lambda network, *_: network.get_weights())
-    assert len(history["loss"]) == 3 and history["loss"] == pytest.approx(whole["loss"], rel=1e-4)
-    for found, wanted in zip(weights, expected):
-        np.testing.assert_allclose(found, wanted, atol=1e-4)
+def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags(run):
+    stored, std = trained.load(run), np.array([1000.0, 1.0, 90.0, 0.9])
+    with h5io.open_stage(config.paths(run).prepared, "2_preprocess") as h5:
+        basis, flux = components.read(h5), h5["test/flux"][:50]
+    found = components.project(flux, basis)
+    inputs = np.column_stack([found["components"], 0.5 * np.log(found["outside"] / basis.n_left)]).astype("f4")
+    network = stored.model.get_layer("residual_mlp")
+    output = network.predict(inputs, verbose=0)
+    np.testing.assert_allclose(stored.model.predict(flux, verbose=0), output, atol=1e-3)
+    low = stored._replace(mean=stored.mean - [0, 0, 1e4, 0])  # every vsini comes out far below 0
+    there = low.predict(flux, np.full(50, 100.0))
+    assert not there["mean"][:, 2].any() and np.all(there["flags"] & guard.BITS["limit"])
+    err = stored.predict(flux, np.full(50, 100.0))["err"]
+    raw = np.exp(0.5 * output[:, 4:]) * stored.std
+    np.testing.assert_allclose(err, calibration.apply(stored.calibration, raw, np.full(50, 100.0)), rtol=1e-2)
+    assert np.all(stored.std > 0) and np.all(stored.std < 3 * std)
+    wild = stored.predict(np.random.default_rng(0).normal(1, 0.5, flux.shape).astype("f4"), np.full(50, 2.0))
+    assert np.all(wild["flags"] & guard.BITS["unlike"])
 
 
 def test_missing_and_stale_inputs_name_the_script_to_run(run):

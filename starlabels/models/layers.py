@@ -24,7 +24,8 @@ class Components(keras.layers.Layer):
     def call(self, flux):
         depth = 1 - flux - self.mean
         found = ops.matmul(depth, ops.transpose(self.components))
-        outside = ops.sum(ops.square(depth), axis=1) - ops.sum(ops.square(found), axis=1)
+        left = depth - ops.matmul(found, self.components)  # a difference of sums of squares would lose digits
+        outside = ops.sum(ops.square(left), axis=1)
         return ops.concatenate([found, log_noise(outside, self.n_left)[:, None]], axis=1)
 
     def get_config(self):
@@ -32,7 +33,7 @@ class Components(keras.layers.Layer):
 
 
 def log_noise(outside, n_left):
-    """ln noise (n,) per pixel from the sum of squares (n,) in n_left dimensions; of at least 1e-5 (float32 rounds there)."""
+    """ln noise (n,) per pixel from the sum of squares (n,) in n_left dimensions; of a noise of at least 1e-5."""
     return 0.5 * ops.log(ops.maximum(outside / n_left, 1e-10))
 
 

@@ -2,9 +2,14 @@
 
 
 def residual_mlp(n_inputs: int, n_outputs: int, *, width: int = 256, blocks: int = 4, activation: str = "gelu"):
-    """Our default: blocks x + Dense(activation(Dense(LayerNorm(x)))) between two linear layers. He et al. (2016)."""
+    """Our default: blocks x + Dense(activation(Dense(LayerNorm(x)))) between two linear layers. He et al. (2016).
+
+    ValueError for blocks < 0.
+    """
     from keras import Input, Model, layers
 
+    if blocks < 0:
+        raise ValueError(f"blocks is {blocks}, expected 0 or more")
     inputs = Input((n_inputs,), name="inputs")
     x = layers.Dense(width)(inputs)
     for _ in range(blocks):

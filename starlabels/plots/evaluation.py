@@ -6,14 +6,15 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from starlabels.calibration import NOISE_FREE
 from starlabels.labels import LABELS
+from starlabels.limits import rms
 from starlabels.plots import COLUMN, PAGE, VERMILLION, color, plt, save
 
 COLUMNS = 4  # panels in a row
 LEAST, STARS_A_CELL = 5, 50  # stars in a cell of the label planes: at least, about
 KIEL = (LABELS["teff"], LABELS["logg"])  # x and y, both reversed
 RATIO = ListedColormap(colormaps["RdBu_r"](np.linspace(0.25, 1, 256)))  # on 1/2 to 4, logarithmic: white is 1, 2 as dark as 1/2
-NOISE_FREE = "inf"
 MINUS = "\N{MINUS SIGN}"
 HEX = {"mincnt": 1, "lw": 0.1, "rasterized": True}
 HALO = [withStroke(linewidth=2, foreground="w")]
@@ -126,11 +127,6 @@ def error_vs_snr(results, labels, path, n_bins=12):
         ax.set_ylabel("RMSE")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3 if columns > 1 else 2)
     return save(fig, path)
-
-
-def rms(values):
-    """Root mean square (n_labels,) of values (n, n_labels)."""
-    return np.sqrt(np.mean(values**2, axis=0))
 
 
 def error_over_bound(true, error, crlb, labels, key, path):

@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from starlabels import calibration
+from starlabels.calibration import NOISE_FREE
 from starlabels.plots import COLUMN, PAGE, color, plt, save
-from starlabels.plots.evaluation import COLUMNS, NOISE_FREE, words
+from starlabels.plots.evaluation import COLUMNS, MINUS, words
 
 LEVELS = np.r_[np.arange(5, 100, 5), 99]  # per cent
 WIDEST = 4.5  # pulls shown
 CHANCE = r"$\pm 2\sigma$ by chance"
-MINUS = "\N{MINUS SIGN}"
 
 
 def pulls(results, labels, path):

@@ -1,0 +1,85 @@
+"""Trainings that stop early, are killed, and go on as if nothing had happened."""
+
+import numpy as np
+import pytest
+from conftest import changed, fit
+
+from starlabels import config, training
+from starlabels.files import remove
+
+LOSSES = [3.0, 2.0, 1.0, 1.5, 2.5, 2.6, 2.7, 2.8]  # of validation, an epoch each: the third is the best
+
+
+def pretend(monkeypatch, losses=LOSSES):
+    """Replace the validation losses that Keras reports by these."""
+    import keras
+
+    original = keras.callbacks.CallbackList.on_epoch_end
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = losses[epoch]
+        original(self, epoch, logs)
+
+    monkeypatch.setattr(keras.callbacks.CallbackList, "on_epoch_end", on_epoch_end)
+
+
+def stopping(cfg, patience, epochs, **train):
+    """The Config with early stopping of that patience, at most so many epochs, and other keys of `train`."""
+    stop = cfg.train.early_stopping.model_copy(update={"patience": patience})
+    return changed(cfg, train={"early_stopping": stop, "max_epochs": epochs, **train})
+
+
+def weights(network, *_):
+    return network.get_weights()
+
+
+def kill_after(monkeypatch, epoch):
+    """Interrupt the training once the checkpoint of that epoch is written; undo() lets it go on."""
+    kept = training.checkpoint
+
+    def checkpoint(network, history, *args):
+        kept(network, history, *args)
+        if len(history["loss"]) == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "checkpoint", checkpoint)
+    return lambda: monkeypatch.setattr(training, "checkpoint", kept)
+
+
+def test_training_stops_early_and_keeps_the_weights_of_its_best_epoch(run, monkeypatch):
+    pretend(monkeypatch)
+    _, best = fit(stopping(run, 9, 3, schedule="plateau"), weights)
+    remove(config.paths(run).partial_dir)
+    history, kept = fit(stopping(run, 2, 8, schedule="plateau"), weights)
+    assert history["val_loss"] == LOSSES[:5]
+    for found, wanted in zip(kept, best):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("killed", [2, 4, 5], ids=["before the best epoch", "after it", "after the last"])
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_a_killed_training_goes_on_to_the_same_history_and_weights(run, monkeypatch, killed, schedule):
+    pretend(monkeypatch)
+    cfg = stopping(run, 2, 8, schedule=schedule, reduce_lr=run.train.reduce_lr.model_copy(update={"patience": 1}))
+    whole, expected = fit(cfg, weights)
+    remove(config.paths(cfg).partial_dir)
+    undo = kill_after(monkeypatch, killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(cfg)
+    undo()
+    history, kept = fit(cfg, weights)
+    assert len(history["loss"]) == len(whole["loss"]) == 5
+    for key in ("loss", "val_loss", "learning_rate"):
+        assert history[key] == pytest.approx(whole[key], rel=1e-4)
+    for found, wanted in zip(kept, expected):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypatch):
+    undo = kill_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        training.run(run)
+    undo()
+    other = stopping(run, 9, 4)
+    training.run(other)
+    assert len((config.paths(other).model_dir / "history.csv").read_text().split()) == 1 + 4
