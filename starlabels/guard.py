@@ -2,7 +2,7 @@
 
 A decoder learns the components of noise-free training spectra from their labels. Where a star's components differ from the
 decoder's at the predicted labels by more than the noise and the decoder's own errors explain, no star in training was like
-it. All thresholds come from validation stars. Labels are scaled here, errors are the network's own, before calibration.
+it. All thresholds come from validation stars. Labels are scaled here.
 """
 
 import math
@@ -15,7 +15,7 @@ from starlabels.schedules import cosine
 
 BITS = {"edge": 1, "unlike": 2, "limit": 4}
 RULES = {
-    "edge": "a label lies beyond the least or the greatest of the training stars",
+    "edge": "the spectrum pulls a label beyond the least or the greatest of the training stars",
     "unlike": "the spectrum differs from those of stars with its labels, or is a quarter noisier than any in training",
     "limit": "a label came out below the least that can be, and is given as that",
 }
@@ -27,6 +27,9 @@ HEAVY = 10  # the decoder's errors count as so many times their variance: a few 
 BINS = 4  # of noise, a threshold each
 STARS_A_BIN = 1000  # at least: the threshold is the 5th largest of so many
 NOISIER = 1.25  # times the noisiest validation star: beyond, the labels' errors are extrapolated
+CHUNK = 2048  # stars compared at a time
+DIFFERENCE = 0.05  # of a scaled label, for the decoder's derivatives
+RIDGE = 1e-3  # on their Fisher information, for labels that the spectrum does not tell
 OPEN_END = 0.01  # of the range of a label: training that comes so close to its least value in nature has no lower end
 
 
@@ -54,15 +57,15 @@ def train_decoder(labels, components, variance, seed):
     return keras.Model(network.inputs, restore(network.outputs[0]), name="decoder")
 
 
-def fit(decoder, labels, components, inputs, mean, err, least):
+def fit(decoder, labels, components, inputs, mean, least):
     """The Guard from noise-free training stars, labels (n, n_labels) and components (n, k), and noisy validation stars.
 
-    inputs (m, k + 1): validation stars' components and ln noise per pixel; mean, err (m, n_labels): what the network says of
-    them; those in several draws of noise count as so many more. least (n_labels,): of each label in nature, -inf if none.
+    inputs (m, k + 1): validation stars' components and ln noise per pixel; mean (m, n_labels): their labels by the network;
+    those in several draws of noise count as so many more. least (n_labels,): of each label in nature, -inf if none.
 
     The table: `rotation` (k, k) to the principal axes of the decoder's errors and `variance` (k,), inflated, along them;
-    `noise` (2,), least and greatest of validation; `log_noise` and `threshold` (n_bins,) of the misfit; `ends` (2, n_labels)
-    of the labels; `margin` (), how many errors beyond an end a label may lie.
+    `noise` (2,), least and greatest of validation; `ends` (2, n_labels) of the labels; `log_noise`, `threshold` of the misfit
+    and `margin` beyond an end (n_bins,).
     """
     wrong = components - expected(decoder, labels)
     variance, rotation = np.linalg.eigh((wrong.T @ wrong).astype(float) / len(wrong))
@@ -74,37 +77,56 @@ def fit(decoder, labels, components, inputs, mean, err, least):
         "ends": label_ends(labels, least),
     }
     guard = Guard(decoder, table)
-    size, order = misfit(guard, inputs, mean), np.argsort(log_noise, kind="stable")
+    size, beyond = compare(guard, inputs, mean)
     n_bins = int(np.clip(len(inputs) // STARS_A_BIN, 1, BINS)) if np.ptp(log_noise) > 0 else 1
-    bins = np.array_split(order, n_bins)
+    bins = np.array_split(np.argsort(log_noise, kind="stable"), n_bins)
     table["log_noise"] = np.array([log_noise[rows].mean() for rows in bins])
     table["threshold"] = np.array([np.quantile(size[rows], 1 - FALSE_ALARMS) for rows in bins])
-    table["margin"] = max(0.0, np.quantile(beyond(table["ends"], mean, err), 1 - FALSE_ALARMS))
+    table["margin"] = np.array([max(0.0, np.quantile(beyond[rows], 1 - FALSE_ALARMS)) for rows in bins])
     return guard
 
 
-def flags(guard, inputs, mean, err):
-    """BITS (n,) u1 of stars with components and ln noise `inputs` (n, k + 1), predicted labels and errors (n, n_labels).
+def flags(guard, inputs, mean):
+    """BITS (n,) u1 of stars with components and ln noise `inputs` (n, k + 1) and predicted labels `mean` (n, n_labels).
 
     What is not a number is unlike. Labels as the network gives them: one moved into its range cannot be beyond it.
     """
     table, log_noise = guard.table, inputs[:, -1]
-    threshold = np.interp(log_noise, table["log_noise"], table["threshold"])
-    like = (misfit(guard, inputs, mean) <= threshold) & (log_noise <= np.log(NOISIER * table["noise"][1]))
-    edge = beyond(table["ends"], mean, err) > table["margin"]
-    return (BITS["edge"] * edge + BITS["unlike"] * ~like).astype("u1")
+    size, beyond = compare(guard, inputs, mean)
+    threshold, margin = (np.interp(log_noise, table["log_noise"], table[name]) for name in ("threshold", "margin"))
+    like = (size <= threshold) & (log_noise <= np.log(NOISIER * table["noise"][1]))
+    return (BITS["edge"] * (beyond > margin) + BITS["unlike"] * ~like).astype("u1")
 
 
-def misfit(guard, inputs, mean):
-    """Ln of the squared distance (n,) of components from the decoder's at labels `mean` (n, n_labels).
+def compare(guard, inputs, mean):
+    """Misfit (n,) of stars to the decoder, and how far (n,) the worst of their labels lies beyond its end, negative inside.
 
-    In units of the noise and of the decoder's errors, along the axes on which those are independent. Noise beyond
-    the least or the greatest of validation counts as that: there, nothing is known of the other errors.
+    The misfit is the ln of the squared distance of their components from the decoder's at labels `mean`. A network seldom
+    gives labels beyond those it has learnt, but such a spectrum differs from that at the end as the labels' derivatives do:
+    so one Gauss-Newton step goes from `mean` to where the spectrum pulls the labels, and the farther of both counts.
     """
-    table = guard.table
-    difference = (inputs[:, :-1] - expected(guard.decoder, mean)) @ table["rotation"]  # (n, k)
+    parts = [slice(start, start + CHUNK) for start in range(0, len(mean), CHUNK)]
+    found = [_compare(guard, inputs[part].astype(float), mean[part].astype(float)) for part in parts]
+    return tuple(np.concatenate(values) for values in zip(*found))
+
+
+def _compare(guard, inputs, mean):
+    """`compare` of a chunk. Distances are in units of the noise and of the decoder's errors, on the axes of the latter.
+
+    Noise beyond the least or the greatest of validation counts as that: there, nothing is known of the other errors.
+    """
+    table, n_labels = guard.table, mean.shape[1]
+    shifts = np.concatenate([np.zeros((1, n_labels)), DIFFERENCE * np.eye(n_labels), -DIFFERENCE * np.eye(n_labels)])
+    there = expected(guard.decoder, (shifts[:, None] + mean).reshape(-1, n_labels)).reshape(len(shifts), *inputs[:, 1:].shape)
     noise = np.clip(np.exp(inputs[:, -1:]), *table["noise"])
-    return np.log(np.sum((difference / np.sqrt(noise**2 + table["variance"])) ** 2, axis=1))
+    weight = 1 / np.sqrt(noise**2 + table["variance"])  # (n, k)
+    residual = (inputs[:, :-1] - there[0]) @ table["rotation"] * weight
+    slopes = (there[1 : n_labels + 1] - there[n_labels + 1 :]) / (2 * DIFFERENCE) @ table["rotation"] * weight
+    slopes = np.moveaxis(slopes, 0, 1)  # (n, n_labels, k)
+    information = slopes @ np.swapaxes(slopes, 1, 2) + RIDGE * np.eye(n_labels)
+    step = np.linalg.solve(information, slopes @ residual[:, :, None])[:, :, 0]
+    beyond = [np.maximum(table["ends"][0] - labels, labels - table["ends"][1]).max(axis=1) for labels in (mean, mean + step)]
+    return np.log(np.sum(residual**2, axis=1)), np.maximum(*beyond)
 
 
 def expected(decoder, labels):
@@ -116,8 +138,3 @@ def label_ends(labels, least):
     """Least and greatest (2, n_labels) of the training labels (n, n_labels); -inf for a least that is nature's own."""
     low, high = labels.min(axis=0), labels.max(axis=0)
     return np.stack([np.where(low - least < OPEN_END * (high - low), -np.inf, low), high])
-
-
-def beyond(ends, mean, err):
-    """How many errors the label (n,) that is worst in this lies beyond its end, negative inside, of mean, err (n, n_labels)."""
-    return np.max(np.maximum(ends[0] - mean, mean - ends[1]) / err, axis=1)

@@ -85,10 +85,10 @@ class Trained(NamedTuple):
         flags = guard.BITS["limit"] * (mean < least).any(axis=1).astype("u1")
         found = {"mean": np.maximum(mean, least).astype("f4"), "flags": flags}
         if self.calibration:
-            err = np.exp(0.5 * output[:, n:])
-            found["err"] = calibration.apply(self.calibration, err * self.std, snr).astype("f4")
-            if self.guard:
-                flags |= guard.flags(self.guard, inputs, output[:, :n], err)
+            err = np.exp(0.5 * output[:, n:]) * self.std
+            found["err"] = calibration.apply(self.calibration, err, snr).astype("f4")
+        if self.guard:
+            flags |= guard.flags(self.guard, inputs, output[:, :n])
         return found
 
     def _outputs(self, flux):

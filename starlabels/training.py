@@ -140,14 +140,13 @@ def calibrate(network, cfg, h5, basis):
     found = batches(cfg, h5, basis, "validation", DRAWS)
     inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
     mean, log_variance = np.split(network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), 2, axis=1)
-    err = np.exp(0.5 * log_variance)
-    errors = calibration.fit(np.tile(found.target, (DRAWS, 1)), mean, err, found.snr)
+    errors = calibration.fit(np.tile(found.target, (DRAWS, 1)), mean, np.exp(0.5 * log_variance), found.snr)
     if not basis:
         return errors, None
     train = batches(cfg, h5, basis, "train")
     decoder = guard.train_decoder(train.target, train.spectra.components, basis.variance, cfg.seed)
     least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
-    return errors, guard.fit(decoder, train.target, train.spectra.components, inputs, mean, err, least)
+    return errors, guard.fit(decoder, train.target, train.spectra.components, inputs, mean, least)
 
 
 def callbacks(train):
