@@ -17,7 +17,7 @@ from starlabels import cli, components, config, grid, h5io
 from starlabels.cli import count
 from starlabels.models import start_keras
 
-REPEATS = 3
+REPEATS = 7
 N_SPECTRA = 4096
 SIZES = (20_000, 100_000)
 

@@ -1,5 +1,6 @@
 """Peak memory and time of each stage at a given number of spectra, each stage a process of its own, in a temporary folder."""
 
+import json
 import os
 import subprocess
 import sys
@@ -20,17 +21,23 @@ def peaks(cfg, n_spectra):
     values["train"] |= {"max_epochs": 1, "passes": 1}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.yaml").write_text(yaml.safe_dump(values))
-        return {stage: measure([sys.executable, ROOT / f"{stage}.py"], folder) for stage in STAGES}
+        return {stage: measure(ROOT / f"{stage}.py", folder) for stage in STAGES}
 
 
-def measure(command, folder):
-    """Peak memory in GB and seconds of a command; RuntimeError with what it wrote if it fails."""
+def measure(script, folder):
+    """Peak memory in GB and seconds of a script; RuntimeError with what it wrote if it fails.
+
+    By way of a small process: Linux counts the memory of the one that starts another to the latter's peak.
+    """
+    found = subprocess.run([sys.executable, __file__, script], cwd=folder, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise RuntimeError(f"{script} failed: {found.stderr[-2000:]}")
+    return tuple(json.loads(found.stdout))
+
+
+if __name__ == "__main__":
     start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            raise RuntimeError(f"{command} failed: {log.read()[-2000:]}")
-    return usage.ru_maxrss * 1024 / 1e9, time.perf_counter() - start
+    process = subprocess.Popen([sys.executable, sys.argv[1]], stdout=sys.stderr)
+    _, status, usage = os.wait4(process.pid, 0)
+    print(json.dumps([usage.ru_maxrss * 1024 / 1e9, time.perf_counter() - start]))
+    sys.exit(os.waitstatus_to_exitcode(status))
