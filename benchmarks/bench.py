@@ -6,6 +6,7 @@ stages, which takes most of the time and 13 GB of temporary files.
 
 import os
 import platform
+import random
 import statistics
 import tempfile
 import time
@@ -17,18 +18,18 @@ from starlabels import cli, components, config, grid, h5io
 from starlabels.cli import count
 from starlabels.models import start_keras
 
-REPEATS = 7
-N_SPECTRA = 4096
+REPEATS = 3
+N_SPECTRA, PASSES = 4096, 4  # spectra, and times they are trained on
 SIZES = (20_000, 100_000)
 
 
 def alternate(functions, repeats=REPEATS):
-    """{name: median seconds} of functions {name: callable}, run in turn so that a drifting machine favours none."""
+    """{name: median seconds} of functions {name: callable}, in a new random order each time, for machines drift."""
     seconds = {name: [] for name in functions}
     for function in functions.values():
         function()  # warm up
     for _ in range(repeats):
-        for name, function in functions.items():
+        for name, function in random.sample(list(functions.items()), len(functions)):
             start = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - start)
@@ -55,8 +56,8 @@ def training_epochs(cfg, h5):
     basis = components.read(h5)
     network = training.build(cfg, h5, basis)
     network.compile(training.optimizer(cfg.train, 100), loss=training.LOSSES[cfg.train.loss])
-    batches = training.batches(cfg, h5, basis, "train", cfg.train.passes)
-    n = len(batches.target) * cfg.train.passes
+    batches = training.batches(cfg, h5, basis, "train", PASSES if basis else 1)
+    n = len(batches.target) * batches.passes
     shape = (n, network.input_shape[1])
     arrays = np.random.default_rng(0).random(shape, dtype="f4"), np.resize(batches.target, (n, len(cfg.labels)))
     return {
@@ -85,7 +86,7 @@ def network_rows(cfg, h5, basis):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
         published, n_seed = training_epochs(seed, pixels)
-        timed = alternate(functions | {"seed": published["memory"]})
+        timed = alternate({"seed": published["memory"]}) | alternate(functions, 15)
     flux = h5["train/flux"][:]
     network = training.build(cfg, h5, basis)
     whole = trained.whole(network, basis)
