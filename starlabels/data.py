@@ -1,5 +1,6 @@
 """Noisy spectra in batches, as pixels streamed from disk or as components in memory: memory does not grow with the database."""
 
+import functools
 import math
 
 import keras
@@ -7,13 +8,18 @@ import numpy as np
 from scipy.special import ndtri
 
 NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)  # 65 536 equally likely values of N(0, 1)
-
 POOL = 1 << 22  # numbers in the sequence that noise in components is cut from: ten thousand times a spectrum
 
 
 def standard_normal(rng, shape):
     """N(0, 1) float32 of that shape; rng.standard_normal takes four times as long, this has variance 1 - 2e-5."""
     return NORMAL.take(rng.integers(len(NORMAL), size=shape, dtype=np.uint16))
+
+
+@functools.cache  # one for all parts of a run
+def noise_windows(length):
+    """Windows (POOL - length + 1, length) on one sequence of N(0, 1), a view: numbers in memory are those of the sequence."""
+    return np.lib.stride_tricks.sliding_window_view(standard_normal(np.random.default_rng(length), POOL), length)
 
 
 def uniform(low, high):
@@ -69,8 +75,7 @@ class Components:
         self.inputs = np.empty((len(components), components.shape[1] + 1), np.float32)  # with room for the noise
         self.inputs[:, :-1] = components
         self.n_inputs = self.inputs.shape[1]
-        pool = standard_normal(np.random.default_rng(self.n_inputs), POOL)
-        self.windows = np.lib.stride_tricks.sliding_window_view(pool, self.n_inputs)
+        self.windows = noise_windows(self.n_inputs)
 
     @property
     def components(self):

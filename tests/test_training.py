@@ -198,6 +198,12 @@ def test_diverged_training_is_refused_and_leaves_the_old_model(run):
     assert not list(config.paths(run).model_dir.parent.glob("*.tmp"))
 
 
+def test_arguments_that_do_not_go_together_are_a_users_mistake(run):
+    cfg = changed(run, model={"blocks": -1})
+    with pytest.raises(UserError, match="blocks is -1, expected 0 or more"):
+        fit(cfg)
+
+
 def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
     target = tmp_path / "model"
     with replaced_folder(target) as folder:
