@@ -19,7 +19,7 @@ from starlabels.cli import count
 from starlabels.models import start_keras
 
 REPEATS = 3
-N_SPECTRA, PASSES = 4096, 4  # spectra, and times they are trained on
+N_SPECTRA, PASSES = 4096, 40  # spectra, and times an epoch shows them: as many samples as an epoch of config.yaml
 SIZES = (20_000, 100_000)
 
 
@@ -55,7 +55,7 @@ def training_epochs(cfg, h5):
 
     basis = components.read(h5)
     network = training.build(cfg, h5, basis)
-    network.compile(training.optimizer(cfg.train, 100), loss=training.LOSSES[cfg.train.loss])
+    training.compile_network(network, cfg.train, steps=100)
     batches = training.batches(cfg, h5, basis, "train", PASSES if basis else 1)
     n = len(batches.target) * batches.passes
     shape = (n, network.input_shape[1])
@@ -86,7 +86,7 @@ def network_rows(cfg, h5, basis):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
         published, n_seed = training_epochs(seed, pixels)
-        timed = alternate({"seed": published["memory"]}) | alternate(functions, 15)
+        timed = alternate({"seed": published["memory"]}) | alternate(functions, 11)
     flux = h5["train/flux"][:]
     network = training.build(cfg, h5, basis)
     whole = trained.whole(network, basis)

@@ -72,7 +72,7 @@ class Components:
 
     def __init__(self, components, outside, level, n_left):
         self.outside, self.level, self.n_left = outside, level, n_left
-        self.inputs = np.empty((len(components), components.shape[1] + 1), np.float32)  # with room for the noise
+        self.inputs = np.zeros((len(components), components.shape[1] + 1), np.float32)  # with room for ln noise
         self.inputs[:, :-1] = components
         self.n_inputs = self.inputs.shape[1]
         self.windows = noise_windows(self.n_inputs)
@@ -105,7 +105,7 @@ class SpectrumBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1):
-        super().__init__(workers=1)
+        super().__init__(workers=2)  # with one, tf.data tunes itself, and now and then ends an epoch seconds late
         self.spectra, self.target, self.draw_snr = spectra, np.asarray(target, np.float32), draw_snr
         self.seed, self.training, self.passes, self.epoch = seed, training, passes, 0
         self.run = math.gcd(batch_size, spectra.run)

@@ -28,6 +28,8 @@ from starlabels.cli import UserError
 from starlabels.files import replaced_folder
 
 NAMES = ["teff", "logg", "vsini", "mh"]
+
+
 def test_model_scaling_history_and_config_are_saved_together(run):
     folder = config.paths(run).model_dir
     files = {"model.keras", "decoder.keras", "scaling.h5", "history.csv", "config.yaml"}

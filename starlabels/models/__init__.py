@@ -4,6 +4,7 @@ A builder's keyword-only arguments, with their defaults, are the schema of the `
 Builders import Keras when called: this package costs nothing to import, so mistakes in the configuration show at once.
 """
 
+import ctypes
 import os
 import sys
 
@@ -12,8 +13,17 @@ from starlabels.models import cnn, mlp
 BUILDERS = {"seed_cnn": cnn.seed_cnn, "residual_mlp": mlp.residual_mlp}
 
 
+def keep_freed_memory():
+    """Have glibc keep the arrays of a batch for the next: page faults on fresh memory cost a tenth of training."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, size: None)  # musl has none
+        mallopt(-3, 1 << 25)  # M_MMAP_THRESHOLD, the most there is
+        mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
+
+
 def start_keras() -> str:
     """Import Keras and its backend in silence; return the backend and the device in words."""
+    keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
