@@ -15,18 +15,22 @@ class UserError(Exception):
     """A mistake the user can mend: what, where, what was found, what to do; one line each."""
 
 
-def main(stage, description, arguments=None):
-    """Load the configuration and run stage(cfg, args) of the command line; a UserError is one line and exit code 2."""
+def main(stage, description, arguments=None, recipe=None):
+    """Load the configuration and run stage(cfg, args) of the command line; a UserError is one line and exit code 2.
+
+    recipe: a function(args) -> its path, for scripts that have no --config.
+    """
     from starlabels import config  # config needs UserError
 
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the recipe (default: config.yaml)")
+    if not recipe:
+        parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the recipe (default: config.yaml)")
     if arguments:
         arguments(parser)
     args = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # so that a log file keeps the order of prints and errors
     try:
-        stage(config.load(args.config), args)
+        stage(config.load(recipe(args) if recipe else args.config), args)
     except UserError as error:
         fail(str(error))
     except OSError as error:

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from scipy.special import ndtri
 
+from starlabels.models import MISSING
+
 NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)  # 65 536 equally likely values of N(0, 1)
 POOL = 1 << 22  # numbers in the sequence that noise in components is cut from: ten thousand times a spectrum
 
@@ -33,12 +35,12 @@ def log_uniform(low, high):
 
 
 class Pixels:
-    """Spectra as pixels: flux (n, n_pix), an array or an open HDF5 dataset."""
+    """Spectra as pixels: flux (n, n_pix), an array or an open HDF5 dataset; with blocks missing, NaN, as in Components."""
 
     run = 8  # consecutive rows read at once: long enough for the disk, short enough that batches mix
 
-    def __init__(self, flux):
-        self.flux = flux
+    def __init__(self, flux, n_blocks=1, missing=0.0):
+        self.flux, self.n_blocks, self.missing = flux, n_blocks, missing
         self.n_inputs = flux.shape[1]
 
     def batch(self, rows, snr, rng):
@@ -51,7 +53,12 @@ class Pixels:
                 part[:] = self.flux[run]
             else:
                 self.flux.read_direct(part, run)  # in place: copies cost time
-        return flux if snr is None else add_noise(flux, snr, rng)
+        if snr is not None:
+            add_noise(flux, snr, rng)
+        if self.missing:
+            hidden = draw_missing(rng, len(flux), self.n_blocks, self.missing)
+            flux[np.repeat(hidden, self.n_inputs // self.n_blocks, axis=1)] = np.nan
+        return flux
 
 
 def add_noise(flux, snr, rng):
@@ -62,37 +69,51 @@ def add_noise(flux, snr, rng):
 
 
 class Components:
-    """Spectra as components (n, k), sum of squares outside (n,) and mean flux `level` (n,), see components.project.
+    """Spectra as components (n, k), sum of squares outside (n, n_blocks) and mean flux `level` (n,), see components.project.
 
-    n_left dimensions are outside. Noise is added here as it would be in the pixels; it is cut at random places from a long
-    sequence drawn once, for drawing it anew would take a tenth of a training step.
+    n_left dimensions of a block are outside. Noise is added here as it would be in the pixels; it is cut at random places from
+    a long sequence drawn once, for drawing it anew would take a tenth of a training step. Of a share `missing` of the spectra
+    blocks are missing.
     """
 
     run = 1
 
-    def __init__(self, components, outside, level, n_left):
-        self.outside, self.level, self.n_left = outside, level, n_left
-        self.inputs = np.zeros((len(components), components.shape[1] + 1), np.float32)  # with room for ln noise
-        self.inputs[:, :-1] = components
+    def __init__(self, components, outside, level, n_left, missing=0.0):
+        self.outside, self.level, self.n_left, self.missing = outside, level, n_left, missing
+        self.n, self.n_blocks = components.shape[1], outside.shape[1]
+        self.inputs = np.zeros((len(components), self.n + self.n_blocks), np.float32)  # with room for ln noise
+        self.inputs[:, : self.n] = components
         self.n_inputs = self.inputs.shape[1]
         self.windows = noise_windows(self.n_inputs)
 
     @property
     def components(self):
         """Components (n, k) without noise."""
-        return self.inputs[:, :-1]
+        return self.inputs[:, : self.n]
 
     def batch(self, rows, snr, rng):
-        """Components and ln noise (n, k + 1) float32 of the rows (n,), noisier by sigma = level / S/N (n,) unless None."""
+        """Components and ln noise (n, k + n_blocks) float32 of the rows (n,), noisier by sigma = level / S/N unless None."""
         inputs, outside = self.inputs[rows], self.outside[rows]
         if snr is not None:
-            sigma = (self.level[rows] / snr).astype(np.float32)
+            sigma = (self.level[rows] / snr).astype(np.float32)[:, None]
             noise = self.windows[rng.integers(len(self.windows), size=len(rows))]
-            noise *= sigma[:, None]
+            noise *= sigma
             inputs += noise
             outside = sigma**2 * rng.noncentral_chisquare(self.n_left, outside / sigma**2)
-        inputs[:, -1] = 0.5 * np.log(np.maximum(outside / self.n_left, 1e-10))  # as models.layers.log_noise
+        inputs[:, self.n :] = 0.5 * np.log(np.maximum(outside / self.n_left, 1e-10))  # as models.layers.log_noise
+        if self.missing:
+            hidden = draw_missing(rng, len(rows), self.n_blocks, self.missing)
+            inputs[:, self.n :][hidden] = MISSING
+            inputs[:, : self.n][np.repeat(hidden, self.n // self.n_blocks, axis=1)] = 0
         return inputs
+
+
+def draw_missing(rng, n, n_blocks, share):
+    """Mask (n, n_blocks) of missing blocks: in a share of the spectra one run of up to two thirds of the blocks."""
+    length = rng.integers(1, max(2, 2 * n_blocks // 3 + 1), n) * (rng.uniform(size=n) < share)
+    start = rng.integers(-n_blocks // 2, n_blocks, n)  # as often at an end as inside
+    block = np.arange(n_blocks)
+    return (block >= start[:, None]) & (block < (start + length)[:, None])
 
 
 class SpectrumBatches(keras.utils.PyDataset):

@@ -54,9 +54,12 @@ def predict(model, test, cfg):
 
     true = h5io.read_labels(test, cfg.labels)[: cfg.test.n_stars]
     ranges = {f"{low:g}_{high:g}": uniform(low, high) for low, high in cfg.test.snr}
+    missing = cfg.train.noise.missing if cfg.train.noise else 0.0
     level, results = mean_flux(test["flux"], len(true)), {}
     for key, draw_snr in {**ranges, NOISE_FREE: None}.items():
-        batches = SpectrumBatches(Pixels(test["flux"]), true, BATCH, draw_snr, seed=(cfg.seed, *key.encode()))
+        batches = SpectrumBatches(
+            Pixels(test["flux"], cfg.preprocess.blocks, missing), true, BATCH, draw_snr, seed=(cfg.seed, *key.encode())
+        )
         snr = batches.snr.astype("f4")
         results[key] = {**model.predict(batches, snr), "true": true, "snr": snr, "sigma": level / snr}
     return results

@@ -1,5 +1,6 @@
 """The grid of config.yaml: draw labels, find or synthesise the nodes, and sample spectra into a database."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from starlabels.labels import label
 from starlabels.rules import GRID_RANGES
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import FOLDER, PACKAGED
+from starlabels.synthesis.library import FOLDER, PACKAGED, VMIC
 from starlabels.synthesis.nodes import AXES, NodeGrid
 
 LABELS = (*AXES, "vsini")
+NUISANCES = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
 CHUNK = 1024  # spectra in memory at a time
 FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fast there
 
@@ -49,12 +51,12 @@ def draw(cfg, rng):
     """Labels {name: (n,)} drawn as grid.labels says, and a star id for each row: equal labels are one star."""
     check_labels(cfg)
     labels, n = {}, cfg.grid.n_spectra
-    for name in LABELS:
+    for name in (*LABELS, *(name for name in NUISANCES if name in cfg.grid.labels)):
         entry = cfg.grid.labels[name]
         if not isinstance(entry, Range):
             labels[name] = np.full(n, float(entry))
         elif entry.step is None:
-            labels[name] = rng.uniform(entry.min, entry.max, n)
+            labels[name] = entry.min + (entry.max - entry.min) * rng.uniform(0, 1, n) ** entry.power
         else:
             steps = entry.min + entry.step * np.arange(int((entry.max - entry.min) / entry.step + 1e-6) + 1)
             labels[name] = rng.choice(steps, n)
@@ -64,11 +66,11 @@ def draw(cfg, rng):
 
 def check_labels(cfg):
     """UserError unless grid.labels has just the labels that a synthetic spectrum depends on."""
-    unknown = [name for name in cfg.grid.labels if name not in LABELS]
+    unknown = [name for name in cfg.grid.labels if name not in LABELS + NUISANCES]
     missing = [name for name in LABELS if name not in cfg.grid.labels]
     if unknown or missing:
         what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS)}")
+        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS + NUISANCES)}")
 
 
 def read_csv(cfg):
@@ -139,6 +141,9 @@ def sampler_for(cfg, build=True):
     for name, grid in PACKAGED.items():
         if covers(grid, cfg, ranges):
             return Sampler(FOLDER / name, ranges)
+        coarse = f"{Path(name).stem}_vmic.h5"
+        if coarse in VMIC and covers(replace(grid, vmic=VMIC[coarse].vmic), cfg, ranges):
+            return Sampler(FOLDER / name, ranges, FOLDER / coarse)
     path, wanted = own_library(cfg), plan(cfg, ranges)
     if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
         if not build:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlabels.models import MISSING
 from starlabels.models.mlp import residual_mlp
 from starlabels.schedules import cosine
 
@@ -60,20 +61,24 @@ def train_decoder(labels, components, variance, seed):
 def fit(decoder, labels, components, inputs, mean, least):
     """The Guard from noise-free training stars, labels (n, n_labels) and components (n, k), and noisy validation stars.
 
-    inputs (m, k + 1): validation stars' components and ln noise per pixel; mean (m, n_labels): their labels by the network;
-    those in several draws of noise count as so many more. least (n_labels,): of each label in nature, -inf if none.
+    inputs (m, k + n_blocks): validation stars' components and ln noise per pixel; mean (m, n_labels): their labels by the
+    network; those in several draws of noise count as so many more. least (n_labels,): of each label in nature, -inf if none.
 
     The table: `rotation` (k, k) to the principal axes of the decoder's errors and `variance` (k,), inflated, along them;
-    `noise` (2,), least and greatest of validation; `ends` (2, n_labels) of the labels; `log_noise`, `threshold` of the misfit
-    and `margin` beyond an end (n_bins,).
+    `noise` (2,), least and greatest of validation in any block; `ends` (2, n_labels) of the labels; `log_noise`, `threshold` of
+    the misfit and `margin` beyond an end (n_bins,).
     """
     wrong = components - expected(decoder, labels)
-    variance, rotation = np.linalg.eigh((wrong.T @ wrong).astype(float) / len(wrong))
-    log_noise = inputs[:, -1].astype(float)
+    covariance, n = (wrong.T @ wrong).astype(float) / len(wrong), components.shape[1]
+    if inputs.shape[1] == n + 1:
+        variance, rotation = np.linalg.eigh(covariance)
+    else:  # noise that differs from block to block is not white on other axes
+        variance, rotation = np.diag(covariance), np.eye(n)
+    seen, log_noise = inputs[:, n:][inputs[:, n:] < MISSING], mean_log_noise(inputs, n)
     table = {
         "rotation": rotation.astype("f4"),
-        "variance": (HEAVY * np.maximum(variance, 1e-9 * variance[-1])).astype("f4"),
-        "noise": np.exp([log_noise.min(), log_noise.max()]),
+        "variance": (HEAVY * np.maximum(variance, 1e-9 * variance.max())).astype("f4"),
+        "noise": np.exp([seen.min(), seen.max()]).astype(float),
         "ends": label_ends(labels, least),
     }
     guard = Guard(decoder, table)
@@ -87,11 +92,12 @@ def fit(decoder, labels, components, inputs, mean, least):
 
 
 def flags(guard, inputs, mean):
-    """BITS (n,) u1 of stars with components and ln noise `inputs` (n, k + 1) and predicted labels `mean` (n, n_labels).
+    """BITS (n,) u1 of stars with components and ln noise `inputs` (n, k + n_blocks) and predicted labels `mean` (n, n_labels).
 
     What is not a number is unlike. Labels as the network gives them: one moved into its range cannot be beyond it.
     """
-    table, log_noise = guard.table, inputs[:, -1]
+    table = guard.table
+    log_noise = mean_log_noise(inputs, len(table["variance"]))
     size, beyond = compare(guard, inputs, mean)
     threshold, margin = (np.interp(log_noise, table["log_noise"], table[name]) for name in ("threshold", "margin"))
     like = (size <= threshold) & (log_noise <= np.log(NOISIER * table["noise"][1]))
@@ -115,18 +121,26 @@ def _compare(guard, inputs, mean):
 
     Noise beyond the least or the greatest of validation counts as that: there, nothing is known of the other errors.
     """
-    table, n_labels = guard.table, mean.shape[1]
+    table, n_labels, n = guard.table, mean.shape[1], len(guard.table["variance"])
     shifts = np.concatenate([np.zeros((1, n_labels)), DIFFERENCE * np.eye(n_labels), -DIFFERENCE * np.eye(n_labels)])
-    there = expected(guard.decoder, (shifts[:, None] + mean).reshape(-1, n_labels)).reshape(len(shifts), *inputs[:, 1:].shape)
-    noise = np.clip(np.exp(inputs[:, -1:]), *table["noise"])
-    weight = 1 / np.sqrt(noise**2 + table["variance"])  # (n, k)
-    residual = (inputs[:, :-1] - there[0]) @ table["rotation"] * weight
+    there = expected(guard.decoder, (shifts[:, None] + mean).reshape(-1, n_labels)).reshape(len(shifts), -1, n)
+    log_noise = np.repeat(inputs[:, n:], n // (inputs.shape[1] - n), axis=1)  # (n, k)
+    noise = np.clip(np.exp(log_noise), *table["noise"])
+    weight = (log_noise < MISSING) / np.sqrt(noise**2 + table["variance"])  # (n, k)
+    residual = (inputs[:, :n] - there[0]) @ table["rotation"] * weight
     slopes = (there[1 : n_labels + 1] - there[n_labels + 1 :]) / (2 * DIFFERENCE) @ table["rotation"] * weight
     slopes = np.moveaxis(slopes, 0, 1)  # (n, n_labels, k)
     information = slopes @ np.swapaxes(slopes, 1, 2) + RIDGE * np.eye(n_labels)
     step = np.linalg.solve(information, slopes @ residual[:, :, None])[:, :, 0]
     beyond = [np.maximum(table["ends"][0] - labels, labels - table["ends"][1]).max(axis=1) for labels in (mean, mean + step)]
     return np.log(np.sum(residual**2, axis=1)), np.maximum(*beyond)
+
+
+def mean_log_noise(inputs, n):
+    """Mean (n_stars,) of ln noise over the blocks that are not missing, of inputs (n_stars, n + n_blocks)."""
+    log_noise = inputs[:, n:].astype(float)
+    seen = log_noise < MISSING
+    return np.where(seen.any(axis=1), np.sum(log_noise * seen, axis=1) / np.maximum(seen.sum(axis=1), 1), MISSING)
 
 
 def expected(decoder, labels):

@@ -60,9 +60,14 @@ def root_attributes(stage, digest, cfg, inputs):
         "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
         "command": shlex.join(sys.argv),
         "commit": commit(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now(),
         "versions": json.dumps(versions()),
     }
+
+
+def now():
+    """Date and time, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions():

@@ -28,6 +28,7 @@ LABELS = {
     "alpha_m": Label(r"[$\alpha$/M]", "dex", "dex"),
     "vmic": Label(r"$v_{\rm mic}$", KMS, "km/s", 0.0),
     "vsini": Label(r"$v\sin i$", KMS, "km/s", 0.0),
+    "rv": Label(r"$v_{\rm r}$", KMS, "km/s"),
     "resolving_power": Label("$R$", "", "", 0.0),
 }
 

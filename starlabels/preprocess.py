@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from starlabels import components, h5io
+from starlabels import components, continuum, h5io
+from starlabels.augment import disturb
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
 
@@ -23,11 +24,13 @@ def run(cfg, args=None):
             joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
             h5["spectra"].attrs.update(joined["spectra"].attrs)
             write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined))
+            curve = learn_continuum(h5, joined, parts["train"], cfg)
             for part, rows in parts.items():
-                write_part(h5.create_group(part), joined, rows, cfg)
+                write_part(h5.create_group(part), joined, rows, cfg, curve)
                 print(f"{part}: {count(len(rows))} spectra of {count(len(np.unique(star_id[rows])))} stars")
             if cfg.preprocess.components:
-                components.write(h5, PARTS[:2], cfg.preprocess.components, cfg.seed, cfg.preprocess.chunk_rows)
+                n, blocks = cfg.preprocess.components, cfg.preprocess.blocks
+                components.write(h5, PARTS[:2], n, blocks, cfg.seed, cfg.preprocess.chunk_rows)
     print(f"{files.prepared}: labels {', '.join(cfg.labels)}")
 
 
@@ -43,7 +46,7 @@ def check_complete(labels, names, path):
 
 def check_components(cfg, n):
     """UserError if more components are asked than n training spectra, or their pixels, can have."""
-    most = min(n, cfg.wave.n_pix) - 1
+    most = (min(n, cfg.wave.n_pix // cfg.preprocess.blocks) - 1) * cfg.preprocess.blocks
     if (cfg.preprocess.components or 0) > most:
         found = f"{count(n)} training spectra of {count(cfg.wave.n_pix)} pixels"
         raise UserError(f"{cfg.path}: preprocess.components is {cfg.preprocess.components}, but {found} have at most {most}")
@@ -74,12 +77,30 @@ def write_scaling(h5, labels, names, units):
         h5.create_dataset(f"scaling/{key}", data=data).attrs.update({"names": names, "units": [units[name] for name in names]})
 
 
-def write_part(group, joined, rows, cfg):
-    """Write the joined rows, in the order given, as one part: flux, labels to learn, all labels, star, joined row."""
+def learn_continuum(h5, joined, rows, cfg):
+    """The Continuum that spectra are normalised by, learnt from the training rows and written; None if they stay."""
+    if not cfg.preprocess.observed:
+        return None
+    flux = h5io.read_rows(h5io.dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
+    curve = continuum.learn(flux, cfg.wave.grid(), cfg.preprocess.observed.order)
+    continuum.write(h5, curve)
+    return curve
+
+
+def write_part(group, joined, rows, cfg, curve):
+    """Write the joined rows, in the order given, as one part: flux, labels to learn, all labels, star, joined row.
+
+    With a Continuum, spectra are given the errors of observed ones and normalised as those are.
+    """
+    generators = np.random.default_rng((cfg.seed, *group.name.encode())).spawn(2)
     flux, source = h5io.create_spectra(group, len(rows), cfg.wave.n_pix, "flux"), h5io.dataset(joined, "spectra/flux")
     step = cfg.preprocess.chunk_rows
     for start in progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
-        flux[start : start + step] = h5io.read_rows(source, rows[start : start + step])
+        block = h5io.read_rows(source, rows[start : start + step])
+        if curve:
+            block = disturb(block, cfg.wave.grid(), cfg.grid.resolving_power, cfg.preprocess.observed, generators)
+            block = curve.normalise(block)
+        flux[start : start + step] = block
     units = h5io.label_units(joined)
     for key, names in (("labels", cfg.labels), ("grid_labels", h5io.label_names(joined))):
         data = group.create_dataset(key, data=h5io.read_labels(joined, names)[rows])

@@ -9,6 +9,8 @@ GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow les
     "mh": (-6, 2),
     "vmic": (0, 20),
     "vsini": (0, 500),
+    "rv": (-500, 500),
+    "resolving_power": (500, 35_000),
 }
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
@@ -21,6 +23,7 @@ def problems(cfg):
         yield ("wave", "max"), f"found {wave.max:g}, expected more than min {wave.min:g} {A}"
     elif abs(n_pix - round(n_pix)) > 1e-3:
         yield ("wave", "step"), f"(max - min)/step is {n_pix:.8g} pixels, expected a whole number"
+    yield from block_problems(cfg)
     for i, name in enumerate(cfg.labels):
         if name in cfg.labels[:i]:
             yield ("labels", i), f"{name} is listed twice"
@@ -37,6 +40,18 @@ def problems(cfg):
     for i, (low, high) in enumerate(cfg.test.snr):
         if low >= high:
             yield ("test", "snr", i), f"found [{low:g}, {high:g}], expected the lower S/N first"
+
+
+def block_problems(cfg):
+    """(key, problem) of a window or of components that the blocks do not share out equally."""
+    blocks, components = cfg.preprocess.blocks, cfg.preprocess.components
+    for what, n in (("pixels", cfg.wave.n_pix), ("components", components or 0)):
+        if n % blocks:
+            yield ("preprocess", "blocks"), f"found {blocks}, expected a divisor of the {n} {what}"
+    if blocks > 1 and not components:
+        yield ("preprocess", "blocks"), f"found {blocks}, expected 1 where components is null"
+    if cfg.train.noise and cfg.train.noise.missing and blocks == 1:
+        yield ("train", "noise", "missing"), f"found {cfg.train.noise.missing:g}, expected 0 where preprocess.blocks is 1"
 
 
 def grid_problems(grid):

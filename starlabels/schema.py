@@ -131,6 +131,7 @@ class Range(Section):
     min: number(-1e6, 1e6)
     max: number(-1e6, 1e6)
     step: number(1e-6, 1e6) | None = None
+    power: number(0.1, 10) = 1
 
 
 class Nodes(Section):
@@ -172,10 +173,18 @@ class Split(Section):
     test: number(0, 1)
 
 
+class Observed(Section):
+    order: integer(0, 30)
+    continuum_error: number(0, 0.2)
+    line_error: number(0, 0.5)
+
+
 class Preprocess(Section):
     split: Split
     chunk_rows: integer(16, 1_000_000)
+    observed: Observed | None
     components: integer(2, 4000) | None
+    blocks: integer(1, 200)
 
 
 class Model(Section):
@@ -208,6 +217,7 @@ class EarlyStopping(Section):
 class Noise(Section):
     snr_min: Signal
     snr_max: Signal
+    missing: number(0, 1)
 
 
 class Train(Section):

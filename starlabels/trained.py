@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import calibration, config, guard, h5io
+from starlabels import calibration, components, config, guard, h5io
 from starlabels.cli import UserError
 from starlabels.labels import lowest, unscale
 from starlabels.models import start_keras
@@ -23,7 +23,7 @@ def whole(network, basis):
         return network
     from starlabels.models.layers import Components
 
-    layer = Components(len(basis.components), name="components")
+    layer = Components(len(basis.components), basis.n_blocks, name="components")
     flux = keras.Input((len(basis.mean),), name="flux")
     outputs = network(layer(flux))
     layer.set_weights([basis.mean, basis.components])
@@ -39,7 +39,9 @@ def save(folder, network, basis, history, seconds, errors, watch, cfg, digest, h
     if watch:
         watch.decoder.save(folder / "decoder.keras")
     with h5io.create(folder / "scaling.h5", "3_train", digest, cfg, {"2_prepared.h5": h5.attrs["digest"]}) as out:
-        h5.copy("scaling", out)
+        for group in ("scaling", "continuum"):
+            if group in h5:
+                h5.copy(group, out)
         h5io.write_wave(out, h5io.read_wave(h5))
         for group, table in (("calibration", errors), ("guard", watch and watch.table)):
             for name, values in (table or {}).items():
@@ -100,8 +102,16 @@ class Trained(NamedTuple):
 def load(cfg):
     """The Trained of the recipe; UserError naming 3_train.py if it is missing, damaged or stale."""
     folder = config.paths(cfg).model_dir
-    with h5io.open_stage(folder / "scaling.h5", "3_train", config.digest(cfg, "3_train")) as h5:
-        mean, std = h5["scaling/mean"][:], h5["scaling/std"][:]
+    with h5io.open_stage(folder / "scaling.h5", "3_train", config.digest(cfg, "3_train")):
+        pass
+    return open_folder(folder)
+
+
+def open_folder(folder):
+    """The Trained in models/<run>/, whatever the recipe in force; UserError naming 3_train.py if it is missing or damaged."""
+    with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
+        scaling = h5["scaling/mean"]
+        names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
         errors, table = (
             {name: data[()] for name, data in h5[group].items()} if group in h5 else None for group in ("calibration", "guard")
@@ -109,7 +119,7 @@ def load(cfg):
     print(start_keras())
     model = read(folder / "model.keras")
     watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(model, reader(model), list(cfg.labels), mean, std, errors, watch, seconds, digest)
+    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest)
 
 
 def reader(model):
@@ -118,6 +128,16 @@ def reader(model):
 
     found = [layer for layer in model.layers if layer.name == "components"]
     return keras.Model(model.input, [model.output, found[0].output]) if found else model
+
+
+def basis_of(model):
+    """The components.Basis that a model reads, None if it reads pixels."""
+    found = [layer for layer in model.layers if layer.name == "components"]
+    if not found:
+        return None
+    mean, vectors = found[0].get_weights()
+    [variance] = next(layer for layer in model.layers if hasattr(layer, "layers")).get_layer("wiener").get_weights()
+    return components.Basis(mean, vectors, variance, found[0].n_blocks)
 
 
 def read(path):

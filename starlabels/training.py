@@ -51,7 +51,7 @@ def build(cfg, h5, basis):
     import keras
 
     keras.utils.set_random_seed(cfg.seed)
-    n_inputs = len(basis.components) + 1 if basis else h5["train/flux"].shape[1]
+    n_inputs = len(basis.components) + basis.n_blocks if basis else h5["train/flux"].shape[1]
     try:
         network = BUILDERS[cfg.model.builder](n_inputs, OUTPUTS[cfg.train.loss] * len(cfg.labels), **cfg.model.arguments)
     except ValueError as error:
@@ -62,7 +62,7 @@ def build(cfg, h5, basis):
 
     noise, level = cfg.train.noise, float(h5["train/level"][:].mean())
     low, high = (noise.snr_min, noise.snr_max) if noise else (1e4, 1e4)
-    wiener = Wiener(floor=level / high, reference=level / math.sqrt(low * high), name="wiener")
+    wiener = Wiener(floor=level / high, reference=level / math.sqrt(low * high), n_blocks=basis.n_blocks, name="wiener")
     inputs = keras.Input((n_inputs,), name="components")
     outputs = network(wiener(inputs))
     wiener.set_weights([basis.variance])
@@ -124,7 +124,8 @@ def batches(cfg, h5, basis, part, passes=1):
     noise, group, training = cfg.train.noise, h5[part], part == "train"
     target = scale(h5io.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
     if basis:
-        spectra = Components(*(group[name][:] for name in ("components", "outside", "level")), basis.n_left)
+        arrays = (group[name][:] for name in ("components", "outside", "level"))
+        spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
     else:
         spectra = Pixels(group["flux"])
     draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None

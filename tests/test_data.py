@@ -63,7 +63,7 @@ def test_noise_in_components_is_noise_in_pixels_projected():
     rng, n, n_pix, k = np.random.default_rng(0), 4000, 300, 5
     axes = np.linalg.qr(rng.normal(size=(n_pix, k)))[0].T.astype("f4")
     flux = np.repeat(1 - 0.02 - 0.1 * axes[:1], n, axis=0).astype("f4")
-    basis, snr = Basis(np.full(n_pix, 0.02, "f4"), axes, None), np.full(n, 50.0)
+    basis, snr = Basis(np.full(n_pix, 0.02, "f4"), axes, None, 1), np.full(n, 50.0)
     clean, there = project(flux, basis), project(add_noise(flux.copy(), snr, rng), basis)
     made = Components(clean["components"], clean["outside"], clean["level"], n_pix - k).batch(np.arange(n), snr, rng)
     ln_noise = 0.5 * np.log(there["outside"] / (n_pix - k))

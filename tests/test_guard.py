@@ -30,14 +30,14 @@ def observe(flux, true, basis, seed, noise=(0.003, 0.05)):
     rng, n = np.random.default_rng(seed), len(flux)
     sigma = np.exp(rng.uniform(*np.log(noise), n))[:, None]
     found = components.project((flux + sigma * rng.normal(size=flux.shape)).astype("f4"), basis)
-    inputs = np.column_stack([found["components"], 0.5 * np.log(found["outside"] / basis.n_left)])
+    inputs = np.column_stack([found["components"], 0.5 * np.log(found["outside"][:, 0] / basis.n_left)])
     err = ERROR * sigma  # (n, 2)
     return inputs, true + err * rng.normal(size=true.shape)
 
 
 @pytest.fixture(scope="module")
 def basis():
-    return components.fit(spectra(draw(2000, 0)), N_COMPONENTS, seed=1)
+    return components.fit(spectra(draw(2000, 0)), N_COMPONENTS, 1, seed=1)
 
 
 @pytest.fixture(scope="module")

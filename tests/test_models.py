@@ -40,7 +40,7 @@ def test_components_of_a_layer_are_those_of_the_projection_and_survive_saving(tm
 
     rng = np.random.default_rng(0)
     flux = (1 - rng.random((60, 3)) @ rng.random((3, 200)) - 0.01 * rng.random((60, 200))).astype("f4")
-    basis = components.fit(flux, 3, seed=0)
+    basis = components.fit(flux, 3, 1, seed=0)
     layer, inputs = Components(3), keras.Input((200,))
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([basis.mean, basis.components])
@@ -48,7 +48,7 @@ def test_components_of_a_layer_are_those_of_the_projection_and_survive_saving(tm
     found = keras.models.load_model(tmp_path / "model.keras", safe_mode=True).predict(flux, verbose=0)
     expected = components.project(flux, basis)
     np.testing.assert_allclose(found[:, :3], expected["components"], atol=1e-5)
-    np.testing.assert_allclose(np.exp(2 * found[:, 3]) * basis.n_left, expected["outside"], rtol=1e-3)
+    np.testing.assert_allclose(np.exp(2 * found[:, 3]) * basis.n_left, expected["outside"][:, 0], rtol=1e-3)
 
 
 def test_wiener_filter_fades_what_is_below_the_noise_and_keeps_what_is_above():

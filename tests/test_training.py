@@ -161,7 +161,7 @@ def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags
     with h5io.open_stage(config.paths(run).prepared, "2_preprocess") as h5:
         basis, flux = components.read(h5), h5["test/flux"][:50]
     found = components.project(flux, basis)
-    inputs = np.column_stack([found["components"], 0.5 * np.log(found["outside"] / basis.n_left)]).astype("f4")
+    inputs = np.column_stack([found["components"], 0.5 * np.log(found["outside"][:, 0] / basis.n_left)]).astype("f4")
     network = stored.model.get_layer("residual_mlp")
     output = network.predict(inputs, verbose=0)
     np.testing.assert_allclose(stored.model.predict(flux, verbose=0), output, atol=1e-3)

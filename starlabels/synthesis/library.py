@@ -19,10 +19,21 @@ PACKAGED = {
         vmic=(2.0,),
     ),
 }
+# The change of a spectrum with microturbulence is small and smooth: coarse nodes tell it, and those above the rest
+VMIC = {
+    "blue_4450_4990_vmic.h5": NodeGrid(
+        wave_min=4450.0,
+        wave_max=4990.0,
+        teff=(4750.0, 5250.0, 5750.0, 6500.0, 7500.0, 8500.0, 9500.0, 11000.0),
+        logg=(1.5, 3.0, 4.25, 5.5),
+        mh=(-2.0, -1.0, -0.5, 0.0, 0.5, 1.5),
+        vmic=(0.0, 1.0, 2.0, 4.0),
+    ),
+}
 
 
 def main(workers=2):
-    for name, grid in PACKAGED.items():
+    for name, grid in (PACKAGED | VMIC).items():
         build(grid, FOLDER / name, workers)
 
 

@@ -19,10 +19,17 @@ DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0
 
 
 class Sampler:
-    """Spectra of a library inside `ranges` {label: (low, high)}; all of it without them. Labels are AXES and vsini."""
+    """Spectra of a library inside `ranges` {label: (low, high)}; all of it without them. Labels are AXES, vsini and rv.
 
-    def __init__(self, path, ranges=None):
+    vmic_path: a coarser library of the same window, whose change with vmic is added to the first one's single vmic.
+    """
+
+    def __init__(self, path, ranges=None, vmic_path=None):
         self.path, self.grid = path, read_grid(path)
+        self.vmic = vmic_path and Sampler(vmic_path, ranges)
+        if self.vmic:
+            self.home = float(self.grid.axes[AXES.index("vmic")][0])  # of all nodes in the first library
+            ranges = (ranges or {}) | {"vmic": (self.home, self.home)}
         self.axes, rows = _needed(self.grid.axes, ranges or {})
         flux, self.failed = read_nodes(path, rows)
         depth = 1 - flux
@@ -37,6 +44,15 @@ class Sampler:
 
     def sound(self, labels):
         """Mask (n,) of label sets {name: (n,)} that lie inside the nodes with no failed node at a corner of their cell."""
+        if self.vmic:
+            return self.vmic.sound(labels) & self._sound(self._at_home(labels))
+        return self._sound(labels)
+
+    def _at_home(self, labels):
+        """The labels with the vmic of the first library."""
+        return labels | {"vmic": np.full(np.shape(labels["vmic"]), self.home)}
+
+    def _sound(self, labels):
         points = [np.asarray(labels[name], float) for name in AXES]
         inside = np.all([(x >= axis[0] - 1e-6) & (x <= axis[-1] + 1e-6) for x, axis in zip(points, self.axes)], axis=0)
         corners = cells([np.clip(x, axis[0], axis[-1]) for x, axis in zip(points, self.axes)], self.axes)
@@ -45,7 +61,7 @@ class Sampler:
     def spectra(self, labels, wave, resolving_power, chunk=256):
         """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)} on wavelengths (n_pix,) in A, air.
 
-        resolving_power: one number or (n,). ValueError for labels outside the nodes, see `sound`.
+        resolving_power: of spectra that have none among their labels. ValueError for labels outside the nodes, see `sound`.
         """
         points = [np.asarray(labels[name], float) for name in AXES]
         bad = np.flatnonzero(~self.sound(labels))
@@ -55,24 +71,39 @@ class Sampler:
         return self._spectra(labels, wave, resolving_power, chunk)
 
     def _spectra(self, labels, wave, resolving_power, chunk=256):
-        points = [np.asarray(labels[name], float) for name in AXES]
-        vsini = np.broadcast_to(np.asarray(labels.get("vsini", 0.0), float), points[0].shape)
-        power = np.broadcast_to(np.asarray(resolving_power, float), points[0].shape)
-        matrix, out = self._onto(wave), np.empty((len(points[0]), len(wave)), "f4")
-        for start in range(0, len(out), chunk):
+        n = len(np.asarray(labels["teff"]))
+        columns = {name: np.asarray(labels[name], float) for name in AXES}
+        columns |= {name: np.broadcast_to(np.asarray(labels.get(name, 0.0), float), n) for name in ("vsini", "rv")}
+        power = labels.get("resolving_power", resolving_power)
+        columns["resolving_power"] = np.broadcast_to(np.asarray(power, float), n)
+        matrix, out = self._onto(wave), np.empty((n, len(wave)), "f4")
+        for start in range(0, n, chunk):
             part = slice(start, start + chunk)
-            fine = self._fine([x[part] for x in points], vsini[part], power[part])
+            fine = self._fine({name: values[part] for name, values in columns.items()})
             out[part] = 1 - (matrix @ fine.T).T
         return out
 
-    def _fine(self, points, vsini, power):
+    def _transform(self, labels):
+        """Fourier transform (n, n_freq) of the line depth, neither rotated nor degraded."""
+        if self.vmic:
+            home = self._at_home(labels)
+            change = self.vmic.coefficients(labels) - self.vmic.coefficients(home)
+            return self.coefficients(home).astype("c8") @ self.basis + change.astype("c8") @ self.vmic.basis
+        return self.coefficients(labels).astype("c8") @ self.basis
+
+    def coefficients(self, labels):
+        """Coefficients (n, rank) of the basis at labels {name: (n,)}."""
+        index, weight = tensor([labels[name] for name in AXES], self.axes)
+        return np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])
+
+    def _fine(self, labels):
         """Line depths (n, n_fine) on the oversampled velocity grid."""
-        index, weight = tensor(points, self.axes)
-        mixed = np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])  # (n, rank)
-        transform = mixed.astype("c8") @ self.basis  # (n, n_freq)
-        transform *= broaden.rotation_transfer(self.frequency, vsini)
-        fwhm = broaden.instrument_fwhm(power, NODE_FWHM)
+        transform = self._transform(labels)
+        transform *= broaden.rotation_transfer(self.frequency, labels["vsini"])
+        fwhm = broaden.instrument_fwhm(labels["resolving_power"], NODE_FWHM)
         transform *= broaden.gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")
+        if np.any(labels["rv"]):
+            transform *= np.exp(-2j * np.pi * self.frequency * labels["rv"][:, None]).astype("c8")
         fine = scipy.fft.irfft(transform, OVERSAMPLE * self.n_fft, axis=1, overwrite_x=True)
         return fine[:, : OVERSAMPLE * self.n_pix] * np.float32(OVERSAMPLE)
 
@@ -93,8 +124,9 @@ class Sampler:
 
     def sensitivities(self, labels, names, wave, resolving_power):
         """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes."""
-        lows = {name: axis[0] for name, axis in zip(AXES, self.axes)} | {"vsini": 0.0}
-        highs = {name: axis[-1] for name, axis in zip(AXES, self.axes)} | {"vsini": np.inf}
+        axes = dict(zip(AXES, self.axes)) | ({"vmic": self.vmic.axes[AXES.index("vmic")]} if self.vmic else {})
+        lows = {name: axis[0] for name, axis in axes.items()} | {"vsini": 0.0}
+        highs = {name: axis[-1] for name, axis in axes.items()} | {"vsini": np.inf}
         out = []
         for name in names:
             value = np.asarray(labels[name], float)
