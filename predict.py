@@ -1,0 +1,11 @@
+"""Predict the labels of observed spectra, each with an error, its radial velocity and what speaks against it.
+
+Reads  the files named: FITS images and tables, HDF5, CSV or text; models/<run>/ of --model; the node library
+Writes results.csv, results.fits, index.html and a figure a star into the folder of --out
+"""
+
+from starlabels import cli
+from starlabels.observed import predict
+
+if __name__ == "__main__":
+    cli.main(predict.run, __doc__, predict.arguments, recipe=lambda args: args.model / "config.yaml")

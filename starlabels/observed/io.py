@@ -1,0 +1,188 @@
+"""Read observed spectra, whatever their files: FITS images and tables, APOGEE and SDSS products, text, and our HDF5."""
+
+import contextlib
+import gzip
+import warnings
+import zlib
+from collections import ChainMap
+from pathlib import Path
+from textwrap import shorten
+
+import numpy as np
+from astropy.io import fits
+
+from starlabels import h5io
+from starlabels.cli import UserError
+from starlabels.observed import images, tables
+from starlabels.observed.spectrum import ABSURD, Observed, Options, angstrom, ascending, assumed_medium, check, finish, masked
+
+__all__ = ["Observed", "Options", "check", "read"]
+DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, fits.VerifyError)  # what astropy raises
+
+
+def read(path, options):
+    """Yield each Observed of a file, known by its content; UserError, one line, if the file cannot be used.
+
+    Files of one spectrum are checked; the rows of HDF5 come as they are, so that a bad one stops no other: check() them."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a directory: name the files in it")
+    if not path.is_file():
+        raise UserError(f"{path} not found: mend the name of the file")
+    start = content(path, 4096)
+    if not start:
+        raise UserError(f"{path} is empty: copy it anew")
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        try:
+            yield from read_hdf5(path, options)
+        except (OSError, RuntimeError) as error:  # h5py's, of data that cannot be unpacked
+            if getattr(error, "errno", None):
+                raise
+            raise UserError(f"{path} is a damaged HDF5 file, {shorten(str(error), 80)}: copy it anew") from None
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy's, on headers that bend the standard
+        if start.startswith(b"SIMPLE  ="):
+            found = from_fits(path, load(path), options)
+        elif b"\0" in start:
+            raise UserError(f"{path} is neither FITS, HDF5 nor text: it begins with {start[:8]!r}: name another file")
+        else:
+            found = tables.from_text(path, decoded(content(path)), options)
+        observed = finish(path, found, options)
+    yield observed
+
+
+def is_packed(path):
+    """True if a file is packed by gzip."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def content(path, n=-1):
+    """The first n bytes of a file, or all, unpacked if it is packed by gzip; UserError if the packing is damaged."""
+    try:
+        with gzip.open(path) if is_packed(path) else path.open("rb") as file:
+            return file.read(n)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UserError(f"{path} is a damaged gzip file: copy it anew") from None
+
+
+def decoded(data):
+    """The text of some bytes, in UTF-8 or else Latin 1."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def load(path):
+    """[({keyword: value}, data)] of a FITS file; UserError if it is damaged or shorter than its headers say."""
+    size = np.inf if is_packed(path) else path.stat().st_size
+    try:
+        with fits.open(path) as hdus:
+            for i, hdu in enumerate(hdus):
+                end = hdu.fileinfo()["datLoc"] + hdu.size
+                if end > size and not isinstance(hdu, fits.CompImageHDU):
+                    raise UserError(f"{path} is truncated, {size} bytes where extension {i} needs {end}: copy it anew")
+            return [(keywords(hdu.header), hdu.data) for hdu in hdus]
+    except (*DAMAGED, AttributeError) as error:  # astropy's _CorruptedHDU has no data
+        why = shorten(str(error), 80)
+        raise UserError(f"{path} is a damaged FITS file, {why}: copy it anew") from None
+
+
+def keywords(header):
+    """{keyword: value} of a FITS header, comments joined, without the cards that break the standard."""
+    values = {}
+    for card in header.cards:
+        with contextlib.suppress(fits.VerifyError):
+            known = values.get(card.keyword)
+            values[card.keyword] = f"{known} {card.value}" if known and card.keyword == "COMMENT" else card.value
+    return values
+
+
+def from_fits(path, hdus, options):
+    """The Found of the first spectrum in a list of (header, data); UserError if there is none."""
+    found = images.apogee(hdus)
+    for i, (header, data) in enumerate(hdus):
+        about = ChainMap(header, hdus[0][0])
+        if found is None and getattr(data, "names", None):
+            found = tables.from_fits(path, header, data, about, options)
+        elif found is None:
+            found = images.from_hdus(path, hdus, i, about)
+    if found is None:
+        there = "; ".join(describe(data) for _, data in hdus if data is not None) or "no data"
+        what = " ".join(["no columns", *tables.asked(options)]) if tables.asked(options) else "no spectrum"
+        raise UserError(f"{path} holds {what} but {shorten(there, 150)}: name columns with --wave-column and --flux-column")
+    return found
+
+
+def describe(data):
+    """`a table of 192 rows (hip, hd, ...)` or `an image 500 x 500`."""
+    names = getattr(data, "names", None)
+    if names:
+        return f"a table of {len(data)} rows ({shorten(', '.join(names), 60)})"
+    return f"an image {' x '.join(map(str, data.shape))}"
+
+
+def read_hdf5(path, options):
+    """Yield each row of spectra/flux in a file of our schema, a few megabytes in memory at a time."""
+    with h5io.open_hdf5(path, "copy it anew") as h5:
+        if "spectra/wave" not in h5 or "spectra/flux" not in h5:
+            there = shorten(", ".join(h5) or "nothing", 60)
+            raise UserError(f"{path} holds {there}; expected spectra/wave and spectra/flux: see README, Bring your own spectra")
+        wave, flux, error = check_hdf5(path, h5, options)
+        known = about_hdf5(path, h5, wave, options)
+        names = row_names(path, h5, len(flux))
+        step = max(1, h5io.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
+        for first in range(0, len(flux), step):
+            block = flux[first : first + step]  # (step, n_pix)
+            errors = [None] * len(block) if error is None else error[first : first + step].astype("f8")
+            for name, row, sigma in zip(names[first : first + step], block, errors):
+                yield Observed(name, *one_row(wave, row, sigma), *known)
+
+
+def check_hdf5(path, h5, options):
+    """(wave (n_pix,) Angstrom, flux dataset (n, n_pix), error dataset or None); UserError if they do not fit each other."""
+    data = [h5io.dataset(h5, f"spectra/{name}") for name in ("wave", "flux", "flux_err") if f"spectra/{name}" in h5]
+    wave, flux, error = (data + [None])[:3]
+    n_pix = wave.shape[-1:]
+    fits_flux = flux.ndim == 2 and flux.shape[1:] == n_pix and (error is None or error.shape == flux.shape)
+    if wave.ndim != 1 or not fits_flux or any(item.dtype.kind not in "fiu" for item in data):
+        found = ", ".join(f"{item.name.lstrip('/')} {item.dtype} {item.shape}" for item in data)
+        raise UserError(f"{path} has {found}; expected numbers (n_pix,), then (n, n_pix): write it anew")
+    if len(flux) == 0:
+        raise UserError(f"{path} holds no spectra: take another file")
+    return angstrom(path, wave[:], attributes(wave).get("unit"), None, options.wave_unit), flux, error
+
+
+def about_hdf5(path, h5, wave, options):
+    """(medium, resolving power or None, at rest, normalised) of all spectra in a file of our schema."""
+    about = {**attributes(h5["spectra/flux"]), **attributes(h5["spectra/wave"]), **attributes(h5["spectra"])}
+    medium = options.medium or str(about.get("medium") or assumed_medium(wave)).lower()
+    if medium not in ("air", "vacuum"):
+        raise UserError(f"{path} is in medium {medium!r}; expected air or vacuum: give --medium")
+    power = options.resolving_power or about.get("resolving_power")
+    power = float(power) if np.ndim(power) == 0 and power and np.isfinite(power) else None
+    return medium, power, about.get("frame") == "rest", about.get("continuum") == 1
+
+
+def attributes(item):
+    """{name: value} of the attributes of a group or dataset, texts as str."""
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in item.attrs.items()}
+
+
+def row_names(path, h5, n):
+    """The name of each of n spectra: the file and star_id, with the row where stars repeat, or `file row 17`."""
+    if n == 1:
+        return [path.name]
+    ids = [star.decode("utf-8", "replace") for star in h5io.read_text(h5["star_id"])] if "star_id" in h5 else []
+    if len(ids) != n:
+        return [f"{path.name} row {i}" for i in range(n)]
+    repeat = len(set(ids)) < n
+    return [f"{path.name} {star} row {i}" if repeat else f"{path.name} {star}" for i, star in enumerate(ids)]
+
+
+def one_row(wave, flux, error):
+    """(wave, flux, error) of a row of HDF5, masked and ascending; all NaN if most of its fluxes are beyond ABSURD."""
+    absurd = (np.abs(flux) > ABSURD).mean() > 0.5
+    return ascending(wave, *masked(np.full(len(flux), np.nan) if absurd else flux, error))

@@ -1,0 +1,215 @@
+"""predict: labels of observed spectra, each beside the spectrum that the nodes give at those labels."""
+
+import itertools
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from starlabels import components, continuum, guard, h5io, trained
+from starlabels.cli import UserError, count, progress
+from starlabels.grid import sampler_for
+from starlabels.labels import label
+from starlabels.observed import io, report
+from starlabels.observed.prepare import Preparation, Prepared, check_window, noise_of
+from starlabels.observed.spectrum import check
+from starlabels.schema import Range
+
+BATCH = 256  # spectra
+FIXED = {"vmic": 2.0, "vsini": 0.0}  # of the regenerated spectrum, where the recipe neither learns nor holds them
+MISFIT = 25.0  # reduced chi-square: above, no labels give the spectrum
+MODEL_ERROR = 0.02  # of the continuum: lines whose atomic data are wrong, measured on the Sun and Procyon
+
+
+def arguments(parser):
+    """Command-line arguments."""
+    parser.add_argument("files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the trained model, models/<run>")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of tables and figures (default: results)")
+    medium = parser.add_mutually_exclusive_group()
+    medium.add_argument("--air", dest="medium", action="store_const", const="air", help="wavelengths are in air")
+    medium.add_argument("--vacuum", dest="medium", action="store_const", const="vacuum", help="wavelengths are in vacuum")
+    parser.add_argument("--resolving-power", type=float, help="lambda / FWHM, where the file does not tell")
+    parser.add_argument("--rv", type=float, help="radial velocity (km/s) to take instead of the measured one; 0: at rest")
+    parser.add_argument("--prepare", action="store_true", help="also prepare spectra that their file calls normalised")
+    parser.add_argument("--figures", type=int, default=200, help="stars to draw at most (default: 200)")
+    for what in ("wave", "flux", "error"):
+        parser.add_argument(f"--{what}-column", help=f"column of the {what}, where its name does not tell")
+    parser.add_argument("--wave-unit", help="Angstrom, nm or micron, where the file does not tell")
+
+
+class Machine(NamedTuple):
+    """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation."""
+
+    cfg: object
+    model: trained.Trained
+    basis: components.Basis | None
+    sampler: object
+    prepare: Preparation | None
+    wave: np.ndarray
+
+
+def run(cfg, args):
+    """Write results.csv, results.fits, a figure a star and index.html into the folder args.out; print a line a star."""
+    options = io.Options(
+        args.medium, args.resolving_power, args.wave_column, args.flux_column, args.error_column, args.wave_unit
+    )
+    units = [label(name).plain_unit for name in cfg.labels]
+    meta = {"MODEL": args.model, "STARLAB": h5io.commit(), "DATE": h5io.now(), "KERAS": version("keras")}
+    answers, pictures, taken, machine = [], [], set(), None
+    with report.Tables(args.out, cfg.labels, units, meta) as tables:
+        stream = spectra(args.files, options, cfg.wave.grid())
+        while batch := list(itertools.islice(stream, BATCH)):
+            ready = [one for one in batch if not isinstance(one, report.Answer)]
+            if ready and not machine:
+                machine = open_machine(cfg, args.model)
+            prepared = [one if isinstance(one, report.Answer) else prepare(machine, one, args) for one in batch]
+            found, drawn = answer(machine, prepared)
+            tables.add(found)
+            pictures += draw(found, drawn, cfg, args, taken, args.figures - len(taken))
+            answers += found
+            for one in found if len(answers) <= args.figures else []:
+                print(line(one))
+    report.write_page(answers, pictures, args.out)
+    kinds = [report.status(one) for one in answers]
+    summary = ", ".join(f"{count(kinds.count(kind))} {kind}" for kind in ("ok", "flagged", "failed"))
+    print(f"{count(len(answers))} spectra: {summary}; {args.out}/results.csv, results.fits, index.html")
+
+
+def spectra(files, options, wave):
+    """Each spectrum of the files as Observed, or the Answer that says why it has none."""
+    for path in progress(files, "spectra") if len(files) > 1 else files:
+        try:
+            for observed in io.read(path, options):
+                try:
+                    check(observed)
+                    check_window(observed, wave)
+                    yield observed
+                except UserError as error:
+                    yield failed(observed.name, error)
+        except UserError as error:
+            yield failed(Path(path).name, error)
+
+
+def failed(name, error):
+    """The Answer of a spectrum that cannot be used."""
+    nan = float("nan")
+    return report.Answer(name, str(error), {}, {}, nan, nan, nan, nan, 0, [], nan)
+
+
+def open_machine(cfg, folder):
+    """The Machine of a model's folder; UserError if it lacks something."""
+    with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
+        curve = continuum.read(h5)
+    model = trained.open_folder(folder)
+    sampler, wave = sampler_for(cfg, build=False), cfg.wave.grid()
+    prepare = Preparation(wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler) if curve else None
+    return Machine(cfg, model, trained.basis_of(model.model), sampler, prepare, wave)
+
+
+def least_power(cfg):
+    """The lowest resolving power of the training spectra."""
+    drawn = cfg.grid.labels.get("resolving_power", cfg.grid.resolving_power)
+    return drawn.min if isinstance(drawn, Range) else float(drawn)
+
+
+def prepare(machine, observed, args):
+    """(name, Prepared) of an Observed spectrum, or its Answer if that fails."""
+    try:
+        if observed.normalised and observed.rest and not args.prepare:
+            return observed.name, as_it_is(observed, machine.wave)
+        if machine.prepare is None:
+            hint = "train it with a section preprocess.observed, as recipes/observed_highres.yaml does"
+            raise UserError(f"{observed.name}: the model was not trained for observed spectra: {hint}")
+        return observed.name, machine.prepare(observed, args.rv)
+    except UserError as error:
+        return failed(observed.name, error)
+
+
+def as_it_is(observed, wave):
+    """The Prepared of a spectrum that is at rest and normalised on the pixels of the model; UserError if on others."""
+    if len(observed.wave) != len(wave) or np.abs(observed.wave - wave).max() > 1e-3 * (wave[1] - wave[0]):
+        raise UserError(f"{observed.name}: not on the model's pixels: add --prepare")
+    flux = np.array(observed.flux, "f4")
+    error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
+    return Prepared(flux, error, float(np.nanmedian(flux / error)), float(np.mean(np.isfinite(flux))), None, [])
+
+
+def answer(machine, prepared):
+    """Answers, and the Spectrum for the figure or None, of a list of (name, Prepared) and Answers of what failed."""
+    good = [i for i, one in enumerate(prepared) if not isinstance(one, report.Answer)]
+    answers, drawn = [one if isinstance(one, report.Answer) else None for one in prepared], [None] * len(prepared)
+    if not good:
+        return answers, drawn
+    names, ready = zip(*(prepared[i] for i in good))
+    flux = np.array([filled(one, machine.basis) for one in ready])
+    found = machine.model.predict(flux, np.array([one.snr for one in ready]))
+    model = regenerate(machine, found["mean"])
+    for i, name, one, k in zip(good, names, ready, range(len(good))):
+        variance = one.error.astype(float) ** 2 + MODEL_ERROR**2
+        chi2 = float(np.nanmean((one.flux - model[k]) ** 2 / variance))
+        err = found["err"][k] if "err" in found else np.full(len(machine.model.names), np.nan)
+        reasons = why(int(found["flags"][k])) + one.notes
+        values, errors = (dict(zip(machine.model.names, map(float, row))) for row in (found["mean"][k], err))
+        rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
+        answers[i] = report.Answer(
+            name, "", values, errors, rv, rv_err, one.snr, chi2, int(found["flags"][k]), reasons, one.coverage
+        )
+        drawn[i] = report.Spectrum(machine.wave, one.flux, one.error, model[k] if np.isfinite(model[k]).all() else None)
+    return answers, drawn
+
+
+def filled(one, basis):
+    """Flux (n_pix,) of a Prepared with its small holes filled, for the network: blocks that are missing stay NaN."""
+    if np.isfinite(one.flux).all():
+        return one.flux
+    if basis is None:
+        return np.where(np.isfinite(one.flux), one.flux, 1).astype("f4")
+    return components.fill(one.flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
+
+
+def regenerate(machine, mean):
+    """Flux (n, n_pix) from the nodes at labels `mean` (n, n_labels), NaN for those outside the nodes."""
+    labels = {name: np.full(len(mean), value_of(machine.cfg, name)) for name in ("teff", "logg", "mh", "vmic", "vsini")}
+    labels |= {name: values.astype(float) for name, values in zip(machine.model.names, mean.T) if name in labels}
+    sound = machine.sampler.sound(labels)
+    flux = np.full((len(mean), len(machine.wave)), np.nan, "f4")
+    if sound.any():
+        inside = {name: values[sound] for name, values in labels.items()}
+        flux[sound] = machine.sampler.spectra(inside, machine.wave, machine.cfg.grid.resolving_power)
+    return flux
+
+
+def value_of(cfg, name):
+    """The value that the recipe holds a label at, else one that is as good as any."""
+    held = cfg.grid.labels.get(name, FIXED.get(name, np.nan))
+    return FIXED.get(name, np.nan) if isinstance(held, Range) else float(held)
+
+
+def why(flags):
+    """Each flag that is set, in words."""
+    return [guard.RULES[name] for name, bit in guard.BITS.items() if flags & bit]
+
+
+def draw(answers, drawn, cfg, args, taken, most):
+    """Draw the stars that have a Spectrum, `most` of them; the path of each figure seen from args.out, or None."""
+    from starlabels.plots import observed as plots
+
+    found = []
+    for one, spectrum in zip(answers, drawn):
+        if spectrum is None or sum(path is not None for path in found) >= most:
+            found.append(None)
+            continue
+        found.append(report.picture_name(one.name, taken))
+        plots.star(spectrum, one, args.out / found[-1], cfg.jacobian.lines)
+    return found
+
+
+def line(one):
+    """An Answer in a line."""
+    if one.failure:
+        return f"{one.name}: failed: {one.failure}"
+    labels = ", ".join(f"{name} {report.rounded(value, one.errors[name])}" for name, value in one.labels.items())
+    rv = f", rv {report.rounded(one.rv, one.rv_err)}" if np.isfinite(one.rv) else ""
+    return f"{one.name}: {labels}{rv}" + "".join(f"; {reason}" for reason in one.reasons)
