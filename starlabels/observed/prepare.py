@@ -18,7 +18,7 @@ SLACK = 0.97  # a resolving power this much below the recipe's passes for it
 
 
 class Prepared(NamedTuple):
-    """Flux and error (n_pix,) on the pixels of the recipe, continuum 1, NaN where missing; S/N a pixel; the Velocity if sought."""
+    """Flux and error (n_pix,) on the recipe's pixels, NaN where missing; S/N a pixel; the Velocity if sought."""
 
     flux: np.ndarray
     error: np.ndarray
@@ -75,22 +75,25 @@ class Preparation:
         return power
 
     def _degraded(self, wave, flux, error, power):
-        """Wavelengths, flux and error (n,) on a log-uniform grid around the window, at the recipe's resolving power."""
+        """Wavelengths, flux and error (n,) on a log-uniform grid around the window, at the recipe's resolving power; and
+        how many pixels its noise remembers.
+        """
         step = self.velocity_step / LIGHT
         n = int(np.log(wave[-1] / wave[0]) / step)
         grid = wave[0] * np.exp((np.arange(n) + 0.5) * step)
         flux, error = rebin(wave, flux, error, grid)
         if power <= self.resolving_power:
-            return grid, flux, error
+            return grid, flux, error, max(1.0, np.median(np.diff(wave)) / np.median(np.diff(grid)))
         sigma = LIGHT * np.sqrt(self.resolving_power**-2 - power**-2) / FWHM / self.velocity_step
         seen = np.isfinite(flux) & np.isfinite(error)
         share = gaussian_filter1d(seen.astype(float), sigma, mode="constant")
         share = np.where(share > 0.5, share, np.nan)
         smooth = gaussian_filter1d(np.where(seen, flux, 0), sigma, mode="constant") / share
         variance = gaussian_filter1d(np.where(seen, error, 0) ** 2, sigma / np.sqrt(2), mode="constant") / share
-        return grid, smooth, np.sqrt(variance / max(1, 2 * np.sqrt(np.pi) * sigma))
+        memory = max(1.0, 2 * np.sqrt(np.pi) * sigma)  # of white noise through a Gaussian
+        return grid, smooth, np.sqrt(variance / memory), memory
 
-    def _velocity(self, wave, flux, error):
+    def _velocity(self, wave, flux, error, _):
         """The Velocity of a spectrum: normalised as it stands, then at rest by the first guess."""
         velocity = Velocity(0.0, np.inf, 0.0, 0.0)
         for _ in range(2):
@@ -100,8 +103,8 @@ class Preparation:
             velocity = found
         return velocity
 
-    def _at_rest(self, wave, flux, error, rv, velocity):
-        flux, error = rebin(wave / (1 + rv / LIGHT), flux, error, self.wave)
+    def _at_rest(self, wave, flux, error, memory, rv, velocity):
+        flux, error = rebin(wave / (1 + rv / LIGHT), flux, error, self.wave, memory)
         level = self.continuum.fit(flux[None])[0]
         flux, error = (flux / level).astype("f4"), (error / level).astype("f4")
         flux[flux > 1 + np.maximum(SPIKE * np.where(np.isfinite(error), error, 0), 0.15)] = np.nan
@@ -123,10 +126,10 @@ def check_window(observed, wave):
         raise UserError(f"{found} {wave[0]:.0f} to {wave[-1]:.0f} A: take a model of that window, or check the wavelength unit")
 
 
-def rebin(wave, flux, error, target):
+def rebin(wave, flux, error, target, memory=1.0):
     """Flux and error (m,) on ascending wavelengths `target` (m,): means over its pixels, NaN where less than half is seen.
 
-    The flux between pixels is a modified Akima spline; the noise of pixels is taken as independent.
+    The flux between pixels is a modified Akima spline; the noise is independent `memory` pixels apart.
     """
     edges = np.concatenate([[1.5 * target[0] - 0.5 * target[1]], 0.5 * (target[1:] + target[:-1]),
                             [1.5 * target[-1] - 0.5 * target[-2]]])  # fmt: skip
@@ -139,7 +142,7 @@ def rebin(wave, flux, error, target):
     own = np.interp(target, wave, spacing)  # of the observed pixels
     share = np.interp(target, wave, gaussian_filter1d(seen.astype(float), 0.5))  # a hole of one pixel is a hole
     hidden = (share < 0.5) | (target < wave[seen][0] - own) | (target > wave[seen][-1] + own)
-    variance = np.interp(target, wave[seen], error[seen].astype(float) ** 2) * np.minimum(own / width, 1)
+    variance = np.interp(target, wave[seen], error[seen].astype(float) ** 2) * np.minimum(memory * own / width, 1)
     return np.where(hidden, np.nan, np.diff(sums) / width), np.where(hidden, np.nan, np.sqrt(variance))
 
 
