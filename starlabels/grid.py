@@ -132,25 +132,25 @@ def sampler_for(cfg, build=True):
     """
     from starlabels.synthesis.sampler import Sampler
 
-    ranges = ranges_of(cfg)
+    ranges, solar = ranges_of(cfg), cfg.grid.nodes.solar
     if cfg.grid.nodes.library != "auto":
         path = Path(cfg.grid.nodes.library)
         if not covers(nodes.read_grid(path), cfg, ranges):
             raise UserError(f"{path} does not cover `wave`, grid.labels and grid.nodes.atmosphere: set library: auto")
-        return Sampler(path, ranges)
+        return Sampler(path, ranges, solar=solar)
     for name, grid in PACKAGED.items():
         if covers(grid, cfg, ranges):
-            return Sampler(FOLDER / name, ranges)
+            return Sampler(FOLDER / name, ranges, solar=solar)
         coarse = f"{Path(name).stem}_vmic.h5"
         if coarse in VMIC and covers(replace(grid, vmic=VMIC[coarse].vmic), cfg, ranges):
-            return Sampler(FOLDER / name, ranges, FOLDER / coarse)
+            return Sampler(FOLDER / name, ranges, FOLDER / coarse, solar)
     path, wanted = own_library(cfg), plan(cfg, ranges)
     if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
         print(f"no packaged library covers the grid: {path} needs {count(len(wanted.points))} nodes")
         nodes.build(wanted, path, cfg.grid.nodes.workers)
-    return Sampler(path, ranges)
+    return Sampler(path, ranges, solar=solar)
 
 
 def own_library(cfg):

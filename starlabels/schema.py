@@ -139,6 +139,7 @@ class Nodes(Section):
     step: dict[StrictStr, Annotated[Any, BeforeValidator(spacing)]]
     padding: integer(0, 2)
     atmosphere: StrictStr
+    solar: StrictBool
     workers: integer(1, 256)
 
 

@@ -12,6 +12,7 @@ from starlabels.cli import UserError
 from starlabels.synthesis import broaden
 from starlabels.synthesis.interpolate import cells, lagrange, tensor
 from starlabels.synthesis.nodes import AXES, NODE_FWHM, STEP, read_grid, read_nodes
+from starlabels.synthesis.solar import factors
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 OVERSAMPLE = 2  # pixels of the inverse transform per node pixel: leaves the last interpolation an error below 1e-5
@@ -22,17 +23,18 @@ class Sampler:
     """Spectra of a library inside `ranges` {label: (low, high)}; all of it without them. Labels are AXES, vsini and rv.
 
     vmic_path: a coarser library of the same window, whose change with vmic is added to the first one's single vmic.
+    solar: multiply the depths of lines by what makes those of the Sun right, see solar.py.
     """
 
-    def __init__(self, path, ranges=None, vmic_path=None):
+    def __init__(self, path, ranges=None, vmic_path=None, solar=False):
         self.path, self.grid = path, read_grid(path)
-        self.vmic = vmic_path and Sampler(vmic_path, ranges)
+        self.vmic = vmic_path and Sampler(vmic_path, ranges, solar=solar)
         if self.vmic:
             self.home = float(self.grid.axes[AXES.index("vmic")][0])  # of all nodes in the first library
             ranges = (ranges or {}) | {"vmic": (self.home, self.home)}
         self.axes, rows = _needed(self.grid.axes, ranges or {})
         flux, self.failed = read_nodes(path, rows)
-        depth = 1 - flux
+        depth = (1 - flux) * (factors(self.grid.wave()) if solar else np.float32(1))
         depth[self.failed] = 0
         _fill(depth, self.failed, [len(axis) for axis in self.axes])
         self.coefficient, basis = low_rank(depth)
