@@ -1,5 +1,6 @@
 """Small configurations and toy databases; Gaussian lines stand for spectra here and nowhere else."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import yaml
 from starlabels import components, config, h5io, join, preprocess, training
 from starlabels.schema import Range
 
+STAGES = ["grid.py", "0_join.py", "1_label_study.py", "2_preprocess.py", "3_train.py", "4_test.py", "jacobian.py"]
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "wave.min": 4470.0,
@@ -140,3 +142,19 @@ def fit(cfg, then=lambda *_: None):
         basis = components.read(h5)
         network = training.build(cfg, h5, basis)
         return training.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(network, h5, basis)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A folder in which all stages have run, and what each printed."""
+    folder, here, printed = tmp_path_factory.mktemp("smoke"), Path.cwd(), {}
+    shutil.copy(ROOT / "recipes/smoke.yaml", folder / "config.yaml")
+    os.chdir(folder)
+    try:
+        for stage in STAGES:
+            result = run_script(stage)
+            assert result.returncode == 0, result.stderr
+            printed[stage] = result.stdout + result.stderr
+    finally:
+        os.chdir(here)
+    return folder, printed

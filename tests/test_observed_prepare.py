@@ -115,5 +115,3 @@ def test_rebinning_conserves_flux_and_knows_holes():
 def test_noise_is_measured_under_lines():
     flux = 1 - 0.5 * np.exp(-0.5 * ((np.arange(2000) - 1000) / 20) ** 2) + np.random.default_rng(0).normal(0, 0.02, 2000)
     assert noise_of(flux) == pytest.approx(0.02, rel=0.1)
-
-

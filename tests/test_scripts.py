@@ -12,9 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, run_script
+from conftest import ROOT, STAGES, run_script
 
-STAGES = ["grid.py", "0_join.py", "1_label_study.py", "2_preprocess.py", "3_train.py", "4_test.py", "jacobian.py"]
 OUTPUT = {
     "grid.py": "data/grids/smoke.h5",
     "0_join.py": "data/smoke/0_joined.h5",
@@ -24,22 +23,6 @@ OUTPUT = {
     "4_test.py": "models/smoke/metrics.json",
     "jacobian.py": "models/smoke/jacobian.h5",
 }
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A folder in which all stages have run, and what each printed."""
-    folder, here, printed = tmp_path_factory.mktemp("smoke"), Path.cwd(), {}
-    shutil.copy(ROOT / "recipes/smoke.yaml", folder / "config.yaml")
-    os.chdir(folder)
-    try:
-        for stage in STAGES:
-            result = run_script(stage)
-            assert result.returncode == 0, result.stderr
-            printed[stage] = result.stdout + result.stderr
-    finally:
-        os.chdir(here)
-    return folder, printed
 
 
 @pytest.fixture

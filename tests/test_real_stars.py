@@ -1,0 +1,77 @@
+"""Real stars through predict.py: the Sun, Procyon, an A3 V and an F5 V, and files of surveys; run with -s to see the numbers.
+
+models/observed_highres and models/observed_lowres are taken if they are there; else smaller ones are trained in a few minutes.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from published import SHARED
+
+pytestmark = [pytest.mark.real, pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")]
+ROOT = Path(__file__).parents[1]
+REAL = SHARED / "real"
+SMALLER = {"n_spectra": 24000, "max_epochs": 16}  # of the recipe's 60 000 spectra and 24 epochs
+STAGES = ["grid.py", "0_join.py", "2_preprocess.py", "3_train.py"]
+
+
+def python(folder, *words):
+    """Run a script of ours in a folder; its output, and an assertion that it ended well."""
+    done = subprocess.run([sys.executable, ROOT / words[0], *map(str, words[1:])], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def model_of(tmp_path_factory):
+    """A function(recipe) -> folder of its model, trained if it is not in models/."""
+    trained = {}
+
+    def find(recipe):
+        if recipe not in trained:
+            trained[recipe] = ROOT / "models" / recipe
+            if not (trained[recipe] / "model.keras").exists():
+                folder = tmp_path_factory.mktemp(recipe)
+                text = (ROOT / f"recipes/{recipe}.yaml").read_text()
+                for key, value in SMALLER.items():
+                    text = re.sub(rf"(\b{key}:) \d+", rf"\1 {value}", text)
+                (folder / "smaller.yaml").write_text(text)
+                for stage in STAGES:
+                    python(folder, stage, "--config", "smaller.yaml")
+                shutil.rmtree(folder / "data")
+                trained[recipe] = folder / "models" / recipe
+        return trained[recipe]
+
+    return find
+
+
+def predicted(model, out, *words):
+    """Rows of results.csv of predict.py, by name."""
+    print(python(out, "predict.py", *words, "--model", model, "--out", out / "results"))
+    return pd.read_csv(out / "results/results.csv").set_index("name")
+
+
+def test_the_sun_and_procyon_have_their_literature_labels(model_of, tmp_path):
+    found = predicted(
+        model_of("observed_highres"),
+        tmp_path,
+        *(REAL / f"{star}_harps.fits" for star in ("sun", "procyon")),
+        "--resolving-power",
+        115000,
+    )
+    sun, procyon = found.loc["sun_harps.fits"], found.loc["procyon_harps.fits"]
+    assert abs(sun.teff - 5772) <= 150 and abs(sun.logg - 4.44) <= 0.20 and abs(sun.mh) <= 0.15 and sun.vsini <= 5
+    assert abs(procyon.teff - 6582) <= 200 and abs(procyon.logg - 3.98) <= 0.3 and abs(procyon.mh + 0.02) <= 0.2
+    assert procyon.coverage < 0.4 and procyon.teff_err > 1.3 * sun.teff_err and procyon.mh_err > 1.3 * sun.mh_err
+
+
+def test_sdss_dwarfs_have_the_temperatures_of_their_types(model_of, tmp_path):
+    found = predicted(model_of("observed_lowres"), tmp_path, REAL / "sdss_a3v.fits", REAL / "sdss_f5v.fits")
+    a3, f5 = found.loc["sdss_a3v.fits"], found.loc["sdss_f5v.fits"]
+    assert 8000 <= a3.teff <= 9200 and 6200 <= f5.teff <= 6900
+    assert abs(a3.mh) <= 0.3 and abs(f5.mh) <= 0.3
