@@ -9,13 +9,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from published import SHARED
 
+from starlabels import continuum
+from starlabels.observed import io
+from starlabels.observed.prepare import Preparation
+from starlabels.synthesis.library import FOLDER
+from starlabels.synthesis.sampler import Sampler
+
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")]
 ROOT = Path(__file__).parents[1]
-REAL = SHARED / "real"
+REAL, BLUE = SHARED / "real", FOLDER / "blue_4450_4990"
 SMALLER = {"n_spectra": 24000, "max_epochs": 16}  # of the recipe's 60 000 spectra and 24 epochs
 STAGES = ["grid.py", "0_join.py", "2_preprocess.py", "3_train.py"]
 
@@ -75,3 +82,21 @@ def test_sdss_dwarfs_have_the_temperatures_of_their_types(model_of, tmp_path):
     a3, f5 = found.loc["sdss_a3v.fits"], found.loc["sdss_f5v.fits"]
     assert 8000 <= a3.teff <= 9200 and 6200 <= f5.teff <= 6900
     assert abs(a3.mh) <= 0.3 and abs(f5.mh) <= 0.3
+
+
+def test_factors_measured_on_the_sun_pay_on_procyon():
+    """Residuals of Procyon, which they were not measured on, at its literature labels, R = 20 000."""
+    labels = {"teff": 6582.0, "logg": 3.98, "mh": -0.02, "vmic": 1.8, "vsini": 2.8}
+    labels = {name: np.array([value]) for name, value in labels.items()}
+    ranges = {"teff": (6000, 7000), "logg": (3.5, 4.5), "mh": (-0.5, 0.5), "vmic": (0.5, 3)}
+    rng, wave = np.random.default_rng(1), np.arange(4790, 4990, 0.1)
+    stars = {name: rng.uniform(*ends, 500) for name, ends in ranges.items()} | {"vsini": rng.uniform(0, 50, 500)}
+    [procyon] = io.read(REAL / "procyon_harps.fits", io.Options(resolving_power=115_000))
+    error = {}
+    for solar in (False, True):
+        sampler = Sampler(f"{BLUE}.h5", ranges, f"{BLUE}_vmic.h5", solar)
+        curve = continuum.learn(sampler.spectra(stars, wave, 20_000), wave, 4)
+        seen = Preparation(wave, 20_000, 20_000, curve, sampler)(procyon).flux
+        error[solar] = np.nanmean(np.abs(seen - curve.normalise(sampler.spectra(labels, wave, 20_000))[0]))
+    print(f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error[False]:.4f}, with the factors {error[True]:.4f}")
+    assert error[True] < 0.8 * error[False]

@@ -136,7 +136,7 @@ def answer(bench, flux, snr=np.inf, factor=1.0):
     """
     flux = (bench.curve.normalise(flux) if bench.curve else flux) * factor
     error = np.full(len(bench.wave), 1 / snr)
-    ready = [filled(Prepared(one.astype("f4"), error, snr, 1.0, None, []), bench.basis) for one in flux]
+    ready = [filled(Prepared(one.astype("f4"), error, snr, 1.0, None), bench.basis) for one in flux]
     return bench.model.predict(np.array(ready), np.full(len(flux), snr))
 
 

@@ -18,8 +18,13 @@ from starlabels.schema import Range
 
 BATCH = 256  # spectra
 FIXED = {"vmic": 2.0, "vsini": 0.0}  # of the regenerated spectrum, where the recipe neither learns nor holds them
-MISFIT = 25.0  # reduced chi-square: above, no labels give the spectrum
+MISFIT = 10.0  # reduced chi-square; the Sun has 3, Procyon 1
 MODEL_ERROR = 0.02  # of the continuum: lines whose atomic data are wrong, measured on the Sun and Procyon
+BITS = guard.BITS | {"misfit": 8, "velocity": 16}
+RULES = guard.RULES | {
+    "misfit": "no node spectrum is like it: reduced chi-square above 10 with 2 % of error granted to the nodes",
+    "velocity": "the radial velocity is uncertain: the peak of the correlation is hardly above the spurious ones",
+}
 
 
 def arguments(parser):
@@ -133,7 +138,7 @@ def as_it_is(observed, wave):
         raise UserError(f"{observed.name}: not on the model's pixels: add --prepare")
     flux = np.array(observed.flux, "f4")
     error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
-    return Prepared(flux, error, float(np.nanmedian(flux / error)), float(np.mean(np.isfinite(flux))), None, [])
+    return Prepared(flux, error, float(np.nanmedian(flux / error)), float(np.mean(np.isfinite(flux))), None)
 
 
 def answer(machine, prepared):
@@ -145,17 +150,15 @@ def answer(machine, prepared):
     names, ready = zip(*(prepared[i] for i in good))
     flux = np.array([filled(one, machine.basis) for one in ready])
     found = machine.model.predict(flux, np.array([one.snr for one in ready]))
-    model = regenerate(machine, found["mean"])
+    model = regenerate(machine, found["mean"], flux_of(ready))
     for i, name, one, k in zip(good, names, ready, range(len(good))):
         variance = one.error.astype(float) ** 2 + MODEL_ERROR**2
         chi2 = float(np.nanmean((one.flux - model[k]) ** 2 / variance))
         err = found["err"][k] if "err" in found else np.full(len(machine.model.names), np.nan)
-        reasons = why(int(found["flags"][k])) + one.notes
+        flags = int(found["flags"][k]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
         values, errors = (dict(zip(machine.model.names, map(float, row))) for row in (found["mean"][k], err))
         rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
-        answers[i] = report.Answer(
-            name, "", values, errors, rv, rv_err, one.snr, chi2, int(found["flags"][k]), reasons, one.coverage
-        )
+        answers[i] = report.Answer(name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage)
         drawn[i] = report.Spectrum(machine.wave, one.flux, one.error, model[k] if np.isfinite(model[k]).all() else None)
     return answers, drawn
 
@@ -169,8 +172,16 @@ def filled(one, basis):
     return components.fill(one.flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
 
 
-def regenerate(machine, mean):
-    """Flux (n, n_pix) from the nodes at labels `mean` (n, n_labels), NaN for those outside the nodes."""
+def flux_of(ready):
+    """Flux (n, n_pix) of n Prepared, NaN where missing."""
+    return np.array([one.flux for one in ready])
+
+
+def regenerate(machine, mean, seen):
+    """Flux (n, n_pix) from the nodes at labels `mean` (n, n_labels), NaN for those outside the nodes.
+
+    It is normalised as the observed flux `seen` (n, n_pix) was, on the same pixels.
+    """
     labels = {name: np.full(len(mean), value_of(machine.cfg, name)) for name in ("teff", "logg", "mh", "vmic", "vsini")}
     labels |= {name: values.astype(float) for name, values in zip(machine.model.names, mean.T) if name in labels}
     sound = machine.sampler.sound(labels)
@@ -178,6 +189,8 @@ def regenerate(machine, mean):
     if sound.any():
         inside = {name: values[sound] for name, values in labels.items()}
         flux[sound] = machine.sampler.spectra(inside, machine.wave, machine.cfg.grid.resolving_power)
+        if machine.prepare:
+            flux[sound] /= machine.prepare.continuum.fit(np.where(np.isfinite(seen[sound]), flux[sound], np.nan))
     return flux
 
 
@@ -189,7 +202,7 @@ def value_of(cfg, name):
 
 def why(flags):
     """Each flag that is set, in words."""
-    return [guard.RULES[name] for name, bit in guard.BITS.items() if flags & bit]
+    return [RULES[name] for name, bit in BITS.items() if flags & bit]
 
 
 def draw(answers, drawn, cfg, args, taken, most):

@@ -25,7 +25,11 @@ class Prepared(NamedTuple):
     snr: float
     coverage: float
     velocity: Velocity | None
-    notes: list
+
+    @property
+    def weak(self):
+        """True if the velocity was sought and is not to be trusted."""
+        return self.velocity is not None and self.velocity.r < WEAK
 
 
 def to_air(wave):
@@ -111,11 +115,8 @@ class Preparation:
         coverage = float(np.mean(np.isfinite(flux)))
         if coverage < LEAST:
             raise UserError(f"{coverage:.0%} of the model's pixels are observed, expected {LEAST:.0%}: mend the masked pixels")
-        notes = []
-        if velocity and velocity.r < WEAK:
-            notes.append(f"the radial velocity is uncertain: its peak is {velocity.r:.1f} times the spurious ones")
         snr = float(np.nanmedian(flux / error))
-        return Prepared(flux, error, snr, coverage, velocity, notes)
+        return Prepared(flux, error, snr, coverage, velocity)
 
 
 def check_window(observed, wave):
