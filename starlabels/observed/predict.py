@@ -99,8 +99,8 @@ def spectra(files, options, wave):
 
 def failed(name, error):
     """The Answer of a spectrum that cannot be used."""
-    nan = float("nan")
-    return report.Answer(name, str(error), {}, {}, nan, nan, nan, nan, 0, [], nan)
+    nan, reason = float("nan"), str(error).removeprefix(f"{name}: ")
+    return report.Answer(name, reason, {}, {}, nan, nan, nan, nan, 0, [], nan)
 
 
 def open_machine(cfg, folder):
@@ -138,7 +138,7 @@ def as_it_is(observed, wave):
         raise UserError(f"{observed.name}: not on the model's pixels: add --prepare")
     flux = np.array(observed.flux, "f4")
     error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
-    return Prepared(flux, error, float(np.nanmedian(flux / error)), float(np.mean(np.isfinite(flux))), None)
+    return Prepared(flux, error, float(np.nanmedian(flux / error)), float(np.mean(np.isfinite(flux))), None, as_it_is=True)
 
 
 def answer(machine, prepared):
@@ -150,7 +150,7 @@ def answer(machine, prepared):
     names, ready = zip(*(prepared[i] for i in good))
     flux = np.array([filled(one, machine.basis) for one in ready])
     found = machine.model.predict(flux, np.array([one.snr for one in ready]))
-    model = regenerate(machine, found["mean"], flux_of(ready))
+    model = regenerate(machine, found["mean"], ready)
     for i, name, one, k in zip(good, names, ready, range(len(good))):
         variance = one.error.astype(float) ** 2 + MODEL_ERROR**2
         chi2 = float(np.nanmean((one.flux - model[k]) ** 2 / variance))
@@ -172,15 +172,10 @@ def filled(one, basis):
     return components.fill(one.flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
 
 
-def flux_of(ready):
-    """Flux (n, n_pix) of n Prepared, NaN where missing."""
-    return np.array([one.flux for one in ready])
-
-
-def regenerate(machine, mean, seen):
+def regenerate(machine, mean, ready):
     """Flux (n, n_pix) from the nodes at labels `mean` (n, n_labels), NaN for those outside the nodes.
 
-    It is normalised as the observed flux `seen` (n, n_pix) was, on the same pixels.
+    It is normalised as the n Prepared were, on the same pixels.
     """
     labels = {name: np.full(len(mean), value_of(machine.cfg, name)) for name in ("teff", "logg", "mh", "vmic", "vsini")}
     labels |= {name: values.astype(float) for name, values in zip(machine.model.names, mean.T) if name in labels}
@@ -189,8 +184,10 @@ def regenerate(machine, mean, seen):
     if sound.any():
         inside = {name: values[sound] for name, values in labels.items()}
         flux[sound] = machine.sampler.spectra(inside, machine.wave, machine.cfg.grid.resolving_power)
-        if machine.prepare:
-            flux[sound] /= machine.prepare.continuum.fit(np.where(np.isfinite(seen[sound]), flux[sound], np.nan))
+        own = np.flatnonzero(sound & ~np.array([one.as_it_is for one in ready]))
+        if len(own):
+            seen = np.isfinite([ready[i].flux for i in own])
+            flux[own] /= machine.prepare.continuum.fit(np.where(seen, flux[own], np.nan))
     return flux
 
 

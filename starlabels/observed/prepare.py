@@ -25,6 +25,7 @@ class Prepared(NamedTuple):
     snr: float
     coverage: float
     velocity: Velocity | None
+    as_it_is: bool = False
 
     @property
     def weak(self):

@@ -90,7 +90,8 @@ class Sampler:
         if self.vmic:
             home = self._at_home(labels)
             change = self.vmic.coefficients(labels) - self.vmic.coefficients(home)
-            return self.coefficients(home).astype("c8") @ self.basis + change.astype("c8") @ self.vmic.basis
+            both = ((self.coefficients(home), self), (change, self.vmic))
+            return sum(mixed @ one.basis.view("f4") for mixed, one in both).view("c8")  # half the work of complex products
         return self.coefficients(labels).astype("c8") @ self.basis
 
     def coefficients(self, labels):
