@@ -153,7 +153,8 @@ def answer(machine, prepared):
     model = regenerate(machine, found["mean"], ready)
     for i, name, one, k in zip(good, names, ready, range(len(good))):
         variance = one.error.astype(float) ** 2 + MODEL_ERROR**2
-        chi2 = float(np.nanmean((one.flux - model[k]) ** 2 / variance))
+        misfit = (one.flux - model[k]) ** 2 / variance
+        chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
         err = found["err"][k] if "err" in found else np.full(len(machine.model.names), np.nan)
         flags = int(found["flags"][k]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
         values, errors = (dict(zip(machine.model.names, map(float, row))) for row in (found["mean"][k], err))
