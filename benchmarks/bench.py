@@ -44,7 +44,8 @@ def prepared(cfg, h5, sampler, labels, wave):
     h5["train"].create_dataset("labels", data=values).attrs.update({"names": cfg.labels, "units": cfg.labels})
     h5["scaling/mean"], h5["scaling/std"] = values.mean(axis=0), values.std(axis=0)
     if cfg.preprocess.components:
-        components.write(h5, ["train"], cfg.preprocess.components, cfg.seed, cfg.preprocess.chunk_rows)
+        n, blocks = cfg.preprocess.components, cfg.preprocess.blocks
+        components.write(h5, ["train"], n, blocks, cfg.seed, cfg.preprocess.chunk_rows)
     h5["validation"] = h5["train"]
     return components.read(h5)
 
