@@ -8,4 +8,4 @@ from starlabels import cli
 from starlabels.observed import predict
 
 if __name__ == "__main__":
-    cli.main(predict.run, __doc__, predict.arguments, recipe=lambda args: args.model / "config.yaml")
+    cli.main(predict.run, __doc__, predict.arguments, recipe=predict.recipe)

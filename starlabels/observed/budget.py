@@ -16,7 +16,7 @@ from starlabels import augment, cli, config, continuum, h5io, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import LABELS, draw, ranges_of, read_csv, sampler_for
 from starlabels.labels import label
-from starlabels.observed.predict import filled
+from starlabels.observed.predict import filled, recipe
 from starlabels.observed.prepare import Prepared
 from starlabels.schema import Range
 
@@ -289,4 +289,4 @@ def cell(bias, scatter, decimals):
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments, recipe=lambda args: args.model / "config.yaml")
+    cli.main(run, __doc__, arguments, recipe=recipe)

@@ -16,6 +16,7 @@ from starlabels.observed.prepare import Preparation, Prepared, check_window, noi
 from starlabels.observed.spectrum import check
 from starlabels.schema import Range
 
+MODEL = Path("models/observed_highres")
 BATCH = 256  # spectra
 FIXED = {"vmic": 2.0, "vsini": 0.0}  # of the regenerated spectrum, where the recipe neither learns nor holds them
 MISFIT = 10.0  # reduced chi-square; the Sun has 3, Procyon 1
@@ -30,7 +31,8 @@ RULES = guard.RULES | {
 def arguments(parser):
     """Command-line arguments."""
     parser.add_argument("files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the trained model, models/<run>")
+    help_model = f"folder of the trained model, models/<run> (default: {MODEL})"
+    parser.add_argument("--model", type=Path, default=MODEL, help=help_model)
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of tables and figures (default: results)")
     medium = parser.add_mutually_exclusive_group()
     medium.add_argument("--air", dest="medium", action="store_const", const="air", help="wavelengths are in air")
@@ -42,6 +44,16 @@ def arguments(parser):
     for what in ("wave", "flux", "error"):
         parser.add_argument(f"--{what}-column", help=f"column of the {what}, where its name does not tell")
     parser.add_argument("--wave-unit", help="Angstrom, nm or micron, where the file does not tell")
+
+
+def recipe(args):
+    """The configuration that a model was trained with; UserError if there is no model."""
+    path = args.model / "config.yaml"
+    if not path.is_file():
+        raise UserError(
+            f"{args.model} has no trained model: run make run CONFIG=recipes/{args.model.name}.yaml, or name another"
+        )
+    return path
 
 
 class Machine(NamedTuple):
@@ -144,24 +156,30 @@ def as_it_is(observed, wave):
 def answer(machine, prepared):
     """Answers, and the Spectrum for the figure or None, of a list of (name, Prepared) and Answers of what failed."""
     good = [i for i, one in enumerate(prepared) if not isinstance(one, report.Answer)]
-    answers, drawn = [one if isinstance(one, report.Answer) else None for one in prepared], [None] * len(prepared)
+    answers, drawn = list(prepared), [None] * len(prepared)
     if not good:
         return answers, drawn
     names, ready = zip(*(prepared[i] for i in good))
     flux = np.array([filled(one, machine.basis) for one in ready])
     found = machine.model.predict(flux, np.array([one.snr for one in ready]))
+    found.setdefault("err", np.full_like(found["mean"], np.nan))
     model = regenerate(machine, found["mean"], ready)
-    for i, name, one, k in zip(good, names, ready, range(len(good))):
-        variance = one.error.astype(float) ** 2 + MODEL_ERROR**2
-        misfit = (one.flux - model[k]) ** 2 / variance
-        chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
-        err = found["err"][k] if "err" in found else np.full(len(machine.model.names), np.nan)
-        flags = int(found["flags"][k]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
-        values, errors = (dict(zip(machine.model.names, map(float, row))) for row in (found["mean"][k], err))
-        rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
-        answers[i] = report.Answer(name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage)
-        drawn[i] = report.Spectrum(machine.wave, one.flux, one.error, model[k] if np.isfinite(model[k]).all() else None)
+    for k, i in enumerate(good):
+        row = {key: values[k] for key, values in found.items()}
+        answers[i] = answer_of(names[k], ready[k], row, model[k], machine.model.names)
+        seen = model[k] if np.isfinite(model[k]).all() else None
+        drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen)
     return answers, drawn
+
+
+def answer_of(name, one, found, model, labels):
+    """The Answer of a Prepared, from what the network found {mean, err (n_labels,), flags} and regenerated flux (n_pix,)."""
+    misfit = (one.flux - model) ** 2 / (one.error.astype(float) ** 2 + MODEL_ERROR**2)
+    chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
+    flags = int(found["flags"]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
+    values, errors = (dict(zip(labels, map(float, found[key]))) for key in ("mean", "err"))
+    rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
+    return report.Answer(name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage)
 
 
 def filled(one, basis):
