@@ -1,6 +1,7 @@
 """Real stars through predict.py: the Sun, Procyon, an A3 V and an F5 V, and files of surveys; run with -s to see the numbers.
 
-models/observed_highres and models/observed_lowres are taken if they are there; else smaller ones are trained in a few minutes.
+models/observed_highres and models/observed_lowres are taken if they are there; else smaller ones are trained in a few minutes,
+which may err by half as much again.
 """
 
 import re
@@ -71,9 +72,14 @@ def test_the_sun_and_procyon_have_their_literature_labels(model_of, tmp_path):
         "--resolving-power",
         115000,
     )
+    slack = 1 if (ROOT / "models/observed_highres/model.keras").exists() else 1.5
     sun, procyon = found.loc["sun_harps.fits"], found.loc["procyon_harps.fits"]
-    assert abs(sun.teff - 5772) <= 150 and abs(sun.logg - 4.44) <= 0.20 and abs(sun.mh) <= 0.15 and sun.vsini <= 5
-    assert abs(procyon.teff - 6582) <= 200 and abs(procyon.logg - 3.98) <= 0.3 and abs(procyon.mh + 0.02) <= 0.2
+    for star, true, most in (
+        (sun, {"teff": 5772, "logg": 4.44, "mh": 0.0, "vsini": 0}, {"teff": 150, "logg": 0.2, "mh": 0.15, "vsini": 5}),
+        (procyon, {"teff": 6582, "logg": 3.98, "mh": -0.02}, {"teff": 200, "logg": 0.3, "mh": 0.2}),
+    ):
+        for name, value in true.items():
+            assert abs(star[name] - value) <= slack * most[name], (star.name, name, star[name])
     assert procyon.coverage < 0.4 and procyon.teff_err > 1.3 * sun.teff_err and procyon.mh_err > 1.3 * sun.mh_err
 
 
