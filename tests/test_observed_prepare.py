@@ -5,6 +5,7 @@ import pytest
 
 from starlabels import continuum
 from starlabels.cli import UserError
+from starlabels.observed import velocity
 from starlabels.observed.prepare import Preparation, check_window, noise_of, rebin, to_air, without_spikes
 from starlabels.observed.spectrum import Observed
 from starlabels.observed.velocity import WEAK
@@ -49,6 +50,14 @@ def test_velocity_slope_and_resolving_power_are_taken_out(sampler, prepare, rv):
     inner = slice(30, -30)
     assert np.nanstd((found.flux - true)[inner]) < 0.01 and abs(np.nanmean((found.flux - true)[inner])) < 0.005
     assert not found.weak and found.coverage > 0.9
+
+
+def test_a_grid_between_the_usual_templates_has_one_of_its_own(sampler, monkeypatch):
+    monkeypatch.setitem(velocity.TEMPLATE_LABELS, "teff", (20_000,))
+    wave = 4800 * np.exp(np.arange(2000) * 1e-5)
+    correlator = velocity.Correlator(sampler, wave, POWER)
+    assert len(correlator.templates) == 1
+    assert correlator.measure(1 - correlator.templates[0]).rv == pytest.approx(0, abs=0.1)
 
 
 def test_velocity_errors_are_those_of_repeated_noise(sampler, prepare):

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.fft
 
 from starlabels.synthesis.broaden import LIGHT
+from starlabels.synthesis.nodes import AXES
 
 REACH = 700.0  # km/s searched to either side
 DECIMATE = 4  # pixels averaged for the search through all templates
@@ -38,6 +39,8 @@ class Correlator:
         labels = dict(zip(TEMPLATE_LABELS, sets)) | {"vmic": np.full(sets.shape[1], 2.0)}
         sound = sampler.sound(labels)
         labels = {name: values[sound] for name, values in labels.items()}
+        if not sound.any():  # a narrow grid: the node in its middle
+            labels = {name: axis[len(axis) // 2 :][:1] for name, axis in zip(AXES, sampler.axes)} | {"vsini": np.array([20.0])}
         depth = 1 - sampler.spectra(labels, wave, resolving_power)
         self.templates = depth - depth.mean(axis=1, keepdims=True)
         self.rough = _decimate(self.templates, DECIMATE)
