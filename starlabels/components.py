@@ -59,18 +59,19 @@ def project(flux, basis):
 def fill(flux, basis, noise):
     """Put what the components expect into the NaN pixels of flux (n_pix,), in place; where half a block is NaN it stays so.
 
-    noise (n_pix,) or one number: of the other pixels. The expectation is that of the training stars given those pixels.
+    noise: of the other pixels. The expectation is that of the training stars given those pixels.
     """
     width, each = flux.size // basis.n_blocks, len(basis.components) // basis.n_blocks
-    noise = np.broadcast_to(noise, flux.shape)
     for block in range(basis.n_blocks):
         pixels, rows = (slice(block * size, (block + 1) * size) for size in (width, each))
         seen = np.isfinite(flux[pixels])
-        if seen.all() or 2 * seen.sum() < width:
-            flux[pixels] = flux[pixels] if seen.all() else np.nan
+        if seen.all():
+            continue
+        if 2 * seen.sum() < width:
+            flux[pixels] = np.nan
             continue
         vectors, depth = basis.components[rows, pixels].astype(float), 1 - flux[pixels] - basis.mean[pixels]
-        weighted = vectors[:, seen] / noise[pixels][seen] ** 2
+        weighted = vectors[:, seen] / noise**2
         matrix = weighted @ vectors[:, seen].T + np.diag(1 / basis.variance[rows].astype(float))
         coefficient = np.linalg.solve(matrix, weighted @ depth[seen])
         flux[pixels][~seen] = (1 - basis.mean[pixels] - coefficient @ vectors)[~seen]

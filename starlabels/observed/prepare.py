@@ -65,7 +65,7 @@ class Preparation:
         if rv is None and observed.rest:
             rv = 0.0
         if rv is None:
-            velocity = self._velocity(*fine)
+            velocity = self._velocity(*fine[:3])
             rv = velocity.rv
         return self._at_rest(*fine, rv, velocity)
 
@@ -98,14 +98,14 @@ class Preparation:
         memory = max(1.0, 2 * np.sqrt(np.pi) * sigma)  # of white noise through a Gaussian
         return grid, smooth, np.sqrt(variance / memory), memory
 
-    def _velocity(self, wave, flux, error, _):
+    def _velocity(self, wave, flux, error):
         """The Velocity of a spectrum: normalised as it stands, then at rest by the first guess."""
-        velocity = Velocity(0.0, np.inf, 0.0, 0.0)
+        seen, rv = rebin(wave, flux, error, self.grid)[0], 0.0
         for _ in range(2):
-            there, _ = rebin(wave / (1 + velocity.rv / LIGHT), flux, error, self.wave)
-            level = np.interp(self.grid, self.wave, self.continuum.fit(there[None])[0])
-            found = self.correlator.measure(rebin(wave, flux, error, self.grid)[0] / level)
-            velocity = found
+            at_rest = rebin(wave / (1 + rv / LIGHT), flux, error, self.wave)[0]
+            level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
+            velocity = self.correlator.measure(seen / level)
+            rv = velocity.rv
         return velocity
 
     def _at_rest(self, wave, flux, error, memory, rv, velocity):

@@ -34,7 +34,6 @@ class Correlator:
 
     def __init__(self, sampler, wave, resolving_power):
         self.step = LIGHT * np.log(wave[1] / wave[0])  # km/s a pixel
-        self.n = len(wave)
         sets = np.array(list(itertools.product(*TEMPLATE_LABELS.values()))).T
         labels = dict(zip(TEMPLATE_LABELS, sets)) | {"vmic": np.full(sets.shape[1], 2.0)}
         sound = sampler.sound(labels)
