@@ -4,7 +4,9 @@ Reads  data/<run>/2_prepared.h5, models/<run>.partial/ of a training that was st
 Writes models/<run>/{model.keras, decoder.keras, scaling.h5, history.csv, config.yaml}, figures/<run>/3_loss.png
 """
 
-from starlabels import cli, training
+from starlabels import cli, generator, inference
+
+TARGETS = {"labels": inference.run, "flux": generator.run}
 
 if __name__ == "__main__":
-    cli.main(training.run, __doc__)
+    cli.main(lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__)

@@ -52,12 +52,12 @@ def prepared(cfg, h5, sampler, labels, wave):
 
 def training_epochs(cfg, h5):
     """{what: callable that trains an epoch}, their number of samples: noisy spectra, and random arrays in memory."""
-    from starlabels import training
+    from starlabels import inference, training
 
     basis = components.read(h5)
-    network = training.build(cfg, h5, basis)
+    network = inference.build(cfg, h5, basis)
     training.compile_network(network, cfg.train, steps=100)
-    batches = training.batches(cfg, h5, basis, "train", PASSES if basis else 1)
+    batches = inference.batches(cfg, h5, basis, "train", PASSES if basis else 1)
     n = len(batches.target) * batches.passes
     shape = (n, network.input_shape[1])
     arrays = np.random.default_rng(0).random(shape, dtype="f4"), np.resize(batches.target, (n, len(cfg.labels)))
@@ -79,7 +79,7 @@ def synthesis():
 
 def network_rows(cfg, h5, basis):
     """(what, value) of training, prediction and Jacobians."""
-    from starlabels import jacobians, trained, training
+    from starlabels import inference, jacobians, trained
 
     functions, n = training_epochs(cfg, h5)
     seed = config.load("recipes/seed.yaml")
@@ -89,9 +89,9 @@ def network_rows(cfg, h5, basis):
         published, n_seed = training_epochs(seed, pixels)
         timed = alternate({"seed": published["memory"]}) | alternate(functions, 11)
     flux = h5["train/flux"][:]
-    network = training.build(cfg, h5, basis)
+    network = inference.build(cfg, h5, basis)
     whole = trained.whole(network, basis)
-    errors, watch = training.calibrate(network, cfg, h5, basis)
+    errors, watch = inference.calibrate(network, cfg, h5, basis)
     moments = h5["scaling/mean"][:], h5["scaling/std"][:]
     model = trained.Trained(whole, trained.reader(whole), cfg.labels, *moments, errors, watch, 0.0, "")
     snr, few = np.full(len(flux), 100.0), flux[:300]

@@ -21,7 +21,7 @@ OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
     "0_join": (None, ["labels", "wave", "join"]),
     "2_preprocess": ("0_join", ["seed", "preprocess"]),
-    "3_train": ("2_preprocess", ["model", "train"]),
+    "3_train": ("2_preprocess", ["target", "autoencoder", "model", "train"]),
     "4_test": ("3_train", ["test"]),
     "jacobian": ("3_train", ["jacobian"]),
 }
@@ -175,6 +175,8 @@ def dependencies(cfg, stage):
     if stage == "grid":
         files = [cfg.grid.labels_csv, cfg.grid.nodes.library]
         parts |= {name: found for name in files if name and (found := h5io.file_digest(name))}
+    if stage == "4_test" and cfg.test.generator:
+        parts[cfg.test.generator] = h5io.file_digest(Path(cfg.test.generator) / "scaling.h5") or "missing"
     if stage == "0_join":
         for path in (database.path for database in cfg.join.databases):
             parts |= dependencies(cfg, "grid") if is_own_grid(cfg, path) else {path: database_digest(cfg, path)}

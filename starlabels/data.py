@@ -116,8 +116,25 @@ def draw_missing(rng, n, n_blocks, share):
     return (block >= start[:, None]) & (block < (start + length)[:, None])
 
 
+def infer(spectra, labels):
+    """What a network that infers labels reads and gives."""
+    return spectra, labels
+
+
+def generate(spectra, labels):
+    """What a network that generates spectra reads and gives."""
+    return labels, spectra
+
+
+def encode(spectra, labels):
+    """What an autoencoder reads and gives."""
+    return spectra, spectra
+
+
 class SpectrumBatches(keras.utils.PyDataset):
     """Batches (inputs (b, n_inputs), target (b, n_labels)), both float32, of rows that are in random order on disk.
+
+    What of spectra and labels is input and target says `pair`: infer, generate or encode.
 
     spectra: Pixels or Components, of which the first len(target) rows are used; draw_snr(rng, n) gives their S/N, None means
     noise-free. In training every epoch goes `passes` times through the rows, each time in a new order of short runs of rows,
@@ -125,10 +142,10 @@ class SpectrumBatches(keras.utils.PyDataset):
     follows from seed and epoch.
     """
 
-    def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1):
+    def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1, pair=infer):
         super().__init__(workers=2)  # with one, tf.data tunes itself, and now and then ends an epoch seconds late
         self.spectra, self.target, self.draw_snr = spectra, np.asarray(target, np.float32), draw_snr
-        self.seed, self.training, self.passes, self.epoch = seed, training, passes, 0
+        self.seed, self.training, self.passes, self.epoch, self.pair = seed, training, passes, 0, pair
         self.run = math.gcd(batch_size, spectra.run)
         self.runs_per_batch = batch_size // self.run
         self._plan()
@@ -156,7 +173,8 @@ class SpectrumBatches(keras.utils.PyDataset):
         places = (starts[:, None] + np.arange(self.run)).ravel()
         places = places[places // n == np.repeat(starts // n, self.run)]  # the last run of a pass may be shorter
         rows, snr = places % n, self.snr[places] if self.draw_snr else None
-        return self.spectra.batch(rows, snr, np.random.default_rng((*self.seed, self.epoch, 1 + i))), self.target[rows]
+        spectra = self.spectra.batch(rows, snr, np.random.default_rng((*self.seed, self.epoch, 1 + i)))
+        return self.pair(spectra, self.target[rows])
 
     def on_epoch_end(self):
         """Called by Keras after the last batch of an epoch."""

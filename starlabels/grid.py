@@ -117,12 +117,19 @@ def ranges_of(cfg):
 
 
 def covers(grid, cfg, ranges):
-    """Whether a NodeGrid holds the window, atmospheres and label ranges of the configuration."""
+    """Whether a NodeGrid holds the window, atmospheres, label ranges and resolving powers of the configuration."""
     window = grid.wave_min <= cfg.wave.min and cfg.wave.max - cfg.wave.step <= grid.wave_max
     inside = all(
         axis[0] - 1e-6 <= ranges[name][0] and ranges[name][1] <= axis[-1] + 1e-6 for name, axis in zip(AXES, grid.axes)
     )
-    return window and inside and grid.atmosphere == cfg.grid.nodes.atmosphere
+    sharp = grid.resolving_power >= highest_power(cfg)
+    return window and inside and sharp and grid.atmosphere == cfg.grid.nodes.atmosphere
+
+
+def highest_power(cfg):
+    """The highest resolving power of any spectrum of the grid."""
+    own = cfg.grid.labels.get("resolving_power", cfg.grid.resolving_power)
+    return own.max if isinstance(own, Range) else own
 
 
 def sampler_for(cfg, build=True):

@@ -68,13 +68,21 @@ def split(star_id, fractions, rng):
 
 
 def write_scaling(h5, labels, names, units):
-    """Write mean and standard deviation of the training labels (n, n_labels); UserError if one of them is constant."""
+    """Write moments and range of the training labels (n, n_labels); UserError if one of them is constant."""
     mean, std = labels.mean(axis=0, dtype="f8"), labels.std(axis=0, dtype="f8")
     for name, value, spread in zip(names, mean, std):
         if spread <= 1e-6 * max(1e-3, abs(value)):
             raise UserError(f"{name} is constant ({value:g}) in the training part: take it out of `labels`")
-    for key, data in (("mean", mean), ("std", std)):
+    low, high = whole_range(labels)
+    for key, data in (("mean", mean), ("std", std), ("min", low), ("max", high)):
         h5.create_dataset(f"scaling/{key}", data=data).attrs.update({"names": names, "units": [units[name] for name in names]})
+
+
+def whole_range(labels):
+    """Least and greatest (n_labels,) of labels (n, n_labels), outward to a round number of a thousandth of the range or so."""
+    low, high = labels.min(axis=0).astype("f8"), labels.max(axis=0).astype("f8")
+    unit = 10.0 ** np.floor(np.log10((high - low) / 500))
+    return np.floor(low / unit) * unit, np.ceil(high / unit) * unit
 
 
 def learn_continuum(h5, joined, rows, cfg):

@@ -37,6 +37,7 @@ def problems(cfg):
     noise = cfg.train.noise
     if noise and noise.snr_min >= noise.snr_max:
         yield ("train", "noise", "snr_max"), f"found {noise.snr_max:g}, expected more than snr_min {noise.snr_min:g}"
+    yield from target_problems(cfg)
     for i, (low, high) in enumerate(cfg.test.snr):
         if low >= high:
             yield ("test", "snr", i), f"found [{low:g}, {high:g}], expected the lower S/N first"
@@ -52,6 +53,23 @@ def block_problems(cfg):
         yield ("preprocess", "blocks"), f"found {blocks}, expected 1 where components is null"
     if cfg.train.noise and cfg.train.noise.missing and blocks == 1:
         yield ("train", "noise", "missing"), f"found {cfg.train.noise.missing:g}, expected 0 where preprocess.blocks is 1"
+
+
+def target_problems(cfg):
+    """(key, problem) of settings that do not go with the target."""
+    if cfg.target == "labels":
+        if cfg.autoencoder:
+            yield ("autoencoder",), "expected none where target is labels"
+        return
+    if bool(cfg.preprocess.components) == bool(cfg.autoencoder):
+        found = "both" if cfg.autoencoder else "neither"
+        yield ("preprocess", "components"), f"found {found} these and an autoencoder, expected one where target is flux"
+    wanted = {("train", "loss"): "mse", ("train", "noise"): None, ("preprocess", "blocks"): 1, ("test", "generator"): None}
+    for (section, key), value in wanted.items():
+        found = getattr(getattr(cfg, section), key)
+        if found != value:
+            shown = "null" if value is None else value
+            yield (section, key), f"expected {shown} where target is flux"
 
 
 def grid_problems(grid):

@@ -227,7 +227,7 @@ class Train(Section):
     passes: integer(1, 10_000)
     loss: Literal["mse", "gaussian_nll"]
     learning_rate: number(1e-7, 1)
-    amsgrad: StrictBool
+    optimizer: Literal["adam", "amsgrad", "adamax"]
     clip_norm: number(1e-3, 1e6) | None
     schedule: Literal["cosine", "plateau"]
     reduce_lr: ReduceLR
@@ -235,9 +235,17 @@ class Train(Section):
     noise: Noise | None
 
 
+class Autoencoder(Section):
+    hidden: list[integer(1, 100_000)] = Field(min_length=1)
+    code: integer(1, 4000)
+    activation: StrictStr
+    train: Train
+
+
 class Test(Section):
     snr: list[Annotated[list[Signal], Field(min_length=2, max_length=2)]]
     n_stars: integer(1, 100_000_000) | None
+    generator: StrictStr | None
 
 
 class Jacobian(Section):
@@ -250,11 +258,13 @@ class Config(Section):
     seed: integer(0, 2**32 - 1)
     wave: Wave
     labels: list[StrictStr] = Field(min_length=1)
+    target: Literal["labels", "flux"]
     grid: Grid
     join: Join
     preprocess: Preprocess
     model: Model  # config.load puts that of the builder here
     train: Train
+    autoencoder: Autoencoder | None = None
     test: Test
     jacobian: Jacobian
     _text: str = PrivateAttr("")

@@ -30,28 +30,32 @@ def whole(network, basis):
     return keras.Model(flux, outputs, name=network.name)
 
 
-def save(folder, network, basis, history, seconds, errors, watch, cfg, digest, h5):
-    """Write model.keras, decoder.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
+def save(folder, models, tables, history, seconds, cfg, digest, h5):
+    """Write {name: Keras model} as <name>.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
 
-    scaling.h5 has the moments of the labels, the wavelengths, the calibration of the errors and the table of the Guard `watch`.
+    scaling.h5 has the moments of the labels, the wavelengths and `tables` {group: {name: values} or None}.
     """
-    whole(network, basis).save(folder / "model.keras")
-    if watch:
-        watch.decoder.save(folder / "decoder.keras")
+    for name, model in models.items():
+        model.save(folder / f"{name}.keras")
     with h5io.create(folder / "scaling.h5", "3_train", digest, cfg, {"2_prepared.h5": h5.attrs["digest"]}) as out:
         for group in ("scaling", "continuum"):
             if group in h5:
                 h5.copy(group, out)
         h5io.write_wave(out, h5io.read_wave(h5))
-        for group, table in (("calibration", errors), ("guard", watch and watch.table)):
+        for group, table in tables.items():
             for name, values in (table or {}).items():
                 out[f"{group}/{name}"] = values
-        out.attrs["train_seconds"] = sum(seconds.values())
-    with (folder / "history.csv").open("w", newline="") as file:
+        out.attrs.update({"train_seconds": seconds, "target": cfg.target})
+    write_history(history, folder / "history.csv")
+    (folder / "config.yaml").write_text(cfg.text, encoding="utf-8")
+
+
+def write_history(history, path):
+    """Write {loss, val_loss, learning_rate, seconds: a number an epoch} as CSV."""
+    with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["epoch", *history])
         table.writerows((i, *row) for i, row in enumerate(zip(*history.values()), start=1))
-    (folder / "config.yaml").write_text(cfg.text, encoding="utf-8")
 
 
 class Trained(NamedTuple):
@@ -110,6 +114,8 @@ def load(cfg):
 def open_folder(folder):
     """The Trained in models/<run>/, whatever the recipe in force; UserError naming 3_train.py if it is missing or damaged."""
     with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
+        if h5.attrs.get("target", "labels") != "labels":
+            raise UserError(f"{folder} gives spectra of labels, not labels of spectra: use it with generate.py")
         scaling = h5["scaling/mean"]
         names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from starlabels import components, config, h5io, join, preprocess, training
+from starlabels import components, config, generator, h5io, inference, join, preprocess
 from starlabels.schema import Range
 
 STAGES = ["grid.py", "0_join.py", "1_label_study.py", "2_preprocess.py", "3_train.py", "4_test.py", "jacobian.py"]
@@ -117,7 +117,25 @@ def trained_folder(tmp_path_factory):
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = config.load("config.yaml")
         write_grid(cfg, 600)
-        for stage in (join, preprocess, training):
+        for stage in (join, preprocess, inference):
+            stage.run(cfg)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def generator_folder(tmp_path_factory):
+    """Folder with models/toy, a generator trained on toy spectra: their components from teff, logg, vsini and mh."""
+    folder = tmp_path_factory.mktemp("generator")
+    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS | {"target": "flux"}
+    values["train"] |= {"max_epochs": 20, "passes": 10, "batch_size": 32, "loss": "mse", "noise": None}
+    values["preprocess"] |= {"components": 12}
+    values["test"] |= {"snr": []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(values))
+        cfg = config.load("config.yaml")
+        write_grid(cfg, 600)
+        for stage in (join, preprocess, generator):
             stage.run(cfg)
     return folder
 
@@ -140,8 +158,8 @@ def fit(cfg, then=lambda *_: None):
     paths = config.paths(cfg)
     with h5io.open_stage(paths.prepared, "2_preprocess") as h5:
         basis = components.read(h5)
-        network = training.build(cfg, h5, basis)
-        return training.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(network, h5, basis)
+        network = inference.build(cfg, h5, basis)
+        return inference.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(network, h5, basis)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ MISTAKES = [  # replace, by, end of the message
     ("batch_size: 256", "batch_size: 0", "train.batch_size: found 0, expected an integer in [1, 100000]"),
     ("seed: 1 ", "seed: 1.5 ", "seed: found 1.5, expected an integer in [0, 4294967295]"),
     ("step: 0.05", "step: 0", "wave.step: found 0, expected a number in [0.001, 10] Angstrom"),
-    ("amsgrad: false", "amsgrad: 0", "train.amsgrad: found 0, expected true or false"),
+    ("optimizer: adam ", "optimizer: adan ", "train.optimizer: found 'adan', unknown, did you mean adam?"),
     ("run: afgk", "run: a/b", "run: found 'a/b', expected letters, digits, _ and - only"),
     ("blocks: 4", "blocks: few", "model.blocks: found 'few', expected an integer"),
     ("vsini, mh]", "vsini, mh, teff]", "labels[4]: teff is listed twice"),

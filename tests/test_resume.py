@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import changed, fit
 
-from starlabels import config, training
+from starlabels import config, inference, training
 from starlabels.files import remove
 
 LOSSES = [3.0, 2.0, 1.0, 1.5, 2.5, 2.6, 2.7, 2.8]  # of validation, an epoch each: the third is the best
@@ -78,8 +78,8 @@ def test_a_killed_training_goes_on_to_the_same_history_and_weights(run, monkeypa
 def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypatch):
     undo = kill_after(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
-        training.run(run)
+        inference.run(run)
     undo()
     other = stopping(run, 9, 4)
-    training.run(other)
+    inference.run(other)
     assert len((config.paths(other).model_dir / "history.csv").read_text().split()) == 1 + 4

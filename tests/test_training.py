@@ -18,11 +18,11 @@ from starlabels import (
     grid,
     guard,
     h5io,
+    inference,
     jacobians,
     limits,
     preprocess,
     trained,
-    training,
 )
 from starlabels.cli import UserError
 from starlabels.files import replaced_folder
@@ -131,7 +131,7 @@ def test_same_seed_gives_the_same_metrics(run, monkeypatch):
     monkeypatch.setattr(evaluation, "draw", lambda *args: None)
     evaluation.run(run)
     first = config.paths(run).metrics.read_text()
-    training.run(run)
+    inference.run(run)
     evaluation.run(run)
     again = json.loads(config.paths(run).metrics.read_text())["snr"]
     for key, table in json.loads(first)["snr"].items():
@@ -146,11 +146,11 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
     Path("seed.yaml").write_text(yaml.safe_dump(values))
     cfg = config.load("seed.yaml")
     preprocess.run(cfg)
-    train = {"noise": None, "loss": "mse", "schedule": "plateau", "reduce_lr": plateau, "amsgrad": True, "max_epochs": 2}
+    train = {"noise": None, "loss": "mse", "schedule": "plateau", "reduce_lr": plateau, "optimizer": "amsgrad", "max_epochs": 2}
     cfg = changed(cfg, train=train)
     history, _ = fit(cfg)
     assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
-    training.run(cfg)
+    inference.run(cfg)
     evaluation.run(cfg)
     with h5io.open_stage(config.paths(cfg).predictions, "4_test") as h5:
         assert "err" not in h5["snr20_100"] and h5["snr20_100/mean"].shape == (120, 4)
@@ -181,7 +181,7 @@ def test_missing_and_stale_inputs_name_the_script_to_run(run):
         evaluation.run(changed(run, train={"max_epochs": 9}))
     config.paths(run).prepared.unlink()
     with pytest.raises(UserError, match="2_preprocess.py"):
-        training.run(run)
+        inference.run(run)
     assert (config.paths(run).model_dir / "model.keras").exists()  # the old model is untouched
 
 
@@ -195,7 +195,7 @@ def test_damaged_model_names_the_script_to_run(run):
 def test_diverged_training_is_refused_and_leaves_the_old_model(run):
     before = (config.paths(run).model_dir / "model.keras").read_bytes()
     with pytest.raises(UserError, match="lower train.learning_rate"):
-        training.run(changed(run, train={"learning_rate": 1e30, "schedule": "plateau"}))
+        inference.run(changed(run, train={"learning_rate": 1e30, "schedule": "plateau"}))
     assert (config.paths(run).model_dir / "model.keras").read_bytes() == before
     assert not list(config.paths(run).model_dir.parent.glob("*.tmp"))
 

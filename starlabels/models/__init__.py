@@ -13,7 +13,7 @@ import numpy as np
 from starlabels.models import cnn, mlp
 
 MISSING = float(np.float32(2.3))  # ln noise of a block without flux: ten times the continuum
-BUILDERS = {"seed_cnn": cnn.seed_cnn, "residual_mlp": mlp.residual_mlp}
+BUILDERS = {"seed_cnn": cnn.seed_cnn, "residual_mlp": mlp.residual_mlp, "mlp": mlp.mlp}
 
 
 def keep_freed_memory():

@@ -48,13 +48,14 @@ class Wiener(keras.layers.Layer):
     """Components and ln noise (n, n_components + n_blocks) -> components weighted by Wiener's filter, and ln noise about 0.
 
     Those of variance below the noise of their block fade out, those above have unit variance. variance (n_components,) is
-    fixed; noise below `floor`, the least in training, counts as floor.
+    fixed; noise below `floor`, the least in training, counts as floor. tells_noise: give ln noise; without noise in training
+    it means nothing.
     """
 
-    def __init__(self, floor, reference, n_blocks=1, **options):
+    def __init__(self, floor, reference, n_blocks=1, tells_noise=True, **options):
         super().__init__(**options)
         self.trainable = False
-        self.floor, self.reference, self.n_blocks = floor, reference, n_blocks
+        self.floor, self.reference, self.n_blocks, self.tells_noise = floor, reference, n_blocks, tells_noise
 
     def build(self, shape):
         self.variance = self.add_weight(shape=(shape[-1] - self.n_blocks,), name="variance")
@@ -64,7 +65,8 @@ class Wiener(keras.layers.Layer):
         noise = ops.maximum(ops.exp(inputs[:, n:]), self.floor)
         own = ops.repeat(noise, n // self.n_blocks, axis=1)  # (n, n_components)
         weighted = inputs[:, :n] * ops.sqrt(self.variance) / (self.variance + own**2)
-        return ops.concatenate([weighted, ops.log(noise / self.reference)], axis=1)
+        return ops.concatenate([weighted, ops.log(noise / self.reference)], axis=1) if self.tells_noise else weighted
 
     def get_config(self):
-        return {**super().get_config(), "floor": self.floor, "reference": self.reference, "n_blocks": self.n_blocks}
+        names = ("floor", "reference", "n_blocks", "tells_noise")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -18,6 +18,15 @@ PACKAGED = {
         mh=tuple(np.arange(-2.0, 1.51, 0.5).tolist()),
         vmic=(2.0,),
     ),
+    "rvs_8400_8800.h5": NodeGrid(
+        wave_min=8400.0,
+        wave_max=8800.0,
+        teff=(4500.0, 4750.0, 5000.0, 5250.0, 5500.0, 5750.0, *np.arange(6000.0, 11001.0, 500.0).tolist()),
+        logg=(2.0, 2.5, 3.0, 3.75, 4.5, 5.0),
+        mh=tuple(np.arange(-1.5, 1.51, 0.5).tolist()),
+        vmic=(2.0,),
+        resolving_power=25_000,
+    ),
 }
 # The change of a spectrum with microturbulence is small and smooth: coarse nodes tell it, and those above the rest
 VMIC = {
@@ -28,6 +37,15 @@ VMIC = {
         logg=(1.5, 3.0, 4.25, 5.5),
         mh=(-2.0, -1.0, -0.5, 0.0, 0.5, 1.5),
         vmic=(0.0, 1.0, 2.0, 4.0),
+    ),
+    "rvs_8400_8800_vmic.h5": NodeGrid(
+        wave_min=8400.0,
+        wave_max=8800.0,
+        teff=(4500.0, 5000.0, 5500.0, 6250.0, 7250.0, 8500.0, 9750.0, 11000.0),
+        logg=(2.0, 3.0, 4.0, 5.0),
+        mh=(-1.5, -0.75, 0.0, 0.75, 1.5),
+        vmic=(0.0, 1.0, 2.0, 3.0, 4.0),
+        resolving_power=25_000,
     ),
 }
 

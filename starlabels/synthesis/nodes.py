@@ -18,16 +18,18 @@ from starlabels.cli import UserError, count, progress
 from starlabels.synthesis import broaden
 
 AXES = ("teff", "logg", "mh", "vmic")
-STEP = 2.5  # km/s between stored pixels
-NODE_FWHM = 8.5655  # km/s, resolving power 35 000: nodes are stored with this much broadening, so that 2.5 km/s suffice
-FINE_STEP = 1.25  # km/s between synthesised pixels
+PIXELS_PER_FWHM = 3.4262  # 2.5 km/s at resolving power 35 000: coarser pixels alias
+FINE = 2  # synthesised pixels per stored pixel
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
 SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
 
 
 @dataclass(frozen=True)
 class NodeGrid:
-    """What a library holds: a window (A, air), the nodes of each label, and the kind of atmospheres."""
+    """What a library holds: a window (A, air), the nodes of each label, the kind of atmospheres and the resolving power.
+
+    Nodes are stored with the broadening of the highest resolving power that may be asked of them, so that few pixels suffice.
+    """
 
     wave_min: float
     wave_max: float
@@ -36,6 +38,17 @@ class NodeGrid:
     mh: tuple
     vmic: tuple
     atmosphere: str = "builtin"
+    resolving_power: float = 35_000
+
+    @property
+    def fwhm(self):
+        """Broadening of the nodes in km/s."""
+        return broaden.LIGHT / self.resolving_power
+
+    @property
+    def step(self):
+        """Velocity between the pixels of the nodes in km/s."""
+        return round(self.fwhm / PIXELS_PER_FWHM, 3)
 
     @property
     def axes(self):
@@ -53,30 +66,30 @@ class NodeGrid:
         from starlabels.synthesis import atmosphere, lines
 
         data = [h5io.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
-        settings = [asdict(self), STEP, NODE_FWHM, FINE_STEP, MARGIN, data]
+        settings = [asdict(self), PIXELS_PER_FWHM, FINE, MARGIN, data]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def fine_wave(self):
-        """Wavelengths (A) to synthesise: the window and its margins, FINE_STEP km/s apart."""
+        """Wavelengths (A) to synthesise: the window and its margins, step / FINE km/s apart."""
         edge = np.exp(MARGIN / broaden.LIGHT)
-        return broaden.velocity_grid(self.wave_min / edge, self.wave_max * edge, FINE_STEP)
+        return broaden.velocity_grid(self.wave_min / edge, self.wave_max * edge, self.step / FINE)
 
     def wave(self):
-        """Wavelengths (A) of the nodes, STEP km/s apart."""
-        return self.fine_wave()[:: round(STEP / FINE_STEP)]
+        """Wavelengths (A) of the nodes, `step` apart."""
+        return self.fine_wave()[::FINE]
 
 
 def node_spectrum(engine, lines, grid, teff, logg, mh, vmic):
-    """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to NODE_FWHM."""
+    """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to grid.fwhm."""
     from starlabels.synthesis import sme
 
     engine.load(lines, sme.atmosphere(grid.atmosphere, teff, logg, mh), mh, vmic, teff, logg)
     flux = engine.spectrum(grid.fine_wave())
-    sigma = NODE_FWHM / broaden.FWHM / FINE_STEP
+    sigma = grid.fwhm / broaden.FWHM / grid.step * FINE
     reach = int(np.ceil(6 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
-    return smooth[:: round(STEP / FINE_STEP)].astype("f4")
+    return smooth[::FINE].astype("f4")
 
 
 def work(pipe, grid):
@@ -186,12 +199,12 @@ def gather(grid, partial, names, path):
     wave, shape = grid.wave(), [len(axis) for axis in grid.axes]
     cfg = SimpleNamespace(text=json.dumps(asdict(grid)))
     with h5io.create(path, "nodes", grid.digest, cfg) as h5:
-        h5io.write_wave(h5, wave, resolving_power=broaden.LIGHT / NODE_FWHM)
+        h5io.write_wave(h5, wave, resolving_power=grid.resolving_power)
         h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
         flux = h5.create_dataset(
             "nodes/flux", (len(names), len(wave)), "u2", chunks=(1, len(wave)), compression=9, shuffle=True
         )
-        flux.attrs.update({"scale": SCALE, "fwhm": NODE_FWHM, "window": [grid.wave_min, grid.wave_max], "shape": shape})
+        flux.attrs.update({"scale": SCALE, "fwhm": grid.fwhm, "window": [grid.wave_min, grid.wave_max], "shape": shape})
         failed = np.zeros(len(names), bool)
         for i, name in enumerate(names):
             failed[i] = not (partial / f"{name}.npy").exists()
@@ -209,7 +222,8 @@ def read_grid(path):
     with h5io.open_stage(path, "nodes", script="grid.py") as h5:
         axes = {name: tuple(h5io.dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
         low, high = h5["nodes/flux"].attrs["window"]
-        return NodeGrid(float(low), float(high), **axes, atmosphere=str(h5["nodes"].attrs["atmosphere"]))
+        kind, power = str(h5["nodes"].attrs["atmosphere"]), round(float(h5["spectra"].attrs["resolving_power"]))
+        return NodeGrid(float(low), float(high), **axes, atmosphere=kind, resolving_power=power)
 
 
 def read_nodes(path, rows=None):

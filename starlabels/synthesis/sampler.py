@@ -11,12 +11,13 @@ from scipy.sparse import csr_matrix
 from starlabels.cli import UserError
 from starlabels.synthesis import broaden
 from starlabels.synthesis.interpolate import cells, lagrange, tensor
-from starlabels.synthesis.nodes import AXES, NODE_FWHM, STEP, read_grid, read_nodes
+from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
 from starlabels.synthesis.solar import factors
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 OVERSAMPLE = 2  # pixels of the inverse transform per node pixel: leaves the last interpolation an error below 1e-5
-DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0}  # label steps of the sensitivities
+# Label steps of the sensitivities
+DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0, "resolving_power": 100.0}
 
 
 class Sampler:
@@ -41,7 +42,7 @@ class Sampler:
         self.n_pix = depth.shape[1]
         self.n_fft = 2 * scipy.fft.next_fast_len(-(-self.n_pix // 2), real=True)  # the margins take up what wraps around
         self.basis = scipy.fft.rfft(basis, self.n_fft, axis=1).astype("c8")  # (rank, n_freq)
-        self.frequency = np.fft.rfftfreq(self.n_fft, STEP)  # cycles per km/s
+        self.frequency = np.fft.rfftfreq(self.n_fft, self.grid.step)  # cycles per km/s
         self._resampling = {}
 
     def sound(self, labels):
@@ -103,7 +104,7 @@ class Sampler:
         """Line depths (n, n_fine) on the oversampled velocity grid."""
         transform = self._transform(labels)
         transform *= broaden.rotation_transfer(self.frequency, labels["vsini"])
-        fwhm = broaden.instrument_fwhm(labels["resolving_power"], NODE_FWHM)
+        fwhm = broaden.instrument_fwhm(labels["resolving_power"], self.grid.fwhm)
         transform *= broaden.gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")
         if np.any(labels["rv"]):
             transform *= np.exp(-2j * np.pi * self.frequency * labels["rv"][:, None]).astype("c8")
@@ -117,7 +118,7 @@ class Sampler:
             low, high = self.grid.wave_min, self.grid.wave_max
             if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
                 raise UserError(f"{self.path} covers {low:g} to {high:g} A; asked {wave[0]:g} to {wave[-1]:g}: narrow `wave`")
-            pixel = np.log(np.asarray(wave) / self.grid.wave()[0]) * broaden.LIGHT / STEP * OVERSAMPLE
+            pixel = np.log(np.asarray(wave) / self.grid.wave()[0]) * broaden.LIGHT / self.grid.step * OVERSAMPLE
             n_fine = OVERSAMPLE * self.n_pix
             index, weight = lagrange(pixel, np.arange(n_fine), order=6)
             rows = np.repeat(np.arange(len(wave)), index.shape[1])
@@ -128,16 +129,20 @@ class Sampler:
     def sensitivities(self, labels, names, wave, resolving_power):
         """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes."""
         axes = dict(zip(AXES, self.axes)) | ({"vmic": self.vmic.axes[AXES.index("vmic")]} if self.vmic else {})
-        lows = {name: axis[0] for name, axis in axes.items()} | {"vsini": 0.0}
-        highs = {name: axis[-1] for name, axis in axes.items()} | {"vsini": np.inf}
-        out = []
-        for name in names:
-            value = np.asarray(labels[name], float)
-            below, above = np.maximum(value - DIFFERENCE[name], lows[name]), np.minimum(value + DIFFERENCE[name], highs[name])
-            high = self._spectra(labels | {name: above}, wave, resolving_power)
-            low = self._spectra(labels | {name: below}, wave, resolving_power)
-            out.append((high - low) / (above - below)[:, None])
-        return np.stack(out, axis=1)
+        limits = {name: (axis[0], axis[-1]) for name, axis in axes.items()}
+        limits |= {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
+        return derivatives(lambda shifted: self._spectra(shifted, wave, resolving_power), labels, names, limits)
+
+
+def derivatives(spectra, labels, names, limits):
+    """d flux / d label (n, len(names), n_pix) of spectra(labels {name: (n,)}), one-sided at limits {name: (low, high)}."""
+    out = []
+    for name in names:
+        value = np.asarray(labels[name], float)
+        below, above = (np.clip(value + sign * DIFFERENCE[name], *limits[name]) for sign in (-1, 1))
+        change = spectra(labels | {name: above}) - spectra(labels | {name: below})
+        out.append(change / (above - below)[:, None])
+    return np.stack(out, axis=1)
 
 
 def _needed(axes, ranges):

@@ -1,0 +1,208 @@
+"""The generator, labels -> code -> flux: how 3_train makes one, and how it is used.
+
+The code is a few numbers that say all of a spectrum: of an autoencoder learnt here (Gebran 2024), or principal components.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from starlabels import components, config, h5io, trained, training
+from starlabels.cli import UserError, count
+from starlabels.files import remove, replaced_folder
+from starlabels.labels import label, scale
+from starlabels.models import BUILDERS, start_keras
+
+CHUNK = 1024  # spectra at a time: the memory of one layer, not of all spectra
+
+
+class Code(NamedTuple):
+    """Keras models flux (n, n_pix) -> code (n, n_code) and back, and what a network shall give: (code - mean) / scale."""
+
+    encoder: object
+    decoder: object
+    mean: np.ndarray
+    scale: np.ndarray
+
+    def targets(self, flux):
+        """What the network shall give (n, n_code) for an open dataset of flux (n, n_pix)."""
+        chunks = [flux[start : start + CHUNK] for start in range(0, len(flux), CHUNK)]
+        return np.concatenate([(call(self.encoder, chunk) - self.mean) / self.scale for chunk in chunks])
+
+
+def run(cfg, args=None):
+    """3_train for target flux: save models/<run>/ and draw the loss; UserError if spectra are missing, or training diverges."""
+    from starlabels.plots import training as plots
+
+    paths, digest = config.paths(cfg), config.digest(cfg, "3_train")
+    coding_dir, histories = paths.partial_dir.with_name(f"{cfg.run}.autoencoder.partial"), {}
+    with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
+        print(start_keras())
+        if cfg.autoencoder:
+            code, histories["autoencoder"] = learn_code(cfg, h5, coding_dir, digest)
+        else:
+            code = linear_code(components.read(h5))
+        network = build(cfg, len(code.mean))
+        histories["network"] = fit(network, code, cfg, h5, paths.partial_dir, digest)
+        models = {"model": joined(network, code, h5), "autoencoder": chained(code.encoder, code.decoder)}
+        seconds = {name: sum(history["seconds"]) for name, history in histories.items()}
+        with replaced_folder(paths.model_dir) as folder:
+            trained.save(folder, models, {}, histories["network"], sum(seconds.values()), cfg, digest, h5)
+            if cfg.autoencoder:
+                trained.write_history(histories["autoencoder"], folder / "autoencoder.csv")
+    for folder in (paths.partial_dir, coding_dir):
+        remove(folder)
+    for name, history in histories.items():
+        print(f"trained the {name}: {len(history['loss'])} epochs in {seconds[name]:.0f} s")
+        suffix = "" if name == "network" else f"_{name}"
+        plots.loss(history, "mse", paths.figure_dir / f"3_loss{suffix}.png")
+    print(f"{paths.model_dir}/model.keras")
+
+
+def learn_code(cfg, h5, folder, digest):
+    """The Code of the recipe's autoencoder, trained on the open 2_prepared.h5, and the history of that training."""
+    import keras
+
+    from starlabels.data import Pixels, SpectrumBatches, encode
+    from starlabels.models.mlp import autoencoder
+
+    plan = cfg.autoencoder
+    keras.utils.set_random_seed(cfg.seed)
+    encoder, decoder = autoencoder(cfg.wave.n_pix, hidden=plan.hidden, code=plan.code, activation=plan.activation)
+    both = chained(encoder, decoder)
+    print(f"autoencoder: {count(both.count_params())} parameters, {count(len(h5['train/flux']))} training spectra")
+    train, validation = (
+        SpectrumBatches(
+            Pixels(h5[part]["flux"]),
+            np.zeros((len(h5[part]["flux"]), 0)),
+            plan.train.batch_size,
+            seed=(cfg.seed, *part.encode()),
+            training=part == "train",
+            passes=plan.train.passes if part == "train" else 1,
+            pair=encode,
+        )
+        for part in ("train", "validation")
+    )
+    history = training.fit(both, plan.train, train, validation, folder, digest, cfg.path)
+    code = Code(encoder, decoder, np.zeros(plan.code), np.ones(plan.code))
+    found = code.targets(h5["train/flux"])
+    return code._replace(mean=found.mean(axis=0), scale=np.maximum(found.std(axis=0), 1e-6)), history
+
+
+def linear_code(basis):
+    """The Code of principal components. One scale for all: the mean square over components stays that over pixels."""
+    import keras
+
+    mean, vectors = 1 - basis.mean, basis.components
+    flux, latent = keras.Input((len(mean),), name="flux"), keras.Input((len(vectors),), name="code")
+    to_code, to_flux = (keras.layers.Dense(n, trainable=False) for n in (len(vectors), len(mean)))
+    encoder, decoder = keras.Model(flux, to_code(flux), name="encoder"), keras.Model(latent, to_flux(latent), name="decoder")
+    to_code.set_weights([-vectors.T, vectors @ mean])
+    to_flux.set_weights([-vectors, mean])
+    spread = np.full(len(vectors), np.sqrt(basis.variance.mean()))
+    return Code(encoder, decoder, np.zeros(len(vectors)), spread)
+
+
+def build(cfg, n_code):
+    """The network of the recipe from scaled labels (n, n_labels) to a scaled code (n, n_code), its random draws seeded."""
+    import keras
+
+    keras.utils.set_random_seed(cfg.seed)
+    try:
+        network = BUILDERS[cfg.model.builder](len(cfg.labels), n_code, **cfg.model.arguments)
+    except ValueError as error:
+        raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
+    print(f"{cfg.model.builder}: {count(network.count_params())} parameters, {len(cfg.labels)} labels to {n_code} numbers")
+    return network
+
+
+def fit(network, code, cfg, h5, folder, digest):
+    """History of training the network to give the codes of the open 2_prepared.h5, see `training.fit`."""
+    from starlabels.data import Pixels, SpectrumBatches, generate
+
+    def batches(part):
+        labels = scale(h5io.read_labels(h5[part], cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
+        spectra, is_train = Pixels(code.targets(h5[part]["flux"]).astype("f4")), part == "train"
+        seed, passes = (cfg.seed, *part.encode()), cfg.train.passes if is_train else 1
+        return SpectrumBatches(spectra, labels, cfg.train.batch_size, None, seed, is_train, passes, generate)
+
+    return training.fit(network, cfg.train, batches("train"), batches("validation"), folder, digest, cfg.path)
+
+
+def chained(first, second):
+    """The Keras model second(first(x))."""
+    import keras
+
+    return keras.Model(first.inputs, second(first.outputs[0]), name="autoencoder")
+
+
+def joined(network, code, h5):
+    """The Keras model labels (n, n_labels) in physical units -> flux (n, n_pix)."""
+    import keras
+
+    mean, std = h5["scaling/mean"][:], h5["scaling/std"][:]
+    labels = keras.Input((len(mean),), name="labels")
+    x = network(keras.layers.Normalization(mean=mean, variance=std**2)(labels))
+    x = keras.layers.Normalization(mean=code.mean, variance=code.scale**2, invert=True)(x)
+    return keras.Model(labels, code.decoder(x), name="generator")
+
+
+def call(model, x):
+    """The output of a Keras model as an array; `predict` would take 30 ms to start."""
+    import keras
+
+    return keras.ops.convert_to_numpy(model(np.asarray(x, "f4"), training=False))
+
+
+class Generator(NamedTuple):
+    """A trained generator: its Keras model, wavelengths (n_pix,) in A, names of its labels and their range in training."""
+
+    model: object
+    wave: np.ndarray
+    names: list
+    low: np.ndarray
+    high: np.ndarray
+    digest: str
+
+    def spectra(self, labels):
+        """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)}; UserError outside the range of training."""
+        return self._spectra(self.checked(labels))
+
+    def checked(self, labels):
+        """Labels {name: (n,)} as (n, n_labels) in the order of the model; UserError where one is missing or out of range."""
+        missing, unknown = [n for n in self.names if n not in labels], [n for n in labels if n not in self.names]
+        if missing or unknown:
+            what = f"lacks {', '.join(missing)}" if missing else f"does not know {', '.join(unknown)}"
+            raise UserError(f"labels: the generator {what}: give it {', '.join(self.names)}")
+        values = np.column_stack([np.atleast_1d(labels[name]).astype(float) for name in self.names])
+        for name, column, low, high in zip(self.names, values.T, self.low, self.high):
+            bad = np.flatnonzero(~((column >= low) & (column <= high)))  # NaN too
+            if len(bad):
+                where = f" of star {bad[0]}" if len(column) > 1 else ""
+                unit = label(name).plain_unit
+                found = f"{name} {column[bad[0]]:g}{where} is outside the range of training"
+                raise UserError(f"{found}: give it within [{low:g}, {high:g}]{' ' + unit if unit else ''}")
+        return values
+
+    def _spectra(self, values):
+        return np.concatenate([call(self.model, values[start : start + CHUNK]) for start in range(0, len(values), CHUNK)])
+
+
+def open_folder(folder):
+    """The Generator in models/<run>/; UserError naming 3_train.py if it is missing, damaged or of another kind."""
+    folder = Path(folder)
+    with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
+        if h5.attrs.get("target", "labels") != "flux":
+            raise UserError(f"{folder} gives labels of spectra, not spectra of labels: name a model of target flux")
+        scaling = h5["scaling/min"]
+        names, low, high = list(scaling.attrs["names"]), scaling[:], h5["scaling/max"][:]
+        wave, digest = h5io.read_wave(h5), h5.attrs["digest"]
+    start_keras()
+    return Generator(trained.read(folder / "model.keras"), wave, names, low, high, digest)
+
+
+def generate(model, **labels):
+    """Wavelengths (n_pix,) in A, air, and flux (n, n_pix) at labels: wave, flux = generate("models/rvs", teff=9950, ...)."""
+    found = open_folder(model)
+    return found.wave, found.spectra(labels)

@@ -1,0 +1,109 @@
+"""3_train of recipes whose target is labels: fit the network to 2_prepared.h5, and keep it with its errors' calibration."""
+
+import math
+import time
+
+import numpy as np
+
+from starlabels import calibration, components, config, guard, h5io, trained, training
+from starlabels.cli import UserError, count
+from starlabels.files import remove, replaced_folder
+from starlabels.labels import lowest, scale
+from starlabels.losses import OUTPUTS
+from starlabels.models import BUILDERS, start_keras
+
+EVALUATED = 1024  # components in one batch of predictions
+DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
+
+
+def run(cfg, args=None):
+    """Train, save models/<run>/, draw the loss; UserError if the spectra are missing or stale, or training diverges."""
+    from starlabels.plots import training as plots
+
+    paths, digest = config.paths(cfg), config.digest(cfg, "3_train")
+    source = h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess"))
+    with source as h5:
+        print(start_keras())
+        basis = components.read(h5)
+        network = build(cfg, h5, basis)
+        size, n = count(network.count_params()), count(len(h5["train/labels"]))
+        print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
+        history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
+        start = time.monotonic()
+        errors, watch = calibrate(network, cfg, h5, basis)
+        seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
+        models = {"model": trained.whole(network, basis)} | ({"decoder": watch.decoder} if watch else {})
+        tables = {"calibration": errors, "guard": watch and watch.table}
+        with replaced_folder(paths.model_dir) as folder:
+            trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
+    remove(paths.partial_dir)
+    spent = f"{len(history['loss'])} epochs in {seconds['train']:.0f} s, errors and flags in {seconds['calibrate']:.0f} s"
+    print(f"trained {spent}: {paths.model_dir}/model.keras")
+    plots.loss(history, cfg.train.loss, paths.figure_dir / "3_loss.png")
+
+
+def build(cfg, h5, basis):
+    """The network of the recipe, all random draws seeded; UserError if its arguments do not go together."""
+    import keras
+
+    keras.utils.set_random_seed(cfg.seed)
+    noise = cfg.train.noise
+    n_inputs = len(basis.components) + basis.n_blocks if basis else h5["train/flux"].shape[1]
+    n_read = len(basis.components) if basis and not noise else n_inputs
+    try:
+        network = BUILDERS[cfg.model.builder](n_read, OUTPUTS[cfg.train.loss] * len(cfg.labels), **cfg.model.arguments)
+    except ValueError as error:
+        raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
+    if not basis:
+        return network
+    from starlabels.models.layers import Wiener
+
+    level = float(h5["train/level"][:].mean())
+    low, high = (noise.snr_min, noise.snr_max) if noise else (1e4, 1e4)
+    floor, reference = level / high, level / math.sqrt(low * high)
+    wiener = Wiener(floor, reference, basis.n_blocks, tells_noise=bool(noise), name="wiener")
+    inputs = keras.Input((n_inputs,), name="components")
+    outputs = network(wiener(inputs))
+    wiener.set_weights([basis.variance])
+    return keras.Model(inputs, outputs, name=network.name)
+
+
+def fit(network, cfg, h5, basis, folder, digest):
+    """History of training the network on the open 2_prepared.h5, see `training.fit`."""
+    train, validation = batches(cfg, h5, basis, "train", cfg.train.passes), batches(cfg, h5, basis, "validation")
+    return training.fit(network, cfg.train, train, validation, folder, digest, cfg.path)
+
+
+def batches(cfg, h5, basis, part, passes=1):
+    """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise."""
+    from starlabels.data import Components, Pixels, SpectrumBatches, log_uniform
+
+    noise, group, training = cfg.train.noise, h5[part], part == "train"
+    target = scale(h5io.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
+    if basis:
+        arrays = (group[name][:] for name in ("components", "outside", "level"))
+        spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
+    else:
+        spectra = Pixels(group["flux"])
+    draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
+    seed = (cfg.seed, *part.encode())
+    return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
+
+
+def calibrate(network, cfg, h5, basis):
+    """Calibration of the errors and Guard of the labels, from validation stars in several draws of noise.
+
+    None for the one if the network gives no errors, for the other also if it reads pixels.
+    """
+    if OUTPUTS[cfg.train.loss] == 1:
+        return None, None
+    found = batches(cfg, h5, basis, "validation", DRAWS)
+    inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
+    mean, log_variance = np.split(network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), 2, axis=1)
+    errors = calibration.fit(np.tile(found.target, (DRAWS, 1)), mean, np.exp(0.5 * log_variance), found.snr)
+    if not basis:
+        return errors, None
+    train = batches(cfg, h5, basis, "train")
+    decoder = guard.train_decoder(train.target, train.spectra.components, basis.variance, cfg.seed)
+    least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
+    return errors, guard.fit(decoder, train.target, train.spectra.components, inputs, mean, least)
