@@ -1,10 +1,13 @@
 """Predict the labels of held-out spectra at several signal-to-noise ratios and score them in physical units.
 
+With target flux: generate the spectra of held-out labels, and score them against the synthesised ones.
 Reads  data/<run>/2_prepared.h5, models/<run>/{model.keras, decoder.keras, scaling.h5}, the node library
 Writes models/<run>/{predictions.h5, metrics.json}, figures/<run>/4_*.png
 """
 
-from starlabels import cli, evaluation
+from starlabels import cli, evaluation, fidelity
+
+TARGETS = {"labels": evaluation.run, "flux": fidelity.run}
 
 if __name__ == "__main__":
-    cli.main(evaluation.run, __doc__, evaluation.arguments)
+    cli.main(lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__, evaluation.arguments)

@@ -1,10 +1,13 @@
 """Average the network's Jacobians d label / d flux over stars, beside what the nodes say, to see which lines it reads.
 
+With target flux: those of the generator, d flux / d label, against the nodes'.
 Reads  data/<run>/2_prepared.h5, models/<run>/{model.keras, scaling.h5}, the node library
 Writes models/<run>/jacobian.h5, figures/<run>/jacobian*.png
 """
 
-from starlabels import cli, jacobians
+from starlabels import cli, fidelity, jacobians
+
+TARGETS = {"labels": jacobians.run, "flux": fidelity.run_jacobian}
 
 if __name__ == "__main__":
-    cli.main(jacobians.run, __doc__)
+    cli.main(lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__)

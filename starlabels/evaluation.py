@@ -7,7 +7,7 @@ import numpy as np
 
 from starlabels import calibration, config, guard, h5io, limits, trained
 from starlabels.calibration import NOISE_FREE
-from starlabels.cli import count, fail
+from starlabels.cli import UserError, count, fail
 from starlabels.labels import label
 from starlabels.limits import rms
 
@@ -25,6 +25,7 @@ def run(cfg, args=None):
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
         model = trained.load(cfg)
         results = predict(model, h5["test"], cfg)
+        generated = predict_generated(model, h5["test"], cfg) if cfg.test.generator else None
         add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
         units = h5io.label_units(h5["test"])
     labels = [label(name, units[name]) for name in cfg.labels]
@@ -37,9 +38,12 @@ def run(cfg, args=None):
         "train_seconds": round(model.seconds, 1),
         "versions": h5io.versions(),
     }
-    save(results, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
+    if generated:
+        metrics["generated"] = scores(generated, cfg.labels)
+    everything = {f"snr{key}": found for key, found in results.items()} | ({"generated": generated} if generated else {})
+    save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
     print_scores(metrics, labels)
-    draw(results, labels, cfg)
+    draw(results, generated, labels, cfg)
     wrong = calibration.violations(metrics) if getattr(args, "strict", False) else []
     if wrong:
         fail("\n".join(wrong), code=1)
@@ -63,6 +67,28 @@ def predict(model, test, cfg):
         snr = batches.snr.astype("f4")
         results[key] = {**model.predict(batches, snr), "true": true, "snr": snr, "sigma": level / snr}
     return results
+
+
+def predict_generated(model, test, cfg):
+    """As `predict`, of the noise-free spectra that test.generator makes of the test labels; UserError if it cannot."""
+    from starlabels import generator
+
+    made = generator.open_folder(cfg.test.generator)
+    wave = h5io.read_wave(test.file)
+    if len(made.wave) != len(wave) or not np.allclose(made.wave, wave, atol=1e-3):
+        ours, theirs = (f"{one[0]:g} to {one[-1]:g} A in {len(one)} pixels" for one in (wave, made.wave))
+        raise UserError(f"{cfg.test.generator} makes spectra of {theirs}, the recipe's have {ours}: use that of this `wave`")
+    stored, names = test["grid_labels"], list(test["grid_labels"].attrs["names"])
+    if missing := [name for name in made.names if name not in names]:
+        raise UserError(f"{cfg.test.generator} needs {', '.join(missing)} too, which the test stars have not: use another one")
+    values = stored[: cfg.test.n_stars][:, [names.index(name) for name in made.names]]
+    inside = ((values >= made.low) & (values <= made.high)).all(axis=1)
+    if not inside.all():
+        print(f"{count(int((~inside).sum()))} of {count(len(inside))} test stars lie outside the range of {cfg.test.generator}")
+    true, values = h5io.read_labels(test, cfg.labels)[: len(inside)][inside], values[inside]
+    chunks = [values[start : start + generator.CHUNK] for start in range(0, len(values), generator.CHUNK)]
+    parts = [model.predict(made.flux(chunk), np.full(len(chunk), np.inf)) for chunk in chunks]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} | {"true": true}
 
 
 def mean_flux(flux, n):
@@ -107,11 +133,11 @@ def flagged(flags, bits):
 
 
 def save(results, metrics, labels, cfg, digest, inputs):
-    """Write the predictions of each S/N range, then the scores."""
+    """Write the predictions {group: arrays}, then the scores."""
     paths = config.paths(cfg)
     with h5io.create(paths.predictions, "4_test", digest, cfg, inputs) as out:
         for key, arrays in results.items():
-            group = out.create_group(f"snr{key}")
+            group = out.create_group(key)
             group.attrs.update({"names": cfg.labels, "units": [one.plain_unit for one in labels]})
             group.attrs.update({"bits": json.dumps(guard.BITS), "rules": json.dumps(guard.RULES)})
             for name, array in arrays.items():
@@ -126,17 +152,17 @@ def print_scores(metrics, labels):
     names = [f"{name} {one.plain_unit}" for name, one in zip(metrics["labels"], labels)]
     print(f"{count(metrics['n_test'])} test stars")
     print(f"{'S/N':<10}{'':<12}" + "".join(f"{name:>14}" for name in names))
-    for key, table in metrics["snr"].items():
+    for key, table in {**metrics["snr"], **({"generated": metrics["generated"]} if "generated" in metrics else {})}.items():
         for i, (score, values) in enumerate(table.items()):
             print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:14.3g}" for v in values.values()))
-        cells = [f"{name} {part:.1%}" for name, part in metrics["flagged"][key].items()]
+        cells = [f"{name} {part:.1%}" for name, part in metrics["flagged"].get(key, {}).items()]
         print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>14}" for cell in cells))
 
 
-def draw(results, labels, cfg):
+def draw(results, generated, labels, cfg):
     """Write the figures 4_*.png."""
     from starlabels.plots import evaluation as plots
-    from starlabels.plots import uncertainty
+    from starlabels.plots import fidelity, uncertainty
 
     folder, keys = config.paths(cfg).figure_dir, list(results)
     for old in folder.glob("4_*.png"):
@@ -155,4 +181,8 @@ def draw(results, labels, cfg):
     if "crlb" in found:
         path = folder / "4_error_over_bound.png"
         plots.error_over_bound(found["true"], found["mean"] - found["true"], found["crlb"], labels, middle, path)
+    if generated:
+        errors = {"synthesised": results[NOISE_FREE], "generated": generated}
+        errors = {name: one["mean"] - one["true"] for name, one in errors.items()}
+        fidelity.inferred(errors, labels, folder / "4_generated.png")
     print(f"figures: {folder}/4_*.png")

@@ -167,7 +167,7 @@ class Generator(NamedTuple):
 
     def spectra(self, labels):
         """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)}; UserError outside the range of training."""
-        return self._spectra(self.checked(labels))
+        return self.flux(self.checked(labels))
 
     def checked(self, labels):
         """Labels {name: (n,)} as (n, n_labels) in the order of the model; UserError where one is missing or out of range."""
@@ -185,7 +185,8 @@ class Generator(NamedTuple):
                 raise UserError(f"{found}: give it within [{low:g}, {high:g}]{' ' + unit if unit else ''}")
         return values
 
-    def _spectra(self, values):
+    def flux(self, values):
+        """Flux (n, n_pix) float32 at labels (n, n_labels) in the order of `names`, in range or not."""
         return np.concatenate([call(self.model, values[start : start + CHUNK]) for start in range(0, len(values), CHUNK)])
 
 

@@ -18,7 +18,7 @@ def toy_node(teff, logg, mh, vmic=2.0, wave=GRID.wave()):  # noqa: B008
     """Three lines whose depths are cubic in the labels, so that interpolation is exact; width as real nodes."""
     x, y, z = (teff - 7000) / 1000, logg - 4, mh
     depth = np.array([0.3 + 0.1 * x**3 - 0.05 * x, 0.4 + 0.1 * y + 0.05 * x * y**2, 0.35 + 0.2 * z - 0.1 * z**3])
-    sigma = CENTRES * nodes.NODE_FWHM / broaden.FWHM / broaden.LIGHT
+    sigma = CENTRES * GRID.fwhm / broaden.FWHM / broaden.LIGHT
     return 1 - depth @ np.exp(-0.5 * ((wave[None] - CENTRES[:, None]) / sigma[:, None]) ** 2)
 
 
@@ -72,12 +72,12 @@ def test_negative_rotation_is_refused():
 
 def test_resolving_power_above_that_of_the_nodes_is_refused():
     with pytest.raises(ValueError, match="is above the 35000"):
-        broaden.instrument_fwhm(80_000, nodes.NODE_FWHM)
+        broaden.instrument_fwhm(80_000, GRID.fwhm)
 
 
 def test_sampling_at_a_node_returns_it(library):
     wave = np.arange(5000, 5040, 0.05)
-    flux = Sampler(library).spectra(labels(7000, 4.0, 0.0), wave, broaden.LIGHT / nodes.NODE_FWHM)[0]
+    flux = Sampler(library).spectra(labels(7000, 4.0, 0.0), wave, broaden.LIGHT / GRID.fwhm)[0]
     expected = toy_node(7000, 4.0, 0.0, wave=wave)
     assert np.abs(flux - expected).max() < 2e-4
 
@@ -86,8 +86,8 @@ def test_sampling_between_nodes_is_exact_for_cubic_depths(library):
     wave = np.arange(5000, 5040, 0.05)
     flux = Sampler(library).spectra(labels(6630, 3.8, -0.3), wave, 20_000)[0]
     depth = 1 - toy_node(6630, 3.8, -0.3)
-    fwhm = np.hypot(nodes.NODE_FWHM, broaden.instrument_fwhm(20_000, nodes.NODE_FWHM))
-    scale = nodes.NODE_FWHM / fwhm  # a broader Gaussian of the same area
+    fwhm = np.hypot(GRID.fwhm, broaden.instrument_fwhm(20_000, GRID.fwhm))
+    scale = GRID.fwhm / fwhm  # a broader Gaussian of the same area
     centre = [np.argmin(np.abs(wave - c)) for c in CENTRES]
     peak = [depth[np.argmin(np.abs(GRID.wave() - c))] * scale for c in CENTRES]
     assert np.allclose(1 - flux[centre], peak, rtol=0.02)

@@ -1,0 +1,187 @@
+"""4_test and jacobian of recipes whose target is flux: generated spectra, and their derivatives, against those of the nodes."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from starlabels import config, generator, h5io, jacobians, limits, trained
+from starlabels.cli import UserError, count, progress
+from starlabels.generator import call
+from starlabels.labels import label, lowest
+from starlabels.synthesis.sampler import derivatives
+
+CHUNK = 512  # spectra in memory at a time
+SHOWN = {"best": 0, "median": 50, "95th percentile": 95, "worst": 100}  # percentiles of the greatest error of a star
+
+
+def run(cfg, args=None):
+    """4_test: score spectra generated at held-out labels; UserError if an input is missing or stale."""
+    paths, digest = config.paths(cfg), config.digest(cfg, "4_test")
+    with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
+        made, coder = load(cfg)
+        wave, flux = h5io.read_wave(h5), h5["test/flux"]
+        labels, units = h5io.read_labels(h5["test"], cfg.labels)[: cfg.test.n_stars], h5io.label_units(h5["test"])
+        generated = compare(lambda rows: made.flux(labels[rows]), flux, len(labels))
+        coded = compare(lambda rows: call(coder, flux[rows]), flux, len(labels))
+        shown = examples(flux, labels, generated["max"], made)
+        mean_flux = h5["train/flux"][:CHUNK].mean(axis=0)
+    metrics = {
+        "run": cfg.run,
+        "labels": cfg.labels,
+        "n_test": len(labels),
+        "generator": scores(generated),
+        "autoencoder": scores(coded),
+        "versions": h5io.versions(),
+    }
+    save(generated, coded, metrics, cfg, digest, {paths.model_dir: made.digest})
+    print_scores(metrics)
+    draw(generated, shown, mean_flux, wave, labels, [label(name, units[name]) for name in cfg.labels], cfg)
+
+
+def load(cfg):
+    """The Generator of the recipe and its autoencoder; UserError naming 3_train.py if missing, damaged or stale."""
+    folder = config.paths(cfg).model_dir
+    with h5io.open_stage(folder / "scaling.h5", "3_train", config.digest(cfg, "3_train")):
+        pass
+    return generator.open_folder(folder), trained.read(folder / "autoencoder.keras")
+
+
+def compare(made, flux, n):
+    """How far the spectra made(rows) are from the first n of flux (n, n_pix).
+
+    {mean, max: |dF| of each star (n,); relative: mean |dF| / F (n,); pixel_mean, pixel_p95, pixel_worst: |dF| at each pixel
+    (n_pix,); mse; r2}: R^2 is 1 - sum of squared errors over that about the mean spectrum.
+    """
+    found, errors, square, total, power = {"mean": [], "max": [], "relative": []}, [], 0.0, 0.0, 0.0
+    for start in progress(range(0, n, CHUNK), "comparing spectra"):
+        rows = slice(start, min(start + CHUNK, n))
+        truth = flux[rows]
+        error = np.abs(made(rows) - truth)
+        found["mean"].append(error.mean(axis=1))
+        found["max"].append(error.max(axis=1))
+        found["relative"].append((error / np.maximum(truth, 1e-3)).mean(axis=1))
+        errors.append(error.astype("f2"))  # 5000 spectra of 4000 pixels: 40 MB
+        square, total, power = square + np.square(error, dtype=float).sum(), total + truth.sum(0), power + (truth**2).sum(0)
+    found = {name: np.concatenate(parts) for name, parts in found.items()}
+    errors, variance = np.concatenate(errors), np.sum(power - total.astype(float) ** 2 / n)
+    found |= {"pixel_mean": errors.mean(axis=0, dtype="f4"), "pixel_worst": errors.max(axis=0).astype("f4")}
+    found["pixel_p95"] = np.concatenate([np.percentile(part, 95, axis=0) for part in np.array_split(errors, 20, axis=1)])
+    return found | {"mse": square / errors.size, "r2": 1 - square / variance}
+
+
+def scores(found):
+    """The numbers of `compare` that sum it up."""
+    return {
+        "mae": float(found["mean"].mean()),
+        "mse": float(found["mse"]),
+        "relative": float(found["relative"].mean()),
+        "r2": float(found["r2"]),
+        "p95_max": float(np.percentile(found["max"], 95)),
+        "worst": float(found["max"].max()),
+    }
+
+
+def examples(flux, labels, worst, made):
+    """{words: (labels (n_labels,), truth (n_pix,), generated (n_pix,))} of stars at the percentiles SHOWN of `worst` (n,)."""
+    order = np.argsort(worst)
+    rows = {words: int(order[round(percent / 100 * (len(order) - 1))]) for words, percent in SHOWN.items()}
+    return {words: (labels[row], flux[row], made.flux(labels[row : row + 1])[0]) for words, row in rows.items()}
+
+
+def save(generated, coded, metrics, cfg, digest, inputs):
+    """Write the errors of each star and pixel, then the scores."""
+    paths = config.paths(cfg)
+    with h5io.create(paths.predictions, "4_test", digest, cfg, inputs) as out:
+        for group, found in (("generator", generated), ("autoencoder", coded)):
+            for name, values in found.items():
+                out[f"{group}/{name}"] = values
+    tmp = Path(f"{paths.metrics}.tmp")
+    tmp.write_text(json.dumps(metrics, indent=1) + "\n")
+    os.replace(tmp, paths.metrics)
+
+
+def print_scores(metrics):
+    """Print the scores of the generator and of its code alone."""
+    names = {
+        "mae": "mean |dF|",
+        "mse": "mse",
+        "relative": "mean |dF|/F",
+        "r2": "R2",
+        "p95_max": "95% of max",
+        "worst": "worst |dF|",
+    }
+    print(f"{count(metrics['n_test'])} test stars")
+    print(f"{'':<14}" + "".join(f"{name:>14}" for name in names.values()))
+    for part in ("generator", "autoencoder"):
+        print(f"{part:<14}" + "".join(f"{metrics[part][name]:14.6g}" for name in names))
+
+
+def draw(found, shown, mean_flux, wave, labels, axes, cfg):
+    """Write the figures 4_*.png."""
+    from starlabels.plots import fidelity as plots
+
+    folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
+    for old in folder.glob("4_*.png"):
+        old.unlink()  # another recipe's
+    titles = [f"{words}: {described(values, cfg.labels)}" for words, (values, _, _) in shown.items()]
+    truth, generated = (np.array([star[i] for star in shown.values()]) for i in (1, 2))
+    plots.overplots(wave, truth, generated, titles, lines, folder / "4_generated.png")
+    errors = {name: found[f"pixel_{name}"] for name in ("mean", "p95", "worst")}
+    plots.error_by_wavelength(wave, mean_flux, errors, lines, folder / "4_error_by_wavelength.png")
+    plots.distribution({name: found[name] for name in ("mean", "max")}, folder / "4_errors.png")
+    plots.error_by_label(labels, found["mean"], axes, folder / "4_error_by_label.png")
+    print(f"figures: {folder}/4_*.png")
+
+
+def described(values, names):
+    """Labels (n_labels,) in words, with units."""
+    units = [label(name).plain_unit for name in names]
+    return ", ".join(f"{name} {value:.4g}{' ' + unit if unit else ''}" for name, value, unit in zip(names, values, units))
+
+
+def run_jacobian(cfg, args=None):
+    """jacobian: d flux / d label of the generator and of the nodes; UserError if an input is missing, stale or not of nodes."""
+    from starlabels.plots import fidelity as plots
+
+    paths, digest = config.paths(cfg), config.digest(cfg, "jacobian")
+    with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
+        made, _ = load(cfg)
+        wave, labels = h5io.read_wave(h5), h5io.read_labels(h5["test"], cfg.labels)
+        n = min(cfg.jacobian.n_stars, len(labels))
+        nodes = limits.sensitivity_of(cfg, h5["test"], wave)
+        if not nodes:
+            raise UserError(f"{cfg.path}: a generator's derivatives are compared with the nodes', and there are none")
+        found = {"flux": [], "network": [], "sensitivity": []}
+        for start in progress(range(0, n, jacobians.BATCH), "derivatives"):
+            rows = slice(start, min(start + jacobians.BATCH, n))
+            found["flux"].append(h5["test/flux"][rows])
+            found["network"].append(slopes(made, labels[rows]))
+            found["sensitivity"].append(nodes(rows))
+    found = {name: np.concatenate(parts) for name, parts in found.items()}
+    scatter = disagreement(found["network"], found["sensitivity"])
+    moments = jacobians.moments([found])
+    jacobians.save(moments, wave, n, cfg, digest, {paths.model_dir: made.digest})
+    axes = [label(name) for name in cfg.labels]
+    print("d flux / d label, generator against nodes, relative rms where it is above its median:")
+    print("  ".join(f"{name} {value:.1%}" for name, value in zip(cfg.labels, scatter)))
+    network, physical = (moments[name]["mean"] for name in ("network", "sensitivity"))
+    plots.derivatives(wave, network, physical, scatter, axes, cfg.jacobian.lines, paths.figure_dir / "jacobian.png")
+    print(f"{n} stars: {paths.jacobian}, {paths.figure_dir}/jacobian.png")
+
+
+def slopes(made, values):
+    """d flux / d label (n, n_labels, n_pix) of the generator at labels (n, n_labels)."""
+    labels = dict(zip(made.names, values.T.astype(float)))
+    physical = {name: (least, np.inf) for name, least in zip(made.names, lowest(made.names))}
+    return derivatives(lambda shifted: made.flux(np.column_stack(list(shifted.values()))), labels, made.names, physical)
+
+
+def disagreement(network, nodes):
+    """Relative rms difference (n_labels,) of derivatives (n, n_labels, n_pix) where the nodes' is above its median."""
+    out = []
+    for ours, theirs in zip(network.swapaxes(0, 1), nodes.swapaxes(0, 1)):
+        strong = np.abs(theirs) > np.median(np.abs(theirs))
+        out.append(limits.rms(ours[strong] - theirs[strong]) / limits.rms(theirs[strong]))
+    return np.array(out)
