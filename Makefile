@@ -6,7 +6,7 @@ CONFIG ?= config.yaml
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: run test test-real lint bench nodes data clean
+.PHONY: run test test-real lint bench generator nodes data clean
 
 run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
@@ -23,6 +23,10 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.bench
+
+# the generator: labels in, spectrum out
+generator:
+	@$(MAKE) --no-print-directory run CONFIG=recipes/rvs_generator_best.yaml
 
 # rebuild the packaged node library from the packaged lines and atmospheres; resumable
 nodes: .venv/ready
