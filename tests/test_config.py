@@ -53,6 +53,26 @@ def test_a_mistake_is_one_line_with_file_line_and_key(tmp_path, old, new, messag
     assert "\n" not in str(error.value)
 
 
+def test_what_does_not_go_with_a_generator_is_named(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(TEXT.replace("target: labels", "target: flux"))
+    with pytest.raises(UserError) as error:
+        config.load(path)
+    first, second = str(error.value).splitlines()
+    assert first.endswith("train.loss: expected mse where target is flux")
+    assert second.endswith("train.noise: expected null where target is flux")
+
+
+def test_a_generator_has_components_or_an_autoencoder(tmp_path):
+    path, text = tmp_path / "config.yaml", (ROOT / "recipes/rvs_generator.yaml").read_text()
+    path.write_text(text.replace("components: null", "components: 20"))
+    with pytest.raises(UserError, match="found both these and an autoencoder, expected one where target is flux"):
+        config.load(path)
+    path.write_text(text.replace("target: flux  ", "target: labels"))
+    with pytest.raises(UserError, match="autoencoder: expected none where target is labels"):
+        config.load(path)
+
+
 def test_the_line_is_that_of_the_mistake(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(TEXT.replace("teff: {", "tef: {", 1))
@@ -119,6 +139,7 @@ def test_wave_grid_excludes_its_maximum(make_config):
         ({"wave.step": 0.2}, "grid"),
         ({"preprocess.split": {"train": 0.8, "validation": 0.1, "test": 0.1}}, "2_preprocess"),
         ({"test.snr": [[1, 2]]}, "4_test"),
+        ({"test.generator": "models/rvs"}, "4_test"),
         ({"jacobian.n_stars": 5}, "jacobian"),
         ({"grid.nodes.workers": 7}, None),
         ({"preprocess.chunk_rows": 999}, None),

@@ -1,0 +1,60 @@
+"""Figures of generated spectra."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from starlabels.labels import label
+from starlabels.observed.report import Spectrum
+from starlabels.plots import BLACK, PAGE, plt, save
+from starlabels.plots.jacobian import AIR, inside, mark_lines, verticals
+from starlabels.plots.observed import STEPS, WIDE, rows
+
+PANEL, TITLE, AXIS = 0.95, 0.2, 0.45  # inches: flux of a star, the line above it, the wavelengths below all
+TICK, LETTER = 0.14, 0.047  # inches: the tick of a named line with its gaps, a letter of the name on its side
+LONGEST = 30  # characters of a star's name
+
+
+def spectra(wave, flux, titles, path, lines=None):
+    """Flux (n, n_pix) under titles (n,): a star in rows of wavelength (A, air), several in a panel each on one scale.
+
+    lines {name: [A, ...]} are named above the first panel, or above each row.
+    """
+    fig, axes = alone(wave, flux[0], lines or {}) if len(flux) == 1 else stack(wave, flux, lines or {})
+    for ax, title in zip(axes, titles):
+        ax.set_title(title, fontsize=8, loc="left")
+    return save(fig, path)
+
+
+def alone(wave, flux, lines):
+    """Figure and panels of one spectrum (n_pix,) in rows."""
+    return rows(Spectrum(wave, flux, None, None), 3 if np.ptp(wave) > WIDE else 2, "", lines)
+
+
+def stack(wave, flux, lines):
+    """Figure and panels (n,) of spectra (n, n_pix), one above the other."""
+    letters = max((len(name) for _, name in inside(wave, lines)), default=0)
+    heights = [PANEL] * len(flux)
+    heights[0] += TICK + LETTER * letters if letters else 0
+    size = (PAGE, sum(heights) + TITLE * len(flux) + AXIS)
+    fig, axes = plt.subplots(len(flux), 1, figsize=size, sharex=True, height_ratios=heights)
+    fig.get_layout_engine().set(h_pad=0.015, hspace=0)
+    depth = max(1 - flux.min(), 0.02)
+    low, high = flux.min() - 0.08 * depth, max(1 + 0.1 * depth, flux.max())
+    for ax, values, height in zip(axes, flux, heights):
+        ax.plot(wave, values, color=BLACK, lw=0.7)
+        ax.set(ylabel="flux", ylim=(low, low + (high - low) * height / PANEL))
+        ax.yaxis.set_major_locator(MaxNLocator(4, prune="both", steps=STEPS))
+    for ax in axes[1:]:  # in the first, the names stand there
+        verticals(ax, wave, lines)
+    mark_lines(axes[0], wave, lines)
+    axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
+    fig.align_ylabels(axes)
+    return fig, axes
+
+
+def heading(name, labels):
+    """A title: the name of a star, if it has one, and its labels {name: value} with symbol and unit."""
+    minus = "\N{MINUS SIGN}"
+    values = [f"{label(n).symbol} {f'{x:g}'.replace('-', minus)} {label(n).unit}" for n, x in labels.items()]
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return "     ".join([name.replace("$", r"\$")] * bool(name) + values)
