@@ -121,11 +121,13 @@ def print_scores(metrics):
 def draw(found, shown, mean_flux, wave, labels, axes, cfg):
     """Write the figures 4_*.png."""
     from starlabels.plots import fidelity as plots
+    from starlabels.plots.generated import heading
 
     folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
     for old in folder.glob("4_*.png"):
         old.unlink()  # another recipe's
-    titles = [f"{words}: {described(values, cfg.labels)}" for words, (values, _, _) in shown.items()]
+    values = {words: [float(f"{value:.4g}") for value in star[0]] for words, star in shown.items()}
+    titles = [heading(words, dict(zip(cfg.labels, four_digits))) for words, four_digits in values.items()]
     truth, generated = (np.array([star[i] for star in shown.values()]) for i in (1, 2))
     plots.overplots(wave, truth, generated, titles, lines, folder / "4_generated.png")
     errors = {name: found[f"pixel_{name}"] for name in ("mean", "p95", "worst")}
@@ -133,12 +135,6 @@ def draw(found, shown, mean_flux, wave, labels, axes, cfg):
     plots.distribution({name: found[name] for name in ("mean", "max")}, folder / "4_errors.png")
     plots.error_by_label(labels, found["mean"], axes, folder / "4_error_by_label.png")
     print(f"figures: {folder}/4_*.png")
-
-
-def described(values, names):
-    """Labels (n_labels,) in words, with units."""
-    units = [label(name).plain_unit for name in names]
-    return ", ".join(f"{name} {value:.4g}{' ' + unit if unit else ''}" for name, value, unit in zip(names, values, units))
 
 
 def run_jacobian(cfg, args=None):

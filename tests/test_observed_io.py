@@ -69,7 +69,6 @@ def test_an_image_on_a_logarithmic_scale_is_known_as_such(tmp_path, keywords):
 
 def test_errors_of_an_image_are_taken_where_the_file_names_them(tmp_path):
     rows = np.stack([FLUX, FLUX * 0.5, FLUX * 0.1, ERROR])
-    same(one(image(tmp_path / "rows.fits", data=rows)))
     named = {"BANDID1": "spectrum - background none", "BANDID4": "sigma - background none, weights variance"}
     same(one(image(tmp_path / "iraf.fits", named, rows[:, None])), error=ERROR)
     same(one(image(tmp_path / "sdss.fits", {"COEFF0": 3.6}, rows[[0, 1, 3, 2]])), error=ERROR)
@@ -78,6 +77,11 @@ def test_errors_of_an_image_are_taken_where_the_file_names_them(tmp_path):
     found = one(image(tmp_path / "lamost.fits", keywords, np.stack([FLUX, ERROR**-2, WAVE * 2])))
     same(found, wave=WAVE * 2, error=ERROR, medium="vacuum")
     assert found.resolving_power == 1800
+
+
+def test_rows_of_an_image_that_nobody_names_are_an_error(tmp_path):
+    with pytest.raises(UserError, match="an image of 2 rows and does not say what they are: give one spectrum a file"):
+        one(image(tmp_path / "rows.fits", data=np.stack([FLUX, FLUX * 0.5])))
 
 
 def test_a_packed_file_is_read_like_another(tmp_path):

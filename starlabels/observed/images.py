@@ -10,6 +10,7 @@ from starlabels.observed.header import statements, text
 from starlabels.observed.spectrum import UNITS, Found
 from starlabels.observed.tables import IVARS, SIGMAS, VARIANCES, WAVES, error_from
 
+ROW_NAMES = ("BANDID", "ARRAY", "ROW")  # and the number of a row: keywords that say what it holds
 MOST_ROWS = 10  # an image of more is no spectrum with its errors and masks
 NO_WAVELENGTH = r"^(RA|DEC|[GES]L(ON|AT)|X|Y|VELO|VRAD|FREQ|ENER|PIXEL|STOKES)\b"  # in CTYPE1
 # APOGEE_PIXMASK: BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR, NOSKY (bits 0-7), SIG_SKYLINE (12),
@@ -61,6 +62,8 @@ def from_hdus(path, hdus, index, about):
         values = wave_extension(hdus, rows.shape[1])
     if values is None:
         return None
+    if len(rows) > 1 and error is None and not any(f"{key}1" in header for key in ROW_NAMES):
+        raise UserError(f"{path} is an image of {len(rows)} rows and does not say what they are: give one spectrum a file")
     return Found(values, np.array(rows[0], "f8"), error, unit, log, **statements(about))
 
 
@@ -102,7 +105,7 @@ def wavelengths(header, n):
 def error_row(header, rows):
     """Standard errors (n,) of the row that BANDIDn, ARRAYn or ROWn says to hold them; None if none does."""
     for i in range(1, len(rows)):
-        for key in ("BANDID", "ARRAY", "ROW"):
+        for key in ROW_NAMES:
             name = text(header, f"{key}{i + 1}").lower().split(" ")[0].strip(":,-")
             if name in (*SIGMAS, *IVARS, *VARIANCES):
                 return error_from(name, rows[i])
