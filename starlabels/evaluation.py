@@ -1,13 +1,13 @@
 """4_test: predict held-out spectra at the recipe's signal-to-noise ratios, and score the labels in physical units."""
 
 import json
-import os
 
 import numpy as np
 
 from starlabels import calibration, config, guard, h5io, limits, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
+from starlabels.files import replaced_file
 from starlabels.labels import label
 from starlabels.limits import rms
 
@@ -142,9 +142,13 @@ def save(results, metrics, labels, cfg, digest, inputs):
             group.attrs.update({"bits": json.dumps(guard.BITS), "rules": json.dumps(guard.RULES)})
             for name, array in arrays.items():
                 group[name] = array
-    tmp = paths.metrics.with_name(paths.metrics.name + ".tmp")
-    tmp.write_text(json.dumps(metrics, indent=1) + "\n")
-    os.replace(tmp, paths.metrics)
+    write_metrics(metrics, paths.metrics)
+
+
+def write_metrics(metrics, path):
+    """Write the scores as JSON."""
+    with replaced_file(path) as tmp:
+        tmp.write_text(json.dumps(metrics, indent=1) + "\n")
 
 
 def print_scores(metrics, labels):

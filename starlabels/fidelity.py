@@ -1,13 +1,10 @@
 """4_test and jacobian of recipes whose target is flux: generated spectra, and their derivatives, against those of the nodes."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 
 from starlabels import config, generator, h5io, jacobians, limits, trained
 from starlabels.cli import UserError, count, progress
+from starlabels.evaluation import write_metrics
 from starlabels.generator import call
 from starlabels.labels import label, lowest
 from starlabels.synthesis.sampler import derivatives
@@ -97,9 +94,7 @@ def save(generated, coded, metrics, cfg, digest, inputs):
         for group, found in (("generator", generated), ("autoencoder", coded)):
             for name, values in found.items():
                 out[f"{group}/{name}"] = values
-    tmp = Path(f"{paths.metrics}.tmp")
-    tmp.write_text(json.dumps(metrics, indent=1) + "\n")
-    os.replace(tmp, paths.metrics)
+    write_metrics(metrics, paths.metrics)
 
 
 def print_scores(metrics):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from starlabels import config, generating, generator, h5io, join
+from starlabels import config, generated, generating, generator, h5io, join
 from starlabels.cli import UserError
 from starlabels.observed import io
 from starlabels.plots import generated as plots
@@ -141,7 +141,7 @@ def test_spectra_in_chunks_are_those_at_once(tmp_path, monkeypatch, suffix):
 
 
 def test_wavelengths_of_unequal_steps_are_no_linear_scale():
-    assert not generating.linear(np.array([4450.0, 4451.0, 4453.0]))
+    assert not generated.linear(np.array([4450.0, 4451.0, 4453.0]))
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1]])
@@ -288,13 +288,13 @@ def test_a_model_that_is_not_there_names_the_recipe_to_train(tmp_path):
         (["resolving_power"], [[9000.0], [9000.0]], 5000.0, "ours.h5", 9000, True),
         (["resolving_power", "rv"], [[9000.0, 0.0], [8000.0, 10.0]], 5000.0, "ours.h5", None, False),
         (["teff"], [[9000.0]], 5000.0, "ours.h5", 5000, True),
-        (["teff"], [[9000.0]], generating.Range(min=4000, max=5000), "ours.h5", None, True),
+        (["teff"], [[9000.0]], generated.Range(min=4000, max=5000), "ours.h5", None, True),
         (["teff"], [[9000.0]], 5000.0, "theirs.h5", None, True),
     ],
 )
 def test_resolving_power_and_rest_are_stated_where_they_are_known(monkeypatch, names, values, drawn, path, power, rest):
-    monkeypatch.setattr(generating, "is_own_grid", lambda cfg, path: path == "ours.h5")
+    monkeypatch.setattr(generated, "is_own_grid", lambda cfg, path: path == "ours.h5")
     grid = SimpleNamespace(labels={"resolving_power": drawn}, resolving_power=35000.0)
     cfg = SimpleNamespace(grid=grid, join=SimpleNamespace(databases=[SimpleNamespace(path=path)]))
-    found = generating.Spectra(SimpleNamespace(names=names), np.array(values), None, cfg, None)
+    found = generated.Spectra(SimpleNamespace(names=names), np.array(values), None, cfg, None)
     assert (found.power(), found.at_rest()) == (power, rest)

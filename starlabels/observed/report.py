@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import re
 from collections import Counter
 from html import escape
@@ -13,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from starlabels.cli import count
+from starlabels.files import replaced_file
 from starlabels.labels import label
 
 CSV, FITS, PAGE = "results.csv", "results.fits", "index.html"
@@ -132,12 +132,8 @@ def write_fits(path, columns, rows, meta):
     hdu = fits.table_to_hdu(table)
     for name, unit in columns.items():
         hdu.columns[name].unit = unit or None  # as text: astropy leaves out dex, which FITS does not define
-    tmp = Path(f"{path}.tmp")
-    try:
+    with replaced_file(path) as tmp:
         hdu.writeto(tmp, overwrite=True)
-        os.replace(tmp, path)
-    finally:
-        tmp.unlink(missing_ok=True)
 
 
 def rounded(value, err):
@@ -204,11 +200,9 @@ def write_page(answers, pictures, folder):
     if kinds["failed"]:
         failures = (f"<tr><td>{link(p, escape(clean(a.name)))}<td>{escape(clean(a.failure))}" for a, p in both if a.failure)
         parts += ["<h1>Failed</h1>\n<table>", *failures, "</table>"]
-    path, tmp = Path(folder) / PAGE, Path(folder) / f"{PAGE}.tmp"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tmp.write_text("\n".join(parts) + "\n", encoding="utf-8")
-    os.replace(tmp, path)
-    return path
+    with replaced_file(Path(folder) / PAGE) as tmp:
+        tmp.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    return Path(folder) / PAGE
 
 
 def link(picture, inner):

@@ -1,9 +1,10 @@
 """The house style of the figures: print sizes, colours, and a save that never leaves half a PNG."""
 
-import os
 from pathlib import Path
 
 import matplotlib
+
+from starlabels.files import replaced_file
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -22,13 +23,9 @@ def color(i):
 
 def save(fig, path):
     """Write a figure as PNG by way of `<path>.tmp`, make its folder if missing, close the figure, return the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(path.name + ".tmp")
     try:
-        fig.savefig(tmp, format="png")
-        os.replace(tmp, path)
+        with replaced_file(path) as tmp:
+            fig.savefig(tmp, format="png")
     finally:
-        tmp.unlink(missing_ok=True)
         plt.close(fig)
-    return path
+    return Path(path)
