@@ -10,29 +10,39 @@ PRIOR_STARS = 10  # as much trust in the factor 1 as this many stars give; ln fa
 NOISE_FREE = "inf"
 
 
-def pulls(true, mean, err):
-    """Residuals over their errors, all (n, n_labels): N(0, 1) where the errors are true."""
-    return (mean - true) / err
+SMALLEST = 0.5  # factor where labels have errors: large ones tell nothing of the network's
 
 
-def fit(true, mean, err, snr):
+def pulls(true, mean, err, own=0.0):
+    """Residuals over their errors, all (n, n_labels): N(0, 1) where the errors are true. own: errors of the true labels."""
+    return (mean - true) / np.hypot(err, own)
+
+
+def fit(true, mean, err, snr, own=0.0):
     """{log_snr (n_knots,), factor (n_knots, n_labels)}: factors on err (n, n_labels) with which 68.27 % lie within 1.
 
     Knots are at the mean ln S/N of windows that hold equal numbers of stars and overlap by half; there are fewer for fewer
     stars, and one if all have the same S/N (n,), or none. Validation stars in several draws of noise count as so many more.
+    own (n, n_labels) are errors of the labels `true`, which add to err; NaN labels do not count.
     """
-    size, n = np.abs(pulls(true, mean, err)), len(snr)
+    size, n = np.sqrt(np.maximum((mean - true) ** 2 - np.square(own), 0)) / err, len(snr)  # the factor that a star needs
     order, log_snr = np.argsort(snr, kind="stable"), np.log(np.asarray(snr, float))
     varies = n and snr[order[0]] < snr[order[-1]]
     n_knots = int(np.clip(n // STARS_A_KNOT, 1, MOST_KNOTS)) if varies else 1
     ends = np.clip((np.arange(n_knots)[:, None] + [-0.5, 1.5]) / n_knots * n, 0, n).astype(int)
     windows = [order[low:high] for low, high in ends]
-    factors = [np.quantile(size[rows], ONE_SIGMA, axis=0, method="weibull") for rows in windows]  # right on average
-    trust = np.array([len(rows) / (len(rows) + PRIOR_STARS) for rows in windows])
+    factors = np.array([[needed(column) for column in size[rows].T] for rows in windows])  # (n_knots, n_labels)
+    stars = np.array([np.isfinite(size[rows]).sum(axis=0) for rows in windows])
     return {
         "log_snr": np.array([log_snr[rows].mean() for rows in windows]),
-        "factor": np.array(factors) ** trust[:, None],
+        "factor": np.maximum(factors ** (stars / (stars + PRIOR_STARS)), SMALLEST if np.any(own) else 0),
     }
+
+
+def needed(size):
+    """The factor with which ONE_SIGMA of the stars that need `size` (n,) have enough; 1 if all are NaN."""
+    size = size[np.isfinite(size)]
+    return np.quantile(size, ONE_SIGMA, method="weibull") if len(size) else 1.0  # weibull: right on average
 
 
 def apply(table, err, snr):
@@ -41,19 +51,20 @@ def apply(table, err, snr):
     return err * np.stack([np.interp(log_snr, table["log_snr"], factor) for factor in table["factor"].T], axis=1)
 
 
-def coverage(true, mean, err, level):
+def coverage(true, mean, err, level, own=0.0):
     """Fraction of stars (n_labels,) whose true label lies in the central interval that shall hold `level` of them."""
-    return np.mean(np.abs(pulls(true, mean, err)) <= ndtri(0.5 + 0.5 * level), axis=0)
+    found = np.abs(pulls(true, mean, err, own))
+    return np.sum(found <= ndtri(0.5 + 0.5 * level), axis=0) / np.isfinite(found).sum(axis=0)
 
 
-def report(true, mean, err):
-    """{coverage_68, coverage_95, pull_mean, pull_std}: an array (n_labels,) each."""
-    found = pulls(true, mean, err)
+def report(true, mean, err, own=0.0):
+    """{coverage_68, coverage_95, pull_mean, pull_std}: an array (n_labels,) each, of the labels that are not NaN."""
+    found = pulls(true, mean, err, own)
     return {
-        "coverage_68": coverage(true, mean, err, ONE_SIGMA),
-        "coverage_95": coverage(true, mean, err, 0.95),
-        "pull_mean": found.mean(axis=0),
-        "pull_std": found.std(axis=0),
+        "coverage_68": coverage(true, mean, err, ONE_SIGMA, own),
+        "coverage_95": coverage(true, mean, err, 0.95, own),
+        "pull_mean": np.nanmean(found, axis=0),
+        "pull_std": np.nanstd(found, axis=0),
     }
 
 

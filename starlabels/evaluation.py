@@ -50,13 +50,15 @@ def run(cfg, args=None):
 
 
 def predict(model, test, cfg):
-    """{range: {mean, err, flags, true, snr, sigma}} of k test stars, in each S/N range and noise-free.
+    """{range: {mean, err, flags, true, true_err, snr, sigma}} of k test stars, in each S/N range and noise-free.
 
-    mean, err, true: (k, n_labels); flags, snr and sigma, the noise a pixel: (k,). No err where the model gives none.
+    mean, err, true and its errors, 0 where not known: (k, n_labels); flags, snr and sigma, the noise a pixel: (k,). No err
+    where the model gives none.
     """
     from starlabels.data import Pixels, SpectrumBatches, uniform
 
     true = h5io.read_labels(test, cfg.labels)[: cfg.test.n_stars]
+    own = np.nan_to_num(h5io.read_label_errors(test, cfg.labels)[: len(true)])
     ranges = {f"{low:g}_{high:g}": uniform(low, high) for low, high in cfg.test.snr}
     missing = cfg.train.noise.missing if cfg.train.noise else 0.0
     level, results = mean_flux(test["flux"], len(true)), {}
@@ -65,7 +67,7 @@ def predict(model, test, cfg):
             Pixels(test["flux"], cfg.preprocess.blocks, missing), true, BATCH, draw_snr, seed=(cfg.seed, *key.encode())
         )
         snr = batches.snr.astype("f4")
-        results[key] = {**model.predict(batches, snr), "true": true, "snr": snr, "sigma": level / snr}
+        results[key] = {**model.predict(batches, snr), "true": true, "true_err": own, "snr": snr, "sigma": level / snr}
     return results
 
 
@@ -117,13 +119,13 @@ def scores(found, names):
     bias is the median residual, sigma 1.4826 MAD about it; crlb the rms bound, ratio rmse over it, of the stars that have one.
     """
     residual = found["mean"] - found["true"]
-    bias = np.median(residual, axis=0)
-    values = {"rmse": rms(residual), "sigma": 1.4826 * np.median(np.abs(residual - bias), axis=0), "bias": bias}
+    bias = np.nanmedian(residual, axis=0)
+    values = {"rmse": rms(residual), "sigma": 1.4826 * np.nanmedian(np.abs(residual - bias), axis=0), "bias": bias}
     if "crlb" in found:
         bound = rms(found["crlb"])
         values |= {"crlb": bound, "ratio": rms(np.where(np.isnan(found["crlb"]), np.nan, residual)) / bound}
     if "err" in found:
-        values |= calibration.report(found["true"], found["mean"], found["err"])
+        values |= calibration.report(found["true"], found["mean"], found["err"], found.get("true_err", 0.0))
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
 
 
@@ -171,6 +173,12 @@ def draw(results, generated, labels, cfg):
     folder, keys = config.paths(cfg).figure_dir, list(results)
     for old in folder.glob("4_*.png"):
         old.unlink()  # another recipe's ranges, or what this model cannot give
+    complete = np.isfinite(results[keys[0]]["true"]).all(axis=1)
+    if not complete.all():
+        print(f"figures show the {count(int(complete.sum()))} of {count(len(complete))} test stars that have all labels")
+        results = {key: {name: values[complete] for name, values in found.items()} for key, found in results.items()}
+    if not complete.any():
+        return
     for key, r in results.items():
         plots.one_to_one(r["true"], r["mean"], labels, key, folder / f"4_one_to_one_{key}.png")
     noisy = {key: results[key] for key in keys if key != NOISE_FREE}

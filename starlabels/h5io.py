@@ -232,6 +232,19 @@ def label_units(group):
     return dict(zip(label_names(group), map(str, data.attrs.get("units", [""] * data.shape[1]))))
 
 
+def read_label_errors(group, names):
+    """Errors (n, len(names)) float32 of labels, in the order of names, NaN where they are not known; of a file or a part."""
+    data, there = labels_dataset(group), label_names(group)
+    errors = (
+        group["label_errors"] if "label_errors" in group else group.get("labels/error") if data.name.endswith("value") else None
+    )
+    if errors is None:
+        return np.full((len(data), len(names)), np.nan, "f4")
+    if errors.shape != data.shape:
+        raise UserError(f"{group.file.filename}: {errors.name} is {errors.shape}, expected {data.shape} as the labels")
+    return errors[:][:, [there.index(name) for name in names]].astype("f4")
+
+
 def read_labels(group, names):
     """Labels (n, len(names)) float32 in physical units, in the order of names; UserError naming those missing."""
     there = label_names(group)

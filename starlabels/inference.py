@@ -80,6 +80,8 @@ def batches(cfg, h5, basis, part, passes=1):
 
     noise, group, training = cfg.train.noise, h5[part], part == "train"
     target = scale(h5io.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
+    if "label_errors" in group or np.isnan(target).any():
+        target = np.concatenate([target, h5io.read_label_errors(group, cfg.labels) / h5["scaling/std"][:]], axis=1)
     if basis:
         arrays = (group[name][:] for name in ("components", "outside", "level"))
         spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
@@ -100,10 +102,21 @@ def calibrate(network, cfg, h5, basis):
     found = batches(cfg, h5, basis, "validation", DRAWS)
     inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
     mean, log_variance = np.split(network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), 2, axis=1)
-    errors = calibration.fit(np.tile(found.target, (DRAWS, 1)), mean, np.exp(0.5 * log_variance), found.snr)
+    true, own = (np.tile(one, (DRAWS, 1)) for one in with_errors(found.target, len(cfg.labels)))
+    errors = calibration.fit(true, mean, np.exp(0.5 * log_variance), found.snr, own)
     if not basis:
         return errors, None
     train = batches(cfg, h5, basis, "train")
-    decoder = guard.train_decoder(train.target, train.spectra.components, basis.variance, cfg.seed)
+    labels, _ = with_errors(train.target, len(cfg.labels))
+    if np.isnan(labels).any():  # the network knows best what they are
+        found = network.predict(train.spectra.batch(np.arange(len(labels)), None, None), batch_size=EVALUATED, verbose=0)
+        labels = np.where(np.isnan(labels), found[:, : len(cfg.labels)], labels)
+    decoder = guard.train_decoder(labels, train.spectra.components, basis.variance, cfg.seed)
     least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
-    return errors, guard.fit(decoder, train.target, train.spectra.components, inputs, mean, least)
+    return errors, guard.fit(decoder, labels, train.spectra.components, inputs, mean, least)
+
+
+def with_errors(target, n_labels):
+    """Labels and their errors, both (n, n_labels), of a target with or without errors; those not known are 0."""
+    labels, errors = target[:, :n_labels], target[:, n_labels:]
+    return labels, np.nan_to_num(errors) if errors.shape[1] else np.zeros_like(labels)

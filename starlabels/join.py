@@ -35,6 +35,7 @@ class Database:
     labels: pd.DataFrame
     star_id: np.ndarray
     units: dict
+    errors: pd.DataFrame | None = None  # of the labels (n, k), NaN where not known
     wave: np.ndarray | None = None  # None: the file has none, or its pixels are those of the configuration
     medium: str = "air"
     resolving_power: float | None = None
@@ -53,6 +54,7 @@ def run(cfg, args=None):
         databases = [stack.enter_context(open_database(cfg, entry.path)) for entry in cfg.join.databases]
         for database, entry in zip(databases, cfg.join.databases):
             check_labels(database, cfg.labels)
+            hide(database, entry.missing or {})
             check_wave(database, cfg.wave, cfg.join.resample)
             database.rows = select(database, entry.where)
         check_medium(databases)
@@ -101,6 +103,7 @@ def read_ours(h5, path):
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
     star_id = h5io.read_text(h5["star_id"]) if "star_id" in h5 else star_ids(labels)
+    errors = pd.DataFrame(h5io.read_label_errors(h5, names), columns=names) if "labels/error" in h5 else None
     about = h5["spectra"].attrs
     return Database(
         path,
@@ -108,6 +111,7 @@ def read_ours(h5, path):
         labels,
         star_id,
         h5io.label_units(h5),
+        errors,
         h5io.read_wave(h5),
         str(about.get("medium", "air")),
         about.get("resolving_power"),
@@ -138,6 +142,23 @@ def check_labels(database, names):
     if missing:
         there = ", ".join(database.labels)
         raise UserError(f"{database.path} has labels [{there}]; config asks {', '.join(missing)} too: mend `labels`")
+
+
+def hide(database, missing):
+    """Take away the labels that a bitmask column says are bad: missing {label: {column: [bits]}}; UserError if it is none."""
+    labels = database.labels
+    for name, masks in missing.items():
+        for column, bits in masks.items():
+            if absent := [one for one in (name, column) if one not in labels]:
+                there = ", ".join(labels)
+                raise UserError(f"{database.path}: join.databases: missing: no column {absent[0]}; there is {there}")
+            values = labels[column].to_numpy(float)
+            if not (values == np.floor(values)).all() or values.min(initial=0) < 0:
+                raise UserError(f"{database.path}: {column} is no bitmask: it must hold integers of 0 or more in every row")
+            bad = (values.astype("i8") & sum(1 << bit for bit in bits)) > 0
+            labels.loc[bad, name] = np.nan
+            if bad.any():
+                print(f"{database.path}: {name} is taken as missing in {count(int(bad.sum()))} spectra, by bits of {column}")
 
 
 def check_wave(database, wave, resample):
@@ -241,7 +262,11 @@ def write_index(h5, databases, kept):
     """Write labels (the union of all columns, NaN where a database lacks one), star, file and row of each spectrum."""
     labels = pd.concat([d.labels.iloc[rows] for d, rows in zip(databases, kept)], ignore_index=True)
     units = {name: unit for database in databases for name, unit in database.units.items()}
-    h5io.write_labels(h5, labels.to_numpy("f4"), list(labels), [units.get(name, "") for name in labels])
+    errors = None
+    if any(database.errors is not None for database in databases):
+        blank = (d.labels * np.nan if d.errors is None else d.errors for d in databases)
+        errors = pd.concat([one.iloc[rows] for one, rows in zip(blank, kept)], ignore_index=True)[list(labels)].to_numpy("f4")
+    h5io.write_labels(h5, labels.to_numpy("f4"), list(labels), [units.get(name, "") for name in labels], errors)
     h5io.write_text(h5, "star_id", np.concatenate([d.star_id[rows] for d, rows in zip(databases, kept)]))
     source = h5.create_dataset("source", data=np.repeat(np.arange(len(kept), dtype="u1"), [len(rows) for rows in kept]))
     source.attrs["names"] = [database.path for database in databases]

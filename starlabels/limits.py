@@ -48,6 +48,8 @@ def sensitivity_of(cfg, test, wave):
         if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
             raise UserError("not all spectra are from grid.py")
         sampler = sampler_for(cfg, build=False)
+        if np.isnan(test["grid_labels"][:]).any():
+            raise UserError("some test stars lack labels")
     except UserError as error:
         print(f"no derivatives of the atmosphere, so neither bound nor sensitivity: {error}")
         return None

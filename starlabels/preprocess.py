@@ -15,7 +15,8 @@ def run(cfg, args=None):
     files = paths(cfg)
     with h5io.open_stage(files.joined, "0_join", digest(cfg, "0_join")) as joined:
         labels = h5io.read_labels(joined, cfg.labels)
-        check_complete(labels, cfg.labels, files.joined)
+        if cfg.train.loss == "mse":
+            check_complete(labels, cfg.labels, files.joined)
         star_id = h5io.read_text(h5io.dataset(joined, "star_id"))
         parts = split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed))
         check_components(cfg, len(parts["train"]))
@@ -35,13 +36,14 @@ def run(cfg, args=None):
 
 
 def check_complete(labels, names, path):
-    """UserError if a label (n, n_labels) that the network shall learn is NaN in some rows."""
+    """UserError if a label (n, n_labels) is NaN in some rows, for a loss that cannot leave it out."""
     missing = np.isnan(labels).sum(axis=0)
     if missing.any():
         found = ", ".join(f"{name} in {count(n)}" for name, n in zip(names, missing) if n)
         complete = " and ".join(f"{name} == {name}" for name, n in zip(names, missing) if n)
         found += f" of {count(len(labels))} spectra"
-        raise UserError(f"{path}: NaN labels, {found}; exclude them by `where: {complete}` in join.databases")
+        mend = f"use train.loss: gaussian_nll, or exclude them by `where: {complete}` in join.databases"
+        raise UserError(f"{path}: NaN labels, {found}; {mend}")
 
 
 def check_components(cfg, n):
@@ -69,7 +71,10 @@ def split(star_id, fractions, rng):
 
 def write_scaling(h5, labels, names, units):
     """Write moments and range of the training labels (n, n_labels); UserError if one of them is constant."""
-    mean, std = labels.mean(axis=0, dtype="f8"), labels.std(axis=0, dtype="f8")
+    empty = [name for name, column in zip(names, labels.T) if np.isnan(column).all()]
+    if empty:
+        raise UserError(f"{', '.join(empty)}: missing in every training spectrum: take it out of `labels`")
+    mean, std = np.nanmean(labels, axis=0, dtype="f8"), np.nanstd(labels, axis=0, dtype="f8")
     for name, value, spread in zip(names, mean, std):
         if spread <= 1e-6 * max(1e-3, abs(value)):
             raise UserError(f"{name} is constant ({value:g}) in the training part: take it out of `labels`")
@@ -80,7 +85,7 @@ def write_scaling(h5, labels, names, units):
 
 def whole_range(labels):
     """Least and greatest (n_labels,) of labels (n, n_labels), outward to a round number of a thousandth of the range or so."""
-    low, high = labels.min(axis=0).astype("f8"), labels.max(axis=0).astype("f8")
+    low, high = np.nanmin(labels, axis=0).astype("f8"), np.nanmax(labels, axis=0).astype("f8")
     unit = 10.0 ** np.floor(np.log10((high - low) / 500))
     return np.floor(low / unit) * unit, np.ceil(high / unit) * unit
 
@@ -113,5 +118,7 @@ def write_part(group, joined, rows, cfg, curve):
     for key, names in (("labels", cfg.labels), ("grid_labels", h5io.label_names(joined))):
         data = group.create_dataset(key, data=h5io.read_labels(joined, names)[rows])
         data.attrs.update({"names": names, "units": [units[name] for name in names]})
+    if "labels/error" in joined:
+        group["label_errors"] = h5io.read_label_errors(joined, cfg.labels)[rows]
     h5io.write_text(group, "star_id", h5io.dataset(joined, "star_id")[:][rows])
     group.create_dataset("joined_row", data=rows.astype("i8"))

@@ -161,6 +161,7 @@ class Grid(Section):
 class Database(Section):
     path: StrictStr
     where: StrictStr | None = None
+    missing: dict[StrictStr, dict[StrictStr, list[integer(0, 23)]]] | None = None
 
 
 class Join(Section):

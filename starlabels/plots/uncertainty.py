@@ -23,7 +23,7 @@ def pulls(results, labels, path):
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
         ax.fill_between(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color="0.87", lw=0, label="$N(0, 1)$")
         for i, (key, r) in enumerate(results.items()):
-            pull = calibration.pulls(r["true"][:, j], r["mean"][:, j], r["err"][:, j])
+            pull = calibration.pulls(*(r[name][:, j] for name in ("true", "mean", "err")), own(r)[:, j])
             edges = np.linspace(-WIDEST, WIDEST, 37 if len(pull) > 2000 else 19)
             density = np.histogram(pull, edges)[0] / (len(pull) * np.diff(edges))  # of all stars, those outside too
             ax.stairs(density, edges, color=color(i), lw=0.9, label=words(key))
@@ -53,8 +53,10 @@ def reliability(results, labels, path):
     n = min(len(r["true"]) for r in results.values())
     x = np.linspace(0, 100, 101)
     scatter = 2 * np.sqrt(x * (100 - x) / n)  # of the observed per cent, two sigma
-    observed = {key: 100 * np.array([calibration.coverage(r["true"], r["mean"], r["err"], p / 100) for p in LEVELS])
-                for key, r in results.items()}  # {range: (n_levels, n_labels)}  # fmt: skip
+    observed = {
+        key: 100 * np.array([calibration.coverage(r["true"], r["mean"], r["err"], p / 100, own(r)) for p in LEVELS])
+        for key, r in results.items()
+    }  # {range: (n_levels, n_labels)}
     limit = 1.2 * max(scatter.max(), *(np.abs(values - LEVELS[:, None]).max() for values in observed.values()))
     for j, one in enumerate(labels):
         top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
@@ -69,6 +71,11 @@ def reliability(results, labels, path):
         low.yaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both", steps=[1, 2, 5, 10]))
     finish(fig, axes, len(labels), "nominal coverage (%)", "observed (%)", "obs $-$ nominal")
     return save(fig, path)
+
+
+def own(found):
+    """Errors (n, n_labels) of the true labels, 0 where there are none."""
+    return found.get("true_err", np.zeros_like(found["true"]))
 
 
 def noisy(results):
