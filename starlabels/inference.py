@@ -10,7 +10,7 @@ from starlabels.cli import UserError, count
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, scale
 from starlabels.losses import OUTPUTS
-from starlabels.models import BUILDERS, start_keras
+from starlabels.models import BUILDERS, predictor, start_keras
 
 EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
@@ -29,7 +29,7 @@ def run(cfg, args=None):
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
         print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
-        start = time.monotonic()
+        start, network = time.monotonic(), predictor(network, **cfg.model.arguments)
         errors, watch = calibrate(network, cfg, h5, basis)
         seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
         models = {"model": trained.whole(network, basis)} | ({"decoder": watch.decoder} if watch else {})
@@ -101,7 +101,8 @@ def calibrate(network, cfg, h5, basis):
         return None, None
     found = batches(cfg, h5, basis, "validation", DRAWS)
     inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
-    mean, log_variance = np.split(network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), 2, axis=1)
+    output, n = network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), len(cfg.labels)
+    mean, log_variance = output[:, :n], output[:, n : 2 * n]
     true, own = (np.tile(one, (DRAWS, 1)) for one in with_errors(found.target, len(cfg.labels)))
     errors = calibration.fit(true, mean, np.exp(0.5 * log_variance), found.snr, own)
     if not basis:

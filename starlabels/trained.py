@@ -83,7 +83,8 @@ class Trained(NamedTuple):
     def predict(self, flux, snr):
         """{mean, err (n, n_labels), flags (n,)} of flux: an array (n, n_pix) or batches of it, of S/N snr (n,).
 
-        In physical units; flags are guard.BITS. A label below the least in nature is given as that, and flagged "limit".
+        In physical units; flags are guard.BITS. A label below the least in nature is given as that, and flagged "limit". Of
+        Monte-Carlo passes also the parts of err: err_model, their scatter, and err_predictive, what they say themselves.
         """
         output, inputs = self._outputs(flux)
         n, least = len(self.names), lowest(self.names)
@@ -91,8 +92,10 @@ class Trained(NamedTuple):
         flags = guard.BITS["limit"] * (mean < least).any(axis=1).astype("u1")
         found = {"mean": np.maximum(mean, least).astype("f4"), "flags": flags}
         if self.calibration:
-            err = np.exp(0.5 * output[:, n:]) * self.std
-            found["err"] = calibration.apply(self.calibration, err, snr).astype("f4")
+            parts = [np.exp(0.5 * output[:, i : i + n]) * self.std for i in range(n, output.shape[1], n)]
+            found["err"], *scatter = (calibration.apply(self.calibration, part, snr).astype("f4") for part in parts)
+            for err in scatter:
+                found |= {"err_model": err, "err_predictive": np.sqrt(np.maximum(found["err"] ** 2 - err**2, 0))}
         if self.guard:
             flags |= guard.flags(self.guard, inputs, output[:, :n])
         return found
@@ -150,7 +153,7 @@ def read(path):
     """The Keras model in a file; UserError naming 3_train.py if it is missing or damaged."""
     import keras
 
-    from starlabels.models import layers  # noqa: F401  load_model finds our layers by it
+    from starlabels.models import bayesian, layers  # noqa: F401  load_model finds our layers by them
 
     try:
         return keras.models.load_model(path, safe_mode=True)

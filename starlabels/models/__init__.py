@@ -13,7 +13,16 @@ import numpy as np
 from starlabels.models import cnn, mlp
 
 MISSING = float(np.float32(2.3))  # ln noise of a block without flux: ten times the continuum
-BUILDERS = {"seed_cnn": cnn.seed_cnn, "residual_mlp": mlp.residual_mlp, "mlp": mlp.mlp}
+BUILDERS = {"seed_cnn": cnn.seed_cnn, "bayesian_cnn": cnn.bayesian_cnn, "residual_mlp": mlp.residual_mlp, "mlp": mlp.mlp}
+
+
+def predictor(network, **arguments):
+    """The model that answers for a trained network, built with those arguments: itself, or the mean of its passes."""
+    if "passes" not in arguments:
+        return network
+    from starlabels.models import bayesian
+
+    return bayesian.predictor(network, arguments["passes"])
 
 
 def keep_freed_memory():

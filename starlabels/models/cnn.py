@@ -26,3 +26,37 @@ def seed_cnn(
     for n in dense:
         x = layers.Dense(n, activation=activation, kernel_initializer=initializer)(x)
     return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="seed_cnn")
+
+
+def bayesian_cnn(
+    n_pix: int,
+    n_outputs: int,
+    *,
+    filters: Sequence[int] = (2, 4),
+    kernel_size: int = 8,
+    pool: int = 4,
+    dense: Sequence[int] = (196, 96),
+    dropout: float = 0.3,
+    l2: float = 5e-9,
+    activation: str = "relu",
+    passes: int = 100,
+):
+    """astroNN's: two convolutions, one max-pooling, two dense layers with dropout before each, whose `passes` tell errors.
+
+    Published too, and left out here: dropout after the first convolution, for then each pass costs a whole network.
+    """
+    from keras import Input, Model, initializers, layers, regularizers
+
+    from starlabels.models.bayesian import DropoutDense
+
+    def options():
+        return {"kernel_initializer": initializers.RandomNormal(stddev=0.05), "kernel_regularizer": regularizers.L2(l2)}
+
+    flux = Input((n_pix,), name="flux")
+    x = layers.Reshape((n_pix, 1))(flux)
+    for n in filters:
+        x = layers.Conv1D(n, kernel_size, padding="same", activation=activation, **options())(x)
+    x = layers.Flatten(name="features")(layers.MaxPooling1D(pool)(x))
+    for n in dense:
+        x = DropoutDense(n, dropout, activation, l2)(x)
+    return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="bayesian_cnn")
