@@ -64,7 +64,8 @@ def target_problems(cfg):
     if bool(cfg.preprocess.components) == bool(cfg.autoencoder):
         found = "both" if cfg.autoencoder else "neither"
         yield ("preprocess", "components"), f"found {found} these and an autoencoder, expected one where target is flux"
-    wanted = {("train", "loss"): "mse", ("train", "noise"): None, ("preprocess", "blocks"): 1, ("test", "generator"): None}
+    nothing = [("train", "noise"), ("preprocess", "observed"), ("test", "generator")]
+    wanted = {("train", "loss"): "mse", ("preprocess", "blocks"): 1} | dict.fromkeys(nothing)
     for (section, key), value in wanted.items():
         found = getattr(getattr(cfg, section), key)
         if found != value:

@@ -47,3 +47,12 @@ def test_the_stages_of_a_generator_run_and_say_what_they_found(generator_folder,
     assert metrics["generator"]["mae"] < 0.01 and metrics["autoencoder"]["r2"] > 0.99
     figures = {path.name for path in paths.figure_dir.glob("4_*.png")}
     assert figures == {"4_generated.png", "4_error_by_wavelength.png", "4_errors.png", "4_error_by_label.png"}
+
+
+def test_derivatives_of_a_generator_are_compared_with_those_of_the_nodes(generator_folder, monkeypatch):
+    monkeypatch.chdir(generator_folder)
+    result = run_script("jacobian.py")
+    assert result.returncode == 0, result.stderr
+    assert "relative rms where it is above its median" in result.stdout
+    paths = config.paths(config.load("config.yaml"))
+    assert paths.jacobian.exists() and (paths.figure_dir / "jacobian.png").exists()
