@@ -134,7 +134,7 @@ def chained(first, second):
     """The Keras model second(first(x))."""
     import keras
 
-    return keras.Model(first.inputs, second(first.outputs[0]), name="autoencoder")
+    return keras.Model(first.input, second(first.output), name="autoencoder")
 
 
 def joined(network, code, h5):
