@@ -154,15 +154,18 @@ def write_metrics(metrics, path):
 
 
 def print_scores(metrics, labels):
-    """Print the scores of each label in each S/N range."""
-    names = [f"{name} {one.plain_unit}" for name, one in zip(metrics["labels"], labels)]
+    """Print the scores of each label in each S/N range, and on generated spectra."""
+    names = [f"{name} {one.plain_unit}".strip() for name, one in zip(metrics["labels"], labels)]
+    width = max(14, *(len(name) + 2 for name in names))
     print(f"{count(metrics['n_test'])} test stars")
-    print(f"{'S/N':<10}{'':<12}" + "".join(f"{name:>14}" for name in names))
-    for key, table in {**metrics["snr"], **({"generated": metrics["generated"]} if "generated" in metrics else {})}.items():
+    print(f"{'S/N':<10}{'':<12}" + "".join(f"{name:>{width}}" for name in names))
+    tables = metrics["snr"] | {key: metrics[key] for key in ("generated",) if key in metrics}
+    for key, table in tables.items():
         for i, (score, values) in enumerate(table.items()):
-            print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:14.3g}" for v in values.values()))
+            print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:{width}.3g}" for v in values.values()))
         cells = [f"{name} {part:.1%}" for name, part in metrics["flagged"].get(key, {}).items()]
-        print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>14}" for cell in cells))
+        if cells:
+            print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>{width}}" for cell in cells))
 
 
 def draw(results, generated, labels, cfg):

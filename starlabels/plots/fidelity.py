@@ -171,12 +171,12 @@ def marks(ax, values):
         ax.annotate(f"{word} {short(value)}", (x, height), (shift, 0), xycoords=across, **style)
 
 
-def panels(n, height, extra, word):
+def panels(n, height, extra, word, sharey=True):
     """Figure and axes of n panels of that height in inches, at most four in a row, and extra inches; y is named by word."""
     columns = n if n < 5 else 3 if n < 7 else 4
     rows = -(-n // columns)
     size = (PAGE if columns > 1 else COLUMN, height * rows + extra)
-    fig, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
+    fig, axes = plt.subplots(rows, columns, figsize=size, sharey=sharey, squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0.02, wspace=0)
     for ax in axes.flat[n:]:
         ax.axis("off")
@@ -228,12 +228,12 @@ def derivatives(wave, network, nodes, scatter, labels, lines, path):
 
 def inferred(errors, labels, path):
     """Residuals (n, n_labels) of labels inferred from {"synthesised", "generated"} spectra: histograms, a panel a label."""
-    fig, axes = panels(len(labels), 1.75, 0.25, "stars per bin (%)")
-    head, peak = 0.06 + 0.09 * len(errors), 0.0
+    fig, axes = panels(len(labels), 1.75, 0.25, "stars per bin (%)", sharey=False)
+    head = 0.06 + 0.09 * len(errors)  # the texts above the highest histogram
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
         both = np.abs(np.concatenate([residual[:, j] for residual in errors.values()]))
         limit = 1.1 * np.percentile(both, 99) or both.max() or 1.0  # far outliers may leave the panel
-        edges = np.linspace(-limit, limit, 42)
+        edges, peak = np.linspace(-limit, limit, 42), 0.0
         for i, (name, residual) in enumerate(errors.items()):
             d, c = residual[:, j], SOURCES[name]
             density = 100 * np.histogram(d, edges)[0] / len(d)  # of all stars, those outside too
@@ -242,8 +242,8 @@ def inferred(errors, labels, path):
             text = f"$\\sigma_{{\\rm MAD}}$ {short(sigma, 3)}, rms {short(rms(d), 3)}"
             ax.text(0.04, 0.96 - 0.09 * i, text, transform=ax.transAxes, color=c, va="top", fontsize=7.5)
             peak = max(peak, density.max())
-        ax.set(xlim=(-limit, limit), xlabel=rf"pred $-$ true {one.axis}")
+        ax.set(xlim=(-limit, limit), ylim=(0, 1.03 * peak / (1 - head)), xlabel=rf"pred $-$ true {one.axis}")
         ticks((ax.xaxis,), 5, symmetric=True)
-    axes[0, 0].set_ylim(0, 1.03 * peak / (1 - head))  # the texts above the highest histogram
+        ticks((ax.yaxis,), 4)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return save(fig, path)
