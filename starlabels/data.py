@@ -126,15 +126,10 @@ def generate(spectra, labels):
     return labels, spectra
 
 
-def encode(spectra, labels):
-    """What an autoencoder reads and gives."""
-    return spectra, spectra
-
-
 class SpectrumBatches(keras.utils.PyDataset):
     """Batches (inputs (b, n_inputs), target (b, n_labels)), both float32, of rows that are in random order on disk.
 
-    What of spectra and labels is input and target says `pair`: infer, generate or encode.
+    What of spectra and labels is input and target says `pair`, such as infer or generate.
 
     spectra: Pixels or Components, of which the first len(target) rows are used; draw_snr(rng, n) gives their S/N, None means
     noise-free. In training every epoch goes `passes` times through the rows, each time in a new order of short runs of rows,

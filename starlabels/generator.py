@@ -64,10 +64,10 @@ def learn_code(cfg, h5, folder, digest):
     """The Code of the recipe's autoencoder, trained on the open 2_prepared.h5, and the history of that training."""
     import keras
 
-    from starlabels.data import Pixels, SpectrumBatches, encode
+    from starlabels.data import Pixels, SpectrumBatches
     from starlabels.models.mlp import autoencoder
 
-    plan = cfg.autoencoder
+    plan, (mean, size) = cfg.autoencoder, moments(h5["train/flux"])
     keras.utils.set_random_seed(cfg.seed)
     encoder, decoder = autoencoder(cfg.wave.n_pix, hidden=plan.hidden, code=plan.code, activation=plan.activation)
     both = chained(encoder, decoder)
@@ -80,14 +80,26 @@ def learn_code(cfg, h5, folder, digest):
             seed=(cfg.seed, *part.encode()),
             training=part == "train",
             passes=plan.train.passes if part == "train" else 1,
-            pair=encode,
+            pair=lambda flux, _: ((flux - mean) / size,) * 2,  # raw flux is all but constant: nothing would be learnt
         )
         for part in ("train", "validation")
     )
     history = training.fit(both, plan.train, train, validation, folder, digest, cfg.path)
+    flux, latent = keras.Input((cfg.wave.n_pix,), name="flux"), keras.Input((plan.code,), name="code")
+    to_scaled, to_flux = (keras.layers.Normalization(mean=mean, variance=size**2, invert=back) for back in (False, True))
+    encoder = keras.Model(flux, encoder(to_scaled(flux)), name="encoder")
+    decoder = keras.Model(latent, to_flux(decoder(latent)), name="decoder")
     code = Code(encoder, decoder, np.zeros(plan.code), np.ones(plan.code))
     found = code.targets(h5["train/flux"])
     return code._replace(mean=found.mean(axis=0), scale=np.maximum(found.std(axis=0), 1e-6)), history
+
+
+def moments(flux):
+    """Mean (n_pix,) of an open dataset of flux (n, n_pix), and the rms of what differs from it, one for all pixels."""
+    chunks = [slice(start, start + CHUNK) for start in range(0, len(flux), CHUNK)]
+    mean = sum(flux[rows].sum(axis=0, dtype=float) for rows in chunks) / len(flux)
+    square = sum(np.square(flux[rows] - mean).mean(axis=1).sum() for rows in chunks) / len(flux)
+    return mean.astype("f4"), np.full(len(mean), np.sqrt(square), "f4")
 
 
 def linear_code(basis):

@@ -55,7 +55,7 @@ def autoencoder(n_pix: int, *, hidden: Sequence[int], code: int, activation: str
 
     def chain(x, widths):
         for n in widths:
-            x = layers.Dense(n, activation=activation)(x)
+            x = layers.Dense(n, activation=activation, kernel_initializer="he_normal")(x)
         return x
 
     flux, latent = Input((n_pix,), name="flux"), Input((code,), name="code")
