@@ -6,12 +6,13 @@ import numpy as np
 
 
 class Label(NamedTuple):
-    """Symbol and unit in LaTeX, unit in plain text, the least value there can be."""
+    """Symbol and unit in LaTeX, unit in plain text, the least value there can be; positive: 0 is never reached."""
 
     symbol: str
     unit: str
     plain_unit: str
     lowest: float = -np.inf
+    positive: bool = False
 
     @property
     def axis(self):
@@ -30,6 +31,7 @@ LABELS = {
     "vsini": Label(r"$v\sin i$", KMS, "km/s", 0.0),
     "rv": Label(r"$v_{\rm r}$", KMS, "km/s"),
     "resolving_power": Label("$R$", "", "", 0.0),
+    "fakemag": Label(r"$L_{K_s}$", "mas", "mas", 0.0, positive=True),  # see distances.py
 }
 
 
@@ -41,6 +43,11 @@ def label(name, unit=""):
 def lowest(names):
     """The least value (n_labels,) that each label can have in nature, -inf where there is none."""
     return np.array([label(name).lowest for name in names])
+
+
+def positive(names):
+    """Mask (n_labels,) of labels that are above 0 by nature: they are scaled by their size alone, and come from a softplus."""
+    return np.array([label(name).positive for name in names])
 
 
 def scale(values, mean, std):

@@ -38,6 +38,8 @@ def problems(cfg):
     if noise and noise.snr_min >= noise.snr_max:
         yield ("train", "noise", "snr_max"), f"found {noise.snr_max:g}, expected more than snr_min {noise.snr_min:g}"
     yield from target_problems(cfg)
+    if (cfg.train.loss == "parallax_nll") != ("fakemag" in cfg.labels) or (len(cfg.labels) > 1 and "fakemag" in cfg.labels):
+        yield ("train", "loss"), "expected parallax_nll where labels is [fakemag], and nowhere else"
     for i, (low, high) in enumerate(cfg.test.snr):
         if low >= high:
             yield ("test", "snr", i), f"found [{low:g}, {high:g}], expected the lower S/N first"
