@@ -35,6 +35,24 @@ LABELS = {
 }
 
 
+ELEMENTS = ("Mg", "Si", "Ca", "Ti", "Cr", "Fe", "Ni")  # that synthetic spectra may have abundances of their own for
+
+
+def offset_name(element):
+    """The label [X/M] of an element, such as mg_m."""
+    return f"{element.lower()}_m"
+
+
+def abundance_name(element):
+    """The label [X/H] of an element, such as mg_h; that of iron is feh."""
+    return "feh" if element == "Fe" else f"{element.lower()}_h"
+
+
+OFFSETS = tuple(map(offset_name, ELEMENTS))
+LABELS |= {offset_name(element): Label(f"[{element}/M]", "dex", "dex") for element in ELEMENTS}
+LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for element in ELEMENTS}
+
+
 def label(name, unit=""):
     """The Label of that name; one we do not know is written as it is, with the unit its database gives."""
     return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)

@@ -1,6 +1,6 @@
 """The rules of config.yaml that span several keys."""
 
-from starlabels.labels import LABELS
+from starlabels.labels import LABELS, OFFSETS
 from starlabels.schema import A, Range
 
 GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
@@ -11,7 +11,7 @@ GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow les
     "vsini": (0, 500),
     "rv": (-500, 500),
     "resolving_power": (500, 35_000),
-}
+} | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes were measured at 0.3
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
 
