@@ -174,7 +174,7 @@ def element_library(cfg, ranges, build):
         return None
     ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out
     for name, grid in ELEMENT.items():
-        if set(moved) <= set(grid.elements) and covers(grid, cfg, ranges):
+        if (FOLDER / name).is_file() and set(moved) <= set(grid.elements) and covers(grid, cfg, ranges):
             return FOLDER / name
     steps = {name: axis_nodes(name, ranges[name], step, 0, (-np.inf, np.inf)) for name, step in ELEMENT_STEPS.items()}
     low, high = cfg.wave.min, cfg.wave.max
