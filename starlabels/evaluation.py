@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from starlabels import calibration, config, guard, h5io, limits, trained
+from starlabels import calibration, config, distances, guard, h5io, limits, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
 from starlabels.files import replaced_file
@@ -27,7 +27,7 @@ def run(cfg, args=None):
         results = predict(model, h5["test"], cfg)
         generated = predict_generated(model, h5["test"], cfg) if cfg.test.generator else None
         add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
-        units = h5io.label_units(h5["test"])
+        units, far = h5io.label_units(h5["test"]), add_distances(results, h5["test"], cfg)
     labels = [label(name, units[name]) for name in cfg.labels]
     metrics = {
         "run": cfg.run,
@@ -40,6 +40,8 @@ def run(cfg, args=None):
     }
     if generated:
         metrics["generated"] = scores(generated, cfg.labels)
+    if far:
+        metrics |= {"distance": far, "parallax_offset": model.offset}
     everything = {f"snr{key}": found for key, found in results.items()} | ({"generated": generated} if generated else {})
     save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
     print_scores(metrics, labels)
@@ -58,6 +60,8 @@ def predict(model, test, cfg):
     from starlabels.data import Pixels, SpectrumBatches, uniform
 
     true = h5io.read_labels(test, cfg.labels)[: cfg.test.n_stars]
+    if model.offset:
+        true = true - model.offset * distances.per_mas(test)[: len(true), None].astype("f4")
     own = np.nan_to_num(h5io.read_label_errors(test, cfg.labels)[: len(true)])
     ranges = {f"{low:g}_{high:g}": uniform(low, high) for low, high in cfg.test.snr}
     missing = cfg.train.noise.missing if cfg.train.noise else 0.0
@@ -91,6 +95,23 @@ def predict_generated(model, test, cfg):
     chunks = [values[start : start + generator.CHUNK] for start in range(0, len(values), generator.CHUNK)]
     parts = [model.predict(made.flux(chunk), np.full(len(chunk), np.inf)) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} | {"true": true}
+
+
+def add_distances(results, test, cfg):
+    """Add distances to the results of a network of fakemag; their scores {range: {...}} where the test stars tell the truth."""
+    if "fakemag" not in cfg.labels:
+        return {}
+    for found in results.values():
+        found |= distances.of_stars(found, test)
+    [truth] = distances.columns(test, ["distance"])
+    if truth is None:
+        return {}
+    from starlabels.plots import distances as plots
+
+    truth = truth[: len(results[NOISE_FREE]["mean"])]
+    for key, found in results.items():
+        plots.one_to_one(truth, found["distance"], key, config.paths(cfg).figure_dir / f"distance_{key}.png")
+    return {key: distances.scores(found, truth) for key, found in results.items()}
 
 
 def mean_flux(flux, n):

@@ -14,11 +14,12 @@ from starlabels.generated import MOST, WRITERS, Spectra
 from starlabels.labels import LABELS
 
 MODEL = Path("models/rvs_generator_best")
+OPTIONS = {name: one for name, one in LABELS.items() if not one.positive}  # what a spectrum depends on
 
 
 def arguments(parser):
     """Command-line arguments."""
-    for name, one in LABELS.items():
+    for name, one in OPTIONS.items():
         text = f"{name} of one star ({one.plain_unit or 'lambda / FWHM'})"
         parser.add_argument(option(name), type=float, metavar="X", help=text)
     parser.add_argument("--table", type=Path, help="CSV file of many stars: a column per label, and star_id if you like")
@@ -43,7 +44,7 @@ def recipe(args):
 
 def run(cfg, args):
     """Write spectra at the labels of args to args.out, and print a line; UserError before that if one cannot be made."""
-    given = {name: getattr(args, name) for name in LABELS if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     check(args, given, cfg.labels)
     table = read_table(args.table, cfg.labels, args.out) if args.table else pd.DataFrame()
     made = generator.open_folder(args.model)

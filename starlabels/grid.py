@@ -10,16 +10,19 @@ from starlabels import h5io
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
 from starlabels.join import star_ids
-from starlabels.labels import label
+from starlabels.labels import ELEMENTS, OFFSETS, abundance_name, label, offset_name
 from starlabels.rules import GRID_RANGES
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import FOLDER, PACKAGED, VMIC
+from starlabels.synthesis.library import ELEMENT, FOLDER, PACKAGED, VMIC
 from starlabels.synthesis.nodes import AXES, NodeGrid
 
 LABELS = (*AXES, "vsini")
 NUISANCES = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
+OPTIONAL = (*NUISANCES, *OFFSETS)  # and abundances of single elements, [X/M]
 CHUNK = 1024  # spectra in memory at a time
+HOME_VMIC = 2.0  # km/s, of the nodes that elements are moved in
+ELEMENT_STEPS = {"teff": 500.0, "logg": 1.0, "mh": 0.5}  # of those nodes: what they change is small and smooth
 FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fast there
 
 
@@ -42,6 +45,7 @@ def run(cfg, args=None):
         for start in progress(range(0, len(ids), CHUNK), "sampling spectra"):
             part = {name: values[start : start + CHUNK] for name, values in labels.items()}
             flux[start : start + CHUNK] = sampler.spectra(part, wave, cfg.grid.resolving_power)
+        labels |= abundances(labels)
         h5io.write_labels(h5, np.column_stack(list(labels.values())), list(labels), [label(n).plain_unit for n in labels])
         h5io.write_text(h5, "star_id", ids)
     print(f"{target}: {count(len(ids))} spectra of {len(wave)} pixels from {sampler.path}")
@@ -51,7 +55,7 @@ def draw(cfg, rng):
     """Labels {name: (n,)} drawn as grid.labels says, and a star id for each row: equal labels are one star."""
     check_labels(cfg)
     labels, n = {}, cfg.grid.n_spectra
-    for name in (*LABELS, *(name for name in NUISANCES if name in cfg.grid.labels)):
+    for name in (*LABELS, *(name for name in OPTIONAL if name in cfg.grid.labels)):
         entry = cfg.grid.labels[name]
         if not isinstance(entry, Range):
             labels[name] = np.full(n, float(entry))
@@ -64,13 +68,19 @@ def draw(cfg, rng):
     return labels, star_ids(pd.DataFrame(labels))
 
 
+def abundances(labels):
+    """{[X/H]: (n,)} of the elements of which labels {name: (n,)} have an [X/M]."""
+    moved = [element for element in ELEMENTS if offset_name(element) in labels]
+    return {abundance_name(element): labels["mh"] + labels[offset_name(element)] for element in moved}
+
+
 def check_labels(cfg):
     """UserError unless grid.labels has just the labels that a synthetic spectrum depends on."""
-    unknown = [name for name in cfg.grid.labels if name not in LABELS + NUISANCES]
+    unknown = [name for name in cfg.grid.labels if name not in LABELS + OPTIONAL]
     missing = [name for name in LABELS if name not in cfg.grid.labels]
     if unknown or missing:
         what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS + NUISANCES)}")
+        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS + OPTIONAL)}")
 
 
 def read_csv(cfg):
@@ -140,24 +150,47 @@ def sampler_for(cfg, build=True):
     from starlabels.synthesis.sampler import Sampler
 
     ranges, solar = ranges_of(cfg), cfg.grid.nodes.solar
+    elements = element_library(cfg, ranges, build)
     if cfg.grid.nodes.library != "auto":
         path = Path(cfg.grid.nodes.library)
         if not covers(nodes.read_grid(path), cfg, ranges):
             raise UserError(f"{path} does not cover `wave`, grid.labels and grid.nodes.atmosphere: set library: auto")
-        return Sampler(path, ranges, solar=solar)
+        return Sampler(path, ranges, None, solar, elements)
     for name, grid in PACKAGED.items():
         if covers(grid, cfg, ranges):
-            return Sampler(FOLDER / name, ranges, solar=solar)
+            return Sampler(FOLDER / name, ranges, None, solar, elements)
         coarse = f"{Path(name).stem}_vmic.h5"
         if coarse in VMIC and covers(replace(grid, vmic=VMIC[coarse].vmic), cfg, ranges):
-            return Sampler(FOLDER / name, ranges, FOLDER / coarse, solar)
+            return Sampler(FOLDER / name, ranges, FOLDER / coarse, solar, elements)
     path, wanted = own_library(cfg), plan(cfg, ranges)
+    found(path, wanted, cfg, build, "no packaged library covers the grid")
+    return Sampler(path, ranges, None, solar, elements)
+
+
+def element_library(cfg, ranges, build):
+    """The library of the elements whose abundances the grid varies: a packaged one, or one synthesised now; None if none."""
+    moved = tuple(element for element in ELEMENTS if offset_name(element) in cfg.grid.labels)
+    if not moved:
+        return None
+    ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out
+    for name, grid in ELEMENT.items():
+        if (FOLDER / name).is_file() and set(moved) <= set(grid.elements) and covers(grid, cfg, ranges):
+            return FOLDER / name
+    steps = {name: axis_nodes(name, ranges[name], step, 0, (-np.inf, np.inf)) for name, step in ELEMENT_STEPS.items()}
+    low, high = cfg.wave.min, cfg.wave.max
+    wanted = NodeGrid(low, high, **steps, vmic=(HOME_VMIC,), atmosphere=cfg.grid.nodes.atmosphere, elements=moved)
+    path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
+    found(path, wanted, cfg, build, "no packaged library has these elements")
+    return path
+
+
+def found(path, wanted, cfg, build, why):
+    """Have a library of NodeGrid `wanted` at the path; UserError if that needs a synthesis and not `build`."""
     if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
-        print(f"no packaged library covers the grid: {path} needs {count(len(wanted.points))} nodes")
+        print(f"{why}: {path} needs {count(len(wanted.points))} nodes")
         nodes.build(wanted, path, cfg.grid.nodes.workers)
-    return Sampler(path, ranges, solar=solar)
 
 
 def own_library(cfg):

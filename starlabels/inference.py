@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 
-from starlabels import calibration, components, config, guard, h5io, trained, training
+from starlabels import calibration, components, config, distances, guard, h5io, trained, training
 from starlabels.cli import UserError, count
 from starlabels.files import remove, replaced_folder
-from starlabels.labels import lowest, scale
+from starlabels.labels import lowest, positive, scale
 from starlabels.losses import OUTPUTS
 from starlabels.models import BUILDERS, predictor, start_keras
 
@@ -29,11 +29,12 @@ def run(cfg, args=None):
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
         print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
-        start, network = time.monotonic(), predictor(network, **cfg.model.arguments)
-        errors, watch = calibrate(network, cfg, h5, basis)
+        start, (network, offset) = time.monotonic(), without_offset(network)
+        network = predictor(network, **cfg.model.arguments)
+        errors, watch = calibrate(network, cfg, h5, basis, offset)
         seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
         models = {"model": trained.whole(network, basis)} | ({"decoder": watch.decoder} if watch else {})
-        tables = {"calibration": errors, "guard": watch and watch.table}
+        tables = {"calibration": errors, "guard": watch and watch.table, "parallax": {"offset": offset}}
         with replaced_folder(paths.model_dir) as folder:
             trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
     remove(paths.partial_dir)
@@ -55,7 +56,7 @@ def build(cfg, h5, basis):
     except ValueError as error:
         raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
     if not basis:
-        return network
+        return of_this_kind(network, cfg)
     from starlabels.models.layers import Wiener
 
     level = float(h5["train/level"][:].mean())
@@ -65,7 +66,31 @@ def build(cfg, h5, basis):
     inputs = keras.Input((n_inputs,), name="components")
     outputs = network(wiener(inputs))
     wiener.set_weights([basis.variance])
-    return keras.Model(inputs, outputs, name=network.name)
+    return of_this_kind(keras.Model(inputs, outputs, name=network.name), cfg)
+
+
+def of_this_kind(network, cfg):
+    """The network with what its labels and loss ask of its outputs: labels that are positive, an offset of parallaxes."""
+    import keras
+
+    from starlabels.models.layers import Offset, Positive
+
+    x, columns = network.outputs[0], np.flatnonzero(positive(cfg.labels)).tolist()
+    x = Positive(columns)(x) if columns else x
+    x = Offset()(x) if cfg.train.loss == "parallax_nll" else x
+    return keras.Model(network.inputs, x, name=network.name)
+
+
+def without_offset(network):
+    """The network without its last layer, and the number that this has learnt, if that is an Offset; else itself and 0."""
+    import keras
+
+    from starlabels.models.layers import Offset
+
+    last = network.layers[-1]
+    if not isinstance(last, Offset):
+        return network, 0.0
+    return keras.Model(network.inputs, last.input, name=network.name), float(last.get_weights()[0].item())
 
 
 def fit(network, cfg, h5, basis, folder, digest):
@@ -82,6 +107,8 @@ def batches(cfg, h5, basis, part, passes=1):
     target = scale(h5io.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
     if "label_errors" in group or np.isnan(target).any():
         target = np.concatenate([target, h5io.read_label_errors(group, cfg.labels) / h5["scaling/std"][:]], axis=1)
+    if cfg.train.loss == "parallax_nll":
+        target = np.concatenate([target, distances.per_mas(group)[:, None] / h5["scaling/std"][:]], axis=1)
     if basis:
         arrays = (group[name][:] for name in ("components", "outside", "level"))
         spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
@@ -92,8 +119,10 @@ def batches(cfg, h5, basis, part, passes=1):
     return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
 
 
-def calibrate(network, cfg, h5, basis):
+def calibrate(network, cfg, h5, basis, offset=0.0):
     """Calibration of the errors and Guard of the labels, from validation stars in several draws of noise.
+
+    offset: of the parallaxes that the labels are made of.
 
     None for the one if the network gives no errors, for the other also if it reads pixels.
     """
@@ -103,12 +132,12 @@ def calibrate(network, cfg, h5, basis):
     inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
     output, n = network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), len(cfg.labels)
     mean, log_variance = output[:, :n], output[:, n : 2 * n]
-    true, own = (np.tile(one, (DRAWS, 1)) for one in with_errors(found.target, len(cfg.labels)))
+    true, own = (np.tile(one, (DRAWS, 1)) for one in with_errors(found.target, len(cfg.labels), offset))
     errors = calibration.fit(true, mean, np.exp(0.5 * log_variance), found.snr, own)
     if not basis:
         return errors, None
     train = batches(cfg, h5, basis, "train")
-    labels, _ = with_errors(train.target, len(cfg.labels))
+    labels, _ = with_errors(train.target, len(cfg.labels), offset)
     if np.isnan(labels).any():  # the network knows best what they are
         found = network.predict(train.spectra.batch(np.arange(len(labels)), None, None), batch_size=EVALUATED, verbose=0)
         labels = np.where(np.isnan(labels), found[:, : len(cfg.labels)], labels)
@@ -117,7 +146,8 @@ def calibrate(network, cfg, h5, basis):
     return errors, guard.fit(decoder, labels, train.spectra.components, inputs, mean, least)
 
 
-def with_errors(target, n_labels):
+def with_errors(target, n_labels, offset=0.0):
     """Labels and their errors, both (n, n_labels), of a target with or without errors; those not known are 0."""
-    labels, errors = target[:, :n_labels], target[:, n_labels:]
+    labels, errors, per_mas = (target[:, i * n_labels : (i + 1) * n_labels] for i in range(3))
+    labels = labels - offset * per_mas if per_mas.shape[1] else labels
     return labels, np.nan_to_num(errors) if errors.shape[1] else np.zeros_like(labels)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from starlabels import h5io
+from starlabels import distances, h5io
 from starlabels.cli import UserError, count, progress
 from starlabels.config import database_digest, digest, is_own_grid, paths
 
@@ -53,6 +53,9 @@ def run(cfg, args=None):
     with contextlib.ExitStack() as stack:
         databases = [stack.enter_context(open_database(cfg, entry.path)) for entry in cfg.join.databases]
         for database, entry in zip(databases, cfg.join.databases):
+            if "fakemag" in cfg.labels and "fakemag" not in database.labels:
+                distances.add_fakemag(database.labels, database.errors, database.path)
+                database.units["fakemag"] = "mas"
             check_labels(database, cfg.labels)
             hide(database, entry.missing or {})
             check_wave(database, cfg.wave, cfg.join.resample)
@@ -192,8 +195,10 @@ def check_medium(databases):
 
 
 def select(database, where):
-    """Row numbers that the pandas query on the labels keeps; UserError if it is no condition on them."""
+    """Row numbers that the pandas query on the labels keeps, or on their errors, <label>_err; UserError if it is none."""
     labels = database.labels
+    if database.errors is not None:
+        labels = labels.join(database.errors.add_suffix("_err"))
     if where is None:
         return np.arange(len(labels))
     try:

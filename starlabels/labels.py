@@ -6,12 +6,13 @@ import numpy as np
 
 
 class Label(NamedTuple):
-    """Symbol and unit in LaTeX, unit in plain text, the least value there can be."""
+    """Symbol and unit in LaTeX, unit in plain text, the least value there can be; positive: 0 is never reached."""
 
     symbol: str
     unit: str
     plain_unit: str
     lowest: float = -np.inf
+    positive: bool = False
 
     @property
     def axis(self):
@@ -30,7 +31,26 @@ LABELS = {
     "vsini": Label(r"$v\sin i$", KMS, "km/s", 0.0),
     "rv": Label(r"$v_{\rm r}$", KMS, "km/s"),
     "resolving_power": Label("$R$", "", "", 0.0),
+    "fakemag": Label(r"$L_{K_s}$", "mas", "mas", 0.0, positive=True),  # see distances.py
 }
+
+
+ELEMENTS = ("Mg", "Si", "Ca", "Ti", "Cr", "Fe", "Ni")  # that synthetic spectra may have abundances of their own for
+
+
+def offset_name(element):
+    """The label [X/M] of an element, such as mg_m."""
+    return f"{element.lower()}_m"
+
+
+def abundance_name(element):
+    """The label [X/H] of an element, such as mg_h; that of iron is feh."""
+    return "feh" if element == "Fe" else f"{element.lower()}_h"
+
+
+OFFSETS = tuple(map(offset_name, ELEMENTS))
+LABELS |= {offset_name(element): Label(f"[{element}/M]", "dex", "dex") for element in ELEMENTS}
+LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for element in ELEMENTS}
 
 
 def label(name, unit=""):
@@ -41,6 +61,11 @@ def label(name, unit=""):
 def lowest(names):
     """The least value (n_labels,) that each label can have in nature, -inf where there is none."""
     return np.array([label(name).lowest for name in names])
+
+
+def positive(names):
+    """Mask (n_labels,) of labels that are above 0 by nature: they are scaled by their size alone, and come from a softplus."""
+    return np.array([label(name).positive for name in names])
 
 
 def scale(values, mean, std):

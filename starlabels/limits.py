@@ -42,12 +42,14 @@ def rms(values):
 
 def sensitivity_of(cfg, test, wave):
     """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
-    from starlabels.grid import sampler_for
+    from starlabels.grid import LABELS, NUISANCES, sampler_for
 
     try:
         if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
             raise UserError("not all spectra are from grid.py")
         sampler = sampler_for(cfg, build=False)
+        if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
+            raise UserError(f"the nodes do not vary {', '.join(strange)}")
         if np.isnan(test["grid_labels"][:]).any():
             raise UserError("some test stars lack labels")
     except UserError as error:

@@ -1,6 +1,6 @@
 """What training minimises, by the names of `train.loss`."""
 
-OUTPUTS = {"mse": 1, "gaussian_nll": 2}  # numbers that the network says of each label
+OUTPUTS = {"mse": 1, "gaussian_nll": 2, "parallax_nll": 2}  # numbers that the network says of each label
 
 
 def gaussian_nll(true, output):
@@ -31,4 +31,16 @@ def incomplete_nll(true, error, mean, log_variance):
     return 0.5 * ops.sum(each, axis=-1) / ops.maximum(ops.sum(ops.cast(there, each.dtype), axis=-1), 1.0)
 
 
-LOSSES = {"mse": "mse", "gaussian_nll": gaussian_nll}
+def parallax_nll(true, output):
+    """`gaussian_nll` of pseudo-luminosities whose parallaxes have an offset, learnt with the network.
+
+    true (n, 3) = pseudo-luminosity, its error, and what a mas of parallax adds to it; output (n, 3) = mean, ln variance,
+    offset in mas. Leung & Bovy (2019), MNRAS 489, 2079.
+    """
+    from keras import ops
+
+    (value, error, per_mas), (mean, log_variance, offset) = ops.split(true, 3, axis=-1), ops.split(output, 3, axis=-1)
+    return incomplete_nll(value - per_mas * offset, error, mean, log_variance)
+
+
+LOSSES = {"mse": "mse", "gaussian_nll": gaussian_nll, "parallax_nll": parallax_nll}

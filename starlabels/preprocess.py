@@ -6,6 +6,7 @@ from starlabels import components, continuum, h5io
 from starlabels.augment import disturb
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
+from starlabels.labels import positive
 
 PARTS = ("train", "validation", "test")
 
@@ -74,7 +75,8 @@ def write_scaling(h5, labels, names, units):
     empty = [name for name, column in zip(names, labels.T) if np.isnan(column).all()]
     if empty:
         raise UserError(f"{', '.join(empty)}: missing in every training spectrum: take it out of `labels`")
-    mean, std = np.nanmean(labels, axis=0, dtype="f8"), np.nanstd(labels, axis=0, dtype="f8")
+    mean = np.where(positive(names), 0, np.nanmean(labels, axis=0, dtype="f8"))
+    std = np.sqrt(np.nanmean((labels - mean) ** 2, axis=0, dtype="f8"))
     for name, value, spread in zip(names, mean, std):
         if spread <= 1e-6 * max(1e-3, abs(value)):
             raise UserError(f"{name} is constant ({value:g}) in the training part: take it out of `labels`")

@@ -1,6 +1,6 @@
 """The rules of config.yaml that span several keys."""
 
-from starlabels.labels import LABELS
+from starlabels.labels import LABELS, OFFSETS
 from starlabels.schema import A, Range
 
 GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
@@ -11,7 +11,7 @@ GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow les
     "vsini": (0, 500),
     "rv": (-500, 500),
     "resolving_power": (500, 35_000),
-}
+} | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes were measured at 0.3
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
 
@@ -38,6 +38,8 @@ def problems(cfg):
     if noise and noise.snr_min >= noise.snr_max:
         yield ("train", "noise", "snr_max"), f"found {noise.snr_max:g}, expected more than snr_min {noise.snr_min:g}"
     yield from target_problems(cfg)
+    if (cfg.train.loss == "parallax_nll") != ("fakemag" in cfg.labels) or (len(cfg.labels) > 1 and "fakemag" in cfg.labels):
+        yield ("train", "loss"), "expected parallax_nll where labels is [fakemag], and nowhere else"
     for i, (low, high) in enumerate(cfg.test.snr):
         if low >= high:
             yield ("test", "snr", i), f"found [{low:g}, {high:g}], expected the lower S/N first"

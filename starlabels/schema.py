@@ -226,7 +226,7 @@ class Train(Section):
     batch_size: integer(1, 100_000)
     max_epochs: integer(1, 10_000)
     passes: integer(1, 10_000)
-    loss: Literal["mse", "gaussian_nll"]
+    loss: Literal["mse", "gaussian_nll", "parallax_nll"]
     learning_rate: number(1e-7, 1)
     optimizer: Literal["adam", "amsgrad", "adamax"]
     clip_norm: number(1e-3, 1e6) | None

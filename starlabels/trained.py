@@ -74,6 +74,7 @@ class Trained(NamedTuple):
     guard: guard.Guard | None
     seconds: float
     digest: str
+    offset: float = 0.0  # mas, of the parallaxes that fakemag was learnt from
 
     @property
     def bits(self):
@@ -122,13 +123,14 @@ def open_folder(folder):
         scaling = h5["scaling/mean"]
         names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
+        offset = float(h5["parallax/offset"][()]) if "parallax" in h5 else 0.0
         errors, table = (
             {name: data[()] for name, data in h5[group].items()} if group in h5 else None for group in ("calibration", "guard")
         )
     print(start_keras())
     model = read(folder / "model.keras")
     watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest)
+    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset)
 
 
 def reader(model):

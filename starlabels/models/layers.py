@@ -70,3 +70,30 @@ class Wiener(keras.layers.Layer):
     def get_config(self):
         names = ("floor", "reference", "n_blocks", "tells_noise")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("starlabels")
+class Positive(keras.layers.Layer):
+    """Outputs (n, k) with a softplus on those of `columns`."""
+
+    def __init__(self, columns, **options):
+        super().__init__(**options)
+        self.columns = list(columns)
+
+    def call(self, outputs):
+        mask = [i in self.columns for i in range(outputs.shape[-1])]
+        return ops.where(ops.convert_to_tensor(mask), ops.softplus(outputs), outputs)
+
+    def get_config(self):
+        return {**super().get_config(), "columns": self.columns}
+
+
+@keras.saving.register_keras_serializable("starlabels")
+class Offset(keras.layers.Layer):
+    """Outputs (n, k) with a column that is the same for all stars, a number to learn."""
+
+    def build(self, shape):
+        self.value = self.add_weight(shape=(1, 1), name="value", initializer="zeros")
+
+    def call(self, outputs):
+        return ops.concatenate([outputs, ops.broadcast_to(self.value, (ops.shape(outputs)[0], 1))], axis=1)

@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator
 from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save
 
 NAMES = {"mse": "mean squared error\n(scaled)", "gaussian_nll": r"mean $-\ln$ likelihood" + "\n(scaled labels)"}
+NAMES["parallax_nll"] = NAMES["gaussian_nll"]
 
 
 def loss(history, kind, path):

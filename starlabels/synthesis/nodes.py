@@ -18,6 +18,7 @@ from starlabels.cli import UserError, count, progress
 from starlabels.synthesis import broaden
 
 AXES = ("teff", "logg", "mh", "vmic")
+OFFSET = 0.3  # dex: an element's abundance is moved up and down by as much
 PIXELS_PER_FWHM = 3.4262  # 2.5 km/s at resolving power 35 000: coarser pixels alias
 FINE = 2  # synthesised pixels per stored pixel
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
@@ -29,6 +30,7 @@ class NodeGrid:
     """What a library holds: a window (A, air), the nodes of each label, the kind of atmospheres and the resolving power.
 
     Nodes are stored with the broadening of the highest resolving power that may be asked of them, so that few pixels suffice.
+    With `elements` each node comes in several patterns of abundances.
     """
 
     wave_min: float
@@ -39,6 +41,12 @@ class NodeGrid:
     vmic: tuple
     atmosphere: str = "builtin"
     resolving_power: float = 35_000
+    elements: tuple = ()
+
+    @property
+    def patterns(self):
+        """Abundances {element: [X/M] in dex} of each pattern: scaled solar, then every element moved up and down."""
+        return [{}] + [{element: sign * OFFSET} for element in self.elements for sign in (1, -1)]
 
     @property
     def fwhm(self):
@@ -57,8 +65,8 @@ class NodeGrid:
 
     @property
     def points(self):
-        """Labels of all nodes (n, 4), in the order of AXES."""
-        return np.array(list(product(*self.axes)))
+        """Labels of all nodes (n, 4), in the order of AXES; with elements (n, 5), the last the number of the pattern."""
+        return np.array(list(product(*self.axes, *([range(len(self.patterns))] if self.elements else []))))
 
     @property
     def digest(self):
@@ -79,11 +87,16 @@ class NodeGrid:
         return self.fine_wave()[::FINE]
 
 
-def node_spectrum(engine, lines, grid, teff, logg, mh, vmic):
+def node_spectrum(engine, lines, grid, teff, logg, mh, vmic, pattern=0):
     """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to grid.fwhm."""
+    return element_spectrum(engine, lines, grid, teff, logg, mh, vmic, grid.patterns[int(pattern)])
+
+
+def element_spectrum(engine, lines, grid, teff, logg, mh, vmic, abundances):
+    """As node_spectrum, with abundances {element: [X/M] in dex}; the atmosphere is that of scaled ones."""
     from starlabels.synthesis import sme
 
-    engine.load(lines, sme.atmosphere(grid.atmosphere, teff, logg, mh), mh, vmic, teff, logg)
+    engine.load(lines, sme.atmosphere(grid.atmosphere, teff, logg, mh), mh, vmic, teff, logg, abundances=abundances)
     flux = engine.spectrum(grid.fine_wave())
     sigma = grid.fwhm / broaden.FWHM / grid.step * FINE
     reach = int(np.ceil(6 * sigma))
@@ -213,7 +226,7 @@ def gather(grid, partial, names, path):
         h5["nodes/failed"] = failed
         for name, axis in zip(AXES, grid.axes):
             h5[f"nodes/{name}"] = axis
-        h5["nodes"].attrs["atmosphere"] = grid.atmosphere
+        h5["nodes"].attrs.update({"atmosphere": grid.atmosphere, "elements": ",".join(grid.elements)})
     print(f"{path}: {count(int((~failed).sum()))} nodes, {count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB")
 
 
@@ -222,8 +235,9 @@ def read_grid(path):
     with h5io.open_stage(path, "nodes", script="grid.py") as h5:
         axes = {name: tuple(h5io.dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
         low, high = h5["nodes/flux"].attrs["window"]
+        elements = tuple(filter(None, str(h5["nodes"].attrs.get("elements", "")).split(",")))
         kind, power = str(h5["nodes"].attrs["atmosphere"]), round(float(h5["spectra"].attrs["resolving_power"]))
-        return NodeGrid(float(low), float(high), **axes, atmosphere=kind, resolving_power=power)
+        return NodeGrid(float(low), float(high), **axes, atmosphere=kind, resolving_power=power, elements=elements)
 
 
 def read_nodes(path, rows=None):

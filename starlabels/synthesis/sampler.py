@@ -24,24 +24,31 @@ class Sampler:
     """Spectra of a library inside `ranges` {label: (low, high)}; all of it without them. Labels are AXES, vsini and rv.
 
     vmic_path: a coarser library of the same window, whose change with vmic is added to the first one's single vmic.
+    elements_path: another one, whose changes with the abundances of single elements are added; see elements.py.
     solar: multiply the depths of lines by what makes those of the Sun right, see solar.py.
     """
 
-    def __init__(self, path, ranges=None, vmic_path=None, solar=False):
+    def __init__(self, path, ranges=None, vmic_path=None, solar=False, elements_path=None):
         self.path, self.grid = path, read_grid(path)
         self.vmic = vmic_path and Sampler(vmic_path, ranges, solar=solar)
         if self.vmic:
             self.home = float(self.grid.axes[AXES.index("vmic")][0])  # of all nodes in the first library
             ranges = (ranges or {}) | {"vmic": (self.home, self.home)}
-        self.axes, rows = _needed(self.grid.axes, ranges or {})
+        self.axes, rows = needed(self.grid.axes, ranges or {})
         flux, self.failed = read_nodes(path, rows)
-        depth = (1 - flux) * (factors(self.grid.wave()) if solar else np.float32(1))
+        factor = factors(self.grid.wave()) if solar else np.float32(1)
+        depth = (1 - flux) * factor
         depth[self.failed] = 0
         _fill(depth, self.failed, [len(axis) for axis in self.axes])
         self.coefficient, basis = low_rank(depth)
         self.n_pix = depth.shape[1]
         self.n_fft = 2 * scipy.fft.next_fast_len(-(-self.n_pix // 2), real=True)  # the margins take up what wraps around
         self.basis = scipy.fft.rfft(basis, self.n_fft, axis=1).astype("c8")  # (rank, n_freq)
+        self.elements = None
+        if elements_path:
+            from starlabels.synthesis.elements import Elements
+
+            self.elements = Elements(elements_path, ranges or {}, self.n_fft, factor)
         self.frequency = np.fft.rfftfreq(self.n_fft, self.grid.step)  # cycles per km/s
         self._resampling = {}
 
@@ -76,6 +83,8 @@ class Sampler:
     def _spectra(self, labels, wave, resolving_power, chunk=256):
         n = len(np.asarray(labels["teff"]))
         columns = {name: np.asarray(labels[name], float) for name in AXES}
+        if self.elements:
+            columns |= {name: np.asarray(labels[name], float) for name in self.elements.names if name in labels}
         columns |= {name: np.broadcast_to(np.asarray(labels.get(name, 0.0), float), n) for name in ("vsini", "rv")}
         power = labels.get("resolving_power", resolving_power)
         columns["resolving_power"] = np.broadcast_to(np.asarray(power, float), n)
@@ -88,12 +97,15 @@ class Sampler:
 
     def _transform(self, labels):
         """Fourier transform (n, n_freq) of the line depth, neither rotated nor degraded."""
+        if not self.vmic and not self.elements:
+            return self.coefficients(labels).astype("c8") @ self.basis
+        home = self._at_home(labels) if self.vmic else labels
+        parts = [(self.coefficients(home), self)]
         if self.vmic:
-            home = self._at_home(labels)
-            change = self.vmic.coefficients(labels) - self.vmic.coefficients(home)
-            both = ((self.coefficients(home), self), (change, self.vmic))
-            return sum(mixed @ one.basis.view("f4") for mixed, one in both).view("c8")  # half the work of complex products
-        return self.coefficients(labels).astype("c8") @ self.basis
+            parts.append((self.vmic.coefficients(labels) - self.vmic.coefficients(home), self.vmic))
+        if self.elements:
+            parts.append((self.elements.coefficients(home), self.elements))
+        return sum(mixed @ one.basis.view("f4") for mixed, one in parts).view("c8")  # half the work of complex products
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}."""
@@ -145,7 +157,7 @@ def derivatives(spectra, labels, names, limits):
     return np.stack(out, axis=1)
 
 
-def _needed(axes, ranges):
+def needed(axes, ranges):
     """The nodes that ranges need, with two beyond each end for the cubics, and their rows in the library."""
     cut = []
     for name, axis in zip(AXES, axes):

@@ -78,11 +78,17 @@ class Engine:
         self.lib.SetAdaptiveTransferGridMode("batched")
         self.mu, self.weight = gauss_legendre(N_ANGLES)
 
-    def load(self, lines, atmosphere, mh, vmic, teff=6000.0, logg=4.0, adopt_eos=False):
-        """Set line list, `structure`, [M/H] (dex), vmic (km/s). adopt_eos: densities from SMElib's equation of state."""
+    def load(self, lines, atmosphere, mh, vmic, teff=6000.0, logg=4.0, adopt_eos=False, abundances=None):
+        """Set line list, `structure`, [M/H] (dex), vmic (km/s) and abundances {element: [X/M] in dex} that are not scaled.
+
+        adopt_eos: densities from SMElib's equation of state.
+        """
         self.lib.InputLineList(lines)
         self.lib.InputModel(teff, logg, float(vmic), atmosphere)
-        self.lib.InputAbund(self._abundance(mh, NUCLEUS_ABUNDANCE))
+        pattern = self._abundance(mh, NUCLEUS_ABUNDANCE)
+        for element, offset in (abundances or {}).items():
+            pattern.set_xm(element, offset)
+        self.lib.InputAbund(pattern)
         self.lib.Ionization(7 if adopt_eos else 0)
         self.lib.SetVWscale(1.0)
         self.lib.SetH2broad(True)

@@ -1,0 +1,88 @@
+"""Pseudo-luminosities and distances: known stars and propagated errors."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import changed, draw, toy_spectra, write_grid
+
+from starlabels import config, distances, evaluation, h5io, inference, join, preprocess
+from starlabels.cli import UserError
+
+
+def test_a_star_of_absolute_magnitude_zero_at_100_parsec():
+    assert distances.fakemag(10.0, 5.0, 0.0) == pytest.approx(100.0)  # 10^(M_K / 5 + 2)
+    assert distances.distance(100.0, 0.0, 5.0, 0.0)[0] == pytest.approx(100.0)
+    assert distances.parallax(100.0, 5.0, 0.0) == pytest.approx(10.0)
+
+
+def test_extinction_brings_a_star_nearer():
+    near, _ = distances.distance(100.0, 0.0, 5.0, 0.3)
+    assert near == pytest.approx(100 * 10**-0.06)
+    assert distances.distance(100.0, 0.0, 5.0, np.nan)[0] == pytest.approx(100.0)
+
+
+def test_two_stars_with_swapped_magnitudes_get_swapped_brightness():
+    k = np.array([5.0, 9.0])
+    one, _ = distances.distance([100.0, 100.0], 0.0, k, 0.0)
+    other, _ = distances.distance([100.0, 100.0], 0.0, k[::-1], 0.0)
+    np.testing.assert_allclose(one, other[::-1])
+
+
+def test_errors_are_those_of_many_draws():
+    rng, n = np.random.default_rng(0), 200_000
+    drawn, _ = distances.distance(rng.normal(100, 5, n), 0.0, rng.normal(9, 0.02, n), rng.normal(0.2, 0.03, n))
+    value, error = distances.distance(100.0, 5.0, 9.0, 0.2, 0.02, 0.03)
+    assert np.median(drawn) == pytest.approx(value, rel=1e-3) and drawn.std() == pytest.approx(error, rel=0.02)
+
+
+def test_what_is_missing_or_impossible_has_no_distance():
+    found, error = distances.distance([100.0, -1.0, np.nan], 1.0, [np.nan, 9.0, 9.0], 0.0)
+    assert np.isnan(found).all() and np.isnan(error).all()
+
+
+@pytest.fixture
+def survey(make_config):
+    """A Config of a mock survey, written: luminosity follows Teff; its parallaxes are 0.05 mas too small."""
+    train = {"train.loss": "parallax_nll", "train.max_epochs": 20, "train.passes": 8, "train.batch_size": 64}
+    train["model"] = {"builder": "residual_mlp", "width": 32, "blocks": 1}
+    cfg = make_config({**train, "labels": ["fakemag"], "test.snr": [[200, 400]], "train.noise.snr_min": 100})
+    n, rng = 1500, np.random.default_rng(4)
+    labels = draw(cfg, n)
+    magnitude = 2 - (labels["teff"] - 8000) / 800
+    far, a_k = 10 ** rng.uniform(2, 3, n), rng.uniform(0, 0.3, n)
+    k_mag = magnitude + 5 * np.log10(far / 10) + a_k
+    flux, error = toy_spectra(cfg.wave.grid(), labels), rng.uniform(0.01, 0.05, n)
+    labels |= {"parallax": 1000 / far - 0.05 + error * rng.normal(size=n), "k_mag": k_mag, "a_k": a_k, "distance": far}
+    value = np.column_stack(list(labels.values())).astype("f4")
+    errors = np.full_like(value, np.nan)
+    errors[:, list(labels).index("parallax")] = error
+    path = config.paths(cfg).grid
+    with h5io.create(path, "grid", config.digest(cfg, "grid"), cfg) as h5:
+        h5io.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
+        h5io.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
+        h5io.write_labels(h5, value, labels, [""] * len(labels), errors)
+    return changed(cfg, join={"databases": [cfg.join.databases[0].model_copy(update={"path": str(path)})]})
+
+
+def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, capsys):
+    for stage in (join, preprocess, inference, evaluation):
+        stage.run(survey)
+    metrics = json.loads(config.paths(survey).metrics.read_text())
+    assert (config.paths(survey).figure_dir / "distance_200_400.png").exists()
+    assert metrics["parallax_offset"] == pytest.approx(-0.05, abs=0.015)
+    found = metrics["distance"]["200_400"]
+    assert found["median_fraction"] < 0.06 and 0.5 < found["coverage_68"] < 0.85
+
+
+def test_cuts_may_ask_errors_of_labels(survey, capsys):
+    entry = survey.join.databases[0].model_copy(update={"where": "parallax_err < 0.05"})
+    join.run(changed(survey, join={"databases": [entry]}))
+    assert "excluded by where" in capsys.readouterr().out
+
+
+def test_fakemag_without_its_columns_says_which(make_config):
+    cfg = make_config({"labels": ["fakemag"], "train.loss": "parallax_nll"})
+    write_grid(cfg)
+    with pytest.raises(UserError, match="fakemag is made of parallax, k_mag, a_k; .* but no parallax, k_mag, a_k: add it"):
+        join.run(cfg)
