@@ -14,7 +14,7 @@ from starlabels.labels import ELEMENTS, OFFSETS, abundance_name, label, offset_n
 from starlabels.rules import GRID_RANGES
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import ELEMENT, FOLDER, PACKAGED, VMIC
+from starlabels.synthesis.library import FOLDER, PACKAGED, VMIC
 from starlabels.synthesis.nodes import AXES, NodeGrid
 
 LABELS = (*AXES, "vsini")
@@ -168,19 +168,16 @@ def sampler_for(cfg, build=True):
 
 
 def element_library(cfg, ranges, build):
-    """The library of the elements whose abundances the grid varies: a packaged one, or one synthesised now; None if none."""
+    """The library of the elements whose abundances the grid varies, synthesised if it is not there; None if it varies none."""
     moved = tuple(element for element in ELEMENTS if offset_name(element) in cfg.grid.labels)
     if not moved:
         return None
     ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out
-    for name, grid in ELEMENT.items():
-        if (FOLDER / name).is_file() and set(moved) <= set(grid.elements) and covers(grid, cfg, ranges):
-            return FOLDER / name
     steps = {name: axis_nodes(name, ranges[name], step, 0, (-np.inf, np.inf)) for name, step in ELEMENT_STEPS.items()}
     low, high = cfg.wave.min, cfg.wave.max
     wanted = NodeGrid(low, high, **steps, vmic=(HOME_VMIC,), atmosphere=cfg.grid.nodes.atmosphere, elements=moved)
     path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
-    found(path, wanted, cfg, build, "no packaged library has these elements")
+    found(path, wanted, cfg, build, "single elements are moved")
     return path
 
 

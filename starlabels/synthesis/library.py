@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels.labels import ELEMENTS
 from starlabels.synthesis.nodes import NodeGrid, build
 
 FOLDER = Path(__file__).parents[2] / "data/nodes"
@@ -49,22 +48,10 @@ VMIC = {
         resolving_power=25_000,
     ),
 }
-# What single elements change, see elements.py
-ELEMENT = {
-    "blue_4450_4990_elements.h5": NodeGrid(
-        wave_min=4450.0,
-        wave_max=4990.0,
-        teff=(4500.0, 5000.0, 5500.0, 6000.0, 6500.0, 7000.0),
-        logg=(2.0, 3.0, 4.0, 5.0),
-        mh=(-1.5, -1.0, -0.5, 0.0, 0.5),
-        vmic=(2.0,),
-        elements=ELEMENTS,
-    ),
-}
 
 
 def main(workers=2):
-    for name, grid in (PACKAGED | VMIC | ELEMENT).items():
+    for name, grid in (PACKAGED | VMIC).items():
         build(grid, FOLDER / name, workers)
 
 
