@@ -1,7 +1,7 @@
 """Train the network of the configuration on the prepared spectra, with noise drawn anew for every batch; resumes if killed.
 
 Reads  data/<run>/2_prepared.h5, models/<run>.partial/ of a training that was stopped
-Writes models/<run>/{model.keras, decoder.keras or autoencoder.keras, scaling.h5, history.csv, config.yaml}, figures/<run>/3_*.png
+Writes models/<run>/{model.keras, decoder.keras, autoencoder.keras, scaling.h5, history.csv, config.yaml}, figures/<run>/3_*.png
 """
 
 from starlabels import cli, generator, inference
