@@ -8,8 +8,6 @@ MOST_KNOTS = 12
 STARS_A_KNOT = 200  # at least; each knot sees twice as many, of whom the right number lies within one error to 2.3 %
 PRIOR_STARS = 10  # as much trust in the factor 1 as this many stars give; ln factor scatters by 0.96 / sqrt(stars)
 NOISE_FREE = "inf"
-
-
 SMALLEST = 0.5  # factor where labels have errors: large ones tell nothing of the network's
 
 

@@ -6,7 +6,7 @@ it; K0 = K_s - A_K is the magnitude without extinction. It is linear in the para
 
 import numpy as np
 
-from starlabels import astra
+from starlabels import astra, h5io
 from starlabels.cli import UserError
 
 COLUMNS = ("parallax", "k_mag", "a_k")  # of a database that fakemag is made of: mas, mag, mag
@@ -56,15 +56,9 @@ def add_fakemag(labels, errors, path):
         table["fakemag"] = (fakemag(table["parallax"], labels["k_mag"], labels["a_k"]) * known).astype("f4")
 
 
-def columns(group, names):
-    """Columns [(n,)] of all labels of the stars of a part of 2_prepared.h5; None for one that it has not."""
-    there, values = list(group["grid_labels"].attrs["names"]), group["grid_labels"][:]
-    return [values[:, there.index(name)].astype(float) if name in there else None for name in names]
-
-
 def per_mas(group):
     """What a mas of parallax adds to fakemag (n,) of the stars of a part."""
-    return brightness(*columns(group, ("k_mag", "a_k")))
+    return brightness(*h5io.columns(group, ("k_mag", "a_k")))
 
 
 def of_stars(found, group):
@@ -73,7 +67,7 @@ def of_stars(found, group):
     found {mean, err (n, 1)} are their pseudo-luminosities.
     """
     value, error = found["mean"][:, 0], found["err"][:, 0]
-    k_mag, a_k = (column[: len(value)] for column in columns(group, ("k_mag", "a_k")))
+    k_mag, a_k = (column[: len(value)] for column in h5io.columns(group, ("k_mag", "a_k")))
     far, far_err = distance(value, error, k_mag, a_k)
     near, near_err = (parallax(x, k_mag, a_k) for x in (value, error))
     flags = astra.distance_flags(value, error, k_mag, a_k)

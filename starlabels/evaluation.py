@@ -84,10 +84,10 @@ def predict_generated(model, test, cfg):
     if len(made.wave) != len(wave) or not np.allclose(made.wave, wave, atol=1e-3):
         ours, theirs = (f"{one[0]:g} to {one[-1]:g} A in {len(one)} pixels" for one in (wave, made.wave))
         raise UserError(f"{cfg.test.generator} makes spectra of {theirs}, the recipe's have {ours}: use that of this `wave`")
-    stored, names = test["grid_labels"], list(test["grid_labels"].attrs["names"])
-    if missing := [name for name in made.names if name not in names]:
+    found = dict(zip(made.names, h5io.columns(test, made.names)))
+    if missing := [name for name, column in found.items() if column is None]:
         raise UserError(f"{cfg.test.generator} needs {', '.join(missing)} too, which the test stars have not: use another one")
-    values = stored[: cfg.test.n_stars][:, [names.index(name) for name in made.names]]
+    values = np.column_stack(list(found.values()))[: cfg.test.n_stars]
     inside = ((values >= made.low) & (values <= made.high)).all(axis=1)
     if not inside.all():
         print(f"{count(int((~inside).sum()))} of {count(len(inside))} test stars lie outside the range of {cfg.test.generator}")
@@ -103,7 +103,7 @@ def add_distances(results, test, cfg):
         return {}
     for found in results.values():
         found |= distances.of_stars(found, test)
-    [truth] = distances.columns(test, ["distance"])
+    [truth] = h5io.columns(test, ["distance"])
     if truth is None:
         return {}
     from starlabels.plots import distances as plots

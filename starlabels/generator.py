@@ -12,7 +12,7 @@ from starlabels import components, config, h5io, trained, training
 from starlabels.cli import UserError, count
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import label, scale
-from starlabels.models import BUILDERS, start_keras
+from starlabels.models import start_keras
 
 CHUNK = 1024  # spectra at a time: the memory of one layer, not of all spectra
 
@@ -43,7 +43,9 @@ def run(cfg, args=None):
             code, histories["autoencoder"] = learn_code(cfg, h5, coding_dir, digest)
         else:
             code = linear_code(components.read(h5))
-        network = build(cfg, len(code.mean))
+        network = training.build(cfg, len(cfg.labels), len(code.mean))
+        size, n_code = count(network.count_params()), len(code.mean)
+        print(f"{cfg.model.builder}: {size} parameters, {len(cfg.labels)} labels to {n_code} numbers")
         histories["network"] = fit(network, code, cfg, h5, paths.partial_dir, digest)
         models = {"model": joined(network, code, h5), "autoencoder": chained(code.encoder, code.decoder)}
         seconds = {name: sum(history["seconds"]) for name, history in histories.items()}
@@ -114,19 +116,6 @@ def linear_code(basis):
     to_flux.set_weights([-vectors, mean])
     spread = np.full(len(vectors), np.sqrt(basis.variance.mean()))
     return Code(encoder, decoder, np.zeros(len(vectors)), spread)
-
-
-def build(cfg, n_code):
-    """The network of the recipe from scaled labels (n, n_labels) to a scaled code (n, n_code), its random draws seeded."""
-    import keras
-
-    keras.utils.set_random_seed(cfg.seed)
-    try:
-        network = BUILDERS[cfg.model.builder](len(cfg.labels), n_code, **cfg.model.arguments)
-    except ValueError as error:
-        raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
-    print(f"{cfg.model.builder}: {count(network.count_params())} parameters, {len(cfg.labels)} labels to {n_code} numbers")
-    return network
 
 
 def fit(network, code, cfg, h5, folder, digest):

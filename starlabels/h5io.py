@@ -232,6 +232,12 @@ def label_units(group):
     return dict(zip(label_names(group), map(str, data.attrs.get("units", [""] * data.shape[1]))))
 
 
+def columns(group, names):
+    """Columns [(n,)] of all labels of the stars of a part of 2_prepared.h5, learnt or not; None for one that it has not."""
+    there, values = list(group["grid_labels"].attrs["names"]), group["grid_labels"][:]
+    return [values[:, there.index(name)].astype(float) if name in there else None for name in names]
+
+
 def read_label_errors(group, names):
     """Errors (n, len(names)) float32 of labels, in the order of names, NaN where they are not known; of a file or a part."""
     data, there = labels_dataset(group), label_names(group)

@@ -6,11 +6,11 @@ import time
 import numpy as np
 
 from starlabels import calibration, components, config, distances, guard, h5io, trained, training
-from starlabels.cli import UserError, count
+from starlabels.cli import count
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
 from starlabels.losses import OUTPUTS
-from starlabels.models import BUILDERS, predictor, start_keras
+from starlabels.models import predictor, start_keras
 
 EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
@@ -44,19 +44,15 @@ def run(cfg, args=None):
 
 
 def build(cfg, h5, basis):
-    """The network of the recipe, all random draws seeded; UserError if its arguments do not go together."""
-    import keras
-
-    keras.utils.set_random_seed(cfg.seed)
+    """The network of the recipe from pixels, or from components and ln noise, to its labels; see `training.build`."""
     noise = cfg.train.noise
     n_inputs = len(basis.components) + basis.n_blocks if basis else h5["train/flux"].shape[1]
     n_read = len(basis.components) if basis and not noise else n_inputs
-    try:
-        network = BUILDERS[cfg.model.builder](n_read, OUTPUTS[cfg.train.loss] * len(cfg.labels), **cfg.model.arguments)
-    except ValueError as error:
-        raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
+    network = training.build(cfg, n_read, OUTPUTS[cfg.train.loss] * len(cfg.labels))
     if not basis:
         return of_this_kind(network, cfg)
+    import keras
+
     from starlabels.models.layers import Wiener
 
     level = float(h5["train/level"][:].mean())

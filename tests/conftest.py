@@ -105,39 +105,33 @@ SECTIONS = {
 }
 
 
-@pytest.fixture(scope="session")
-def trained_folder(tmp_path_factory):
-    """Folder with a small recipe, toy spectra and a model trained on them."""
-    folder = tmp_path_factory.mktemp("run")
-    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS
-    values["train"] |= {"max_epochs": 3, "passes": 2, "batch_size": 32}
+def train_toy(folder, trainer, values, **train):
+    """The folder, with a small recipe of values and keys of `train`, toy spectra and a model that a trainer made of them."""
+    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS | values
+    values["train"] |= {"batch_size": 32, **train}
     values["preprocess"] |= {"components": 12}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = config.load("config.yaml")
         write_grid(cfg, 600)
-        for stage in (join, preprocess, inference):
+        for stage in (join, preprocess, trainer):
             stage.run(cfg)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory):
+    """Folder with a small recipe, toy spectra and a model trained on them."""
+    return train_toy(tmp_path_factory.mktemp("run"), inference, {}, max_epochs=3, passes=2)
 
 
 @pytest.fixture(scope="session")
 def generator_folder(tmp_path_factory):
     """Folder with models/toy, a generator trained on toy spectra: their components from teff, logg, vsini and mh."""
-    folder = tmp_path_factory.mktemp("generator")
-    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS | {"target": "flux"}
-    values["train"] |= {"max_epochs": 20, "passes": 10, "batch_size": 32, "loss": "mse", "noise": None}
-    values["preprocess"] |= {"components": 12}
-    values["test"] |= {"snr": []}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        (folder / "config.yaml").write_text(yaml.safe_dump(values))
-        cfg = config.load("config.yaml")
-        write_grid(cfg, 600)
-        for stage in (join, preprocess, generator):
-            stage.run(cfg)
-    return folder
+    values = {"target": "flux", "test": {"snr": [], "n_stars": None, "generator": None}}
+    train = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
+    return train_toy(tmp_path_factory.mktemp("generator"), generator, values, **train)
 
 
 @pytest.fixture
