@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -82,7 +83,8 @@ def test_the_packaged_library_covers_the_default_grid_and_not_others(make_config
     assert not grid.covers(blue, make_config({"wave.max": 5000.0}), grid.ranges_of(cfg))
     assert not grid.covers(blue, make_config({"grid.nodes.atmosphere": "marcs2012.sav"}), grid.ranges_of(cfg))
     cooler = make_config({"grid.labels.teff": {"min": 4600, "max": 6000}})
-    assert not grid.covers(blue, cooler, grid.ranges_of(cooler))
+    assert grid.covers(blue, cooler, grid.ranges_of(cooler))
+    assert not grid.covers(replace(blue, teff=blue.teff[1:]), cooler, grid.ranges_of(cooler))
 
 
 def test_a_window_outside_the_line_list_is_refused_before_any_work(make_config):

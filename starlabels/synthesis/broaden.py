@@ -1,11 +1,17 @@
 """Rotation and instrument as factors on the Fourier transform of a spectrum on a log-uniform wavelength grid."""
 
 import numpy as np
+import scipy.fft
+from scipy.sparse import csr_matrix
 from scipy.special import j1
+
+from starlabels.synthesis.interpolate import lagrange
 
 LIGHT = 299792.458  # km/s
 FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in sigma
 LIMB_DARKENING = 0.6
+LABELS = ("vsini", "resolving_power", "rv")  # that a spectrum needs besides those of its atmosphere
+OVERSAMPLE = 2  # pixels of the inverse transform per pixel: leaves the last interpolation an error below 1e-5
 
 
 def velocity_grid(wave_min, wave_max, step):
@@ -53,3 +59,41 @@ def instrument_fwhm(resolving_power, already):
         highest = LIGHT / already
         raise ValueError(f"resolving power {np.max(resolving_power):g} is above the {highest:.0f} of the nodes")
     return np.sqrt(np.maximum(wanted**2 - already**2, 0))
+
+
+class Broadening:
+    """Rotates, degrades, shifts and resamples line depths on log-uniform wavelengths (n_pix,) in A, `step` km/s apart.
+
+    fwhm: km/s of the instrument that they have gone through already.
+    """
+
+    def __init__(self, wave, step, fwhm):
+        self.start, self.n_pix, self.step, self.fwhm = wave[0], len(wave), step, fwhm
+        self.n_fft = 2 * scipy.fft.next_fast_len(-(-len(wave) // 2), real=True)  # the margins take up what wraps around
+        self.frequency = np.fft.rfftfreq(self.n_fft, step)  # cycles per km/s
+        self._resampling = {}
+
+    def transform(self, depth):
+        """Fourier transform (n, n_freq) of line depths (n, n_pix)."""
+        return scipy.fft.rfft(depth, self.n_fft, axis=1).astype("c8")
+
+    def flux(self, transform, labels, onto):
+        """Flux (n, n_out) from the transform (n, n_freq) of line depths, which is spoilt, at LABELS {name: (n,)}; see `onto`."""
+        transform *= rotation_transfer(self.frequency, labels["vsini"])
+        fwhm = instrument_fwhm(labels["resolving_power"], self.fwhm)
+        transform *= gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")
+        if np.any(labels["rv"]):
+            transform *= np.exp(-2j * np.pi * self.frequency * labels["rv"][:, None]).astype("c8")
+        fine = scipy.fft.irfft(transform, OVERSAMPLE * self.n_fft, axis=1, overwrite_x=True)
+        return 1 - OVERSAMPLE * (onto @ fine[:, : OVERSAMPLE * self.n_pix].T).T
+
+    def onto(self, wave):
+        """Sparse matrix (n_out, n_fine): six-point interpolation to wavelengths (n_out,); kept for the next call."""
+        key = (len(wave), float(wave[0]), float(wave[-1]))
+        if key not in self._resampling:
+            pixel = np.log(np.asarray(wave) / self.start) * LIGHT / self.step * OVERSAMPLE
+            n_fine = OVERSAMPLE * self.n_pix
+            index, weight = lagrange(pixel, np.arange(n_fine), order=6)
+            rows = np.repeat(np.arange(len(wave)), index.shape[1])
+            self._resampling = {key: csr_matrix((weight.astype("f4").ravel(), (rows, index.ravel())), (len(wave), n_fine))}
+        return self._resampling[key]

@@ -4,7 +4,6 @@ Changes of several elements add up: their lines are few and seldom blended. The 
 """
 
 import numpy as np
-import scipy.fft
 
 from starlabels.labels import offset_name
 from starlabels.synthesis.interpolate import tensor
@@ -15,10 +14,10 @@ from starlabels.synthesis.sampler import low_rank, needed
 class Elements:
     """What elements change of the line depths of a library, inside `ranges` {label: (low, high)} of AXES.
 
-    As a Sampler it has a `basis` in Fourier space and `coefficients`; n_fft as that Sampler's. factor (n_pix,): of line depths.
+    As a Sampler it has a `basis` in Fourier space and `coefficients`; broadening as that Sampler's. factor (n_pix,): of line depths.
     """
 
-    def __init__(self, path, ranges, n_fft, factor):
+    def __init__(self, path, ranges, broadening, factor):
         grid = read_grid(path)
         self.names = [offset_name(element) for element in grid.elements]
         self.axes, rows = needed(grid.axes, ranges)
@@ -31,7 +30,7 @@ class Elements:
         changes = np.concatenate([slope, bend], axis=1) * factor
         coefficient, basis = low_rank(changes.reshape(len(rows) * 2 * k, -1))
         self.coefficient = coefficient.reshape(len(rows), 2 * k, -1)
-        self.basis = scipy.fft.rfft(basis, n_fft, axis=1).astype("c8")  # (rank, n_freq)
+        self.basis = broadening.transform(basis)  # (rank, n_freq)
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}; an element that is not there is scaled."""

@@ -5,17 +5,14 @@ is a matrix product in Fourier space, where rotation and instrument are factors.
 """
 
 import numpy as np
-import scipy.fft
-from scipy.sparse import csr_matrix
 
 from starlabels.cli import UserError
 from starlabels.synthesis import broaden
-from starlabels.synthesis.interpolate import cells, lagrange, tensor
+from starlabels.synthesis.interpolate import cells, tensor
 from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
 from starlabels.synthesis.solar import factors
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
-OVERSAMPLE = 2  # pixels of the inverse transform per node pixel: leaves the last interpolation an error below 1e-5
 # Label steps of the sensitivities
 DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0, "resolving_power": 100.0}
 
@@ -41,16 +38,13 @@ class Sampler:
         depth[self.failed] = 0
         _fill(depth, self.failed, [len(axis) for axis in self.axes])
         self.coefficient, basis = low_rank(depth)
-        self.n_pix = depth.shape[1]
-        self.n_fft = 2 * scipy.fft.next_fast_len(-(-self.n_pix // 2), real=True)  # the margins take up what wraps around
-        self.basis = scipy.fft.rfft(basis, self.n_fft, axis=1).astype("c8")  # (rank, n_freq)
+        self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
+        self.basis = self.broadening.transform(basis)  # (rank, n_freq)
         self.elements = None
         if elements_path:
             from starlabels.synthesis.elements import Elements
 
-            self.elements = Elements(elements_path, ranges or {}, self.n_fft, factor)
-        self.frequency = np.fft.rfftfreq(self.n_fft, self.grid.step)  # cycles per km/s
-        self._resampling = {}
+            self.elements = Elements(elements_path, ranges or {}, self.broadening, factor)
 
     def sound(self, labels):
         """Mask (n,) of label sets {name: (n,)} that lie inside the nodes with no failed node at a corner of their cell."""
@@ -85,14 +79,12 @@ class Sampler:
         columns = {name: np.asarray(labels[name], float) for name in AXES}
         if self.elements:
             columns |= {name: np.asarray(labels[name], float) for name in self.elements.names if name in labels}
-        columns |= {name: np.broadcast_to(np.asarray(labels.get(name, 0.0), float), n) for name in ("vsini", "rv")}
-        power = labels.get("resolving_power", resolving_power)
-        columns["resolving_power"] = np.broadcast_to(np.asarray(power, float), n)
-        matrix, out = self._onto(wave), np.empty((n, len(wave)), "f4")
+        own = {"vsini": 0.0, "resolving_power": resolving_power, "rv": 0.0} | labels
+        columns |= {name: np.broadcast_to(np.asarray(own[name], float), n) for name in broaden.LABELS}
+        onto, out = self._onto(wave), np.empty((n, len(wave)), "f4")
         for start in range(0, n, chunk):
-            part = slice(start, start + chunk)
-            fine = self._fine({name: values[part] for name, values in columns.items()})
-            out[part] = 1 - (matrix @ fine.T).T
+            part = {name: values[start : start + chunk] for name, values in columns.items()}
+            out[start : start + chunk] = self.broadening.flux(self._transform(part), part, onto)
         return out
 
     def _transform(self, labels):
@@ -112,31 +104,12 @@ class Sampler:
         index, weight = tensor([labels[name] for name in AXES], self.axes)
         return np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])
 
-    def _fine(self, labels):
-        """Line depths (n, n_fine) on the oversampled velocity grid."""
-        transform = self._transform(labels)
-        transform *= broaden.rotation_transfer(self.frequency, labels["vsini"])
-        fwhm = broaden.instrument_fwhm(labels["resolving_power"], self.grid.fwhm)
-        transform *= broaden.gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")
-        if np.any(labels["rv"]):
-            transform *= np.exp(-2j * np.pi * self.frequency * labels["rv"][:, None]).astype("c8")
-        fine = scipy.fft.irfft(transform, OVERSAMPLE * self.n_fft, axis=1, overwrite_x=True)
-        return fine[:, : OVERSAMPLE * self.n_pix] * np.float32(OVERSAMPLE)
-
     def _onto(self, wave):
-        """Sparse matrix (n_pix, n_fine): six-point interpolation from the velocity grid to `wave`; kept for the next call."""
-        key = (len(wave), float(wave[0]), float(wave[-1]))
-        if key not in self._resampling:
-            low, high = self.grid.wave_min, self.grid.wave_max
-            if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
-                raise UserError(f"{self.path} covers {low:g} to {high:g} A; asked {wave[0]:g} to {wave[-1]:g}: narrow `wave`")
-            pixel = np.log(np.asarray(wave) / self.grid.wave()[0]) * broaden.LIGHT / self.grid.step * OVERSAMPLE
-            n_fine = OVERSAMPLE * self.n_pix
-            index, weight = lagrange(pixel, np.arange(n_fine), order=6)
-            rows = np.repeat(np.arange(len(wave)), index.shape[1])
-            shape = (len(wave), n_fine)
-            self._resampling = {key: csr_matrix((weight.astype("f4").ravel(), (rows, index.ravel())), shape)}
-        return self._resampling[key]
+        """`Broadening.onto` of wavelengths inside the window; UserError for others."""
+        low, high = self.grid.wave_min, self.grid.wave_max
+        if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
+            raise UserError(f"{self.path} covers {low:g} to {high:g} A; asked {wave[0]:g} to {wave[-1]:g}: narrow `wave`")
+        return self.broadening.onto(wave)
 
     def sensitivities(self, labels, names, wave, resolving_power):
         """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes."""
