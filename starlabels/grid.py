@@ -173,12 +173,18 @@ def element_library(cfg, ranges, build):
     if not moved:
         return None
     ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out
-    steps = {name: axis_nodes(name, ranges[name], step, 0, (-np.inf, np.inf)) for name, step in ELEMENT_STEPS.items()}
+    steps = {name: spanning(ranges[name], step) for name, step in ELEMENT_STEPS.items()}
     low, high = cfg.wave.min, cfg.wave.max
     wanted = NodeGrid(low, high, **steps, vmic=(HOME_VMIC,), atmosphere=cfg.grid.nodes.atmosphere, elements=moved)
     path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
     found(path, wanted, cfg, build, "single elements are moved")
     return path
+
+
+def spanning(span, step):
+    """Multiples of `step` as a tuple, from the last below a span to the first above it."""
+    first, last = np.floor(span[0] / step + 1e-6), np.ceil(span[1] / step - 1e-6)
+    return tuple((step * np.arange(first, last + 1)).tolist())
 
 
 def found(path, wanted, cfg, build, why):

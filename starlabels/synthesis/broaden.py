@@ -78,7 +78,7 @@ class Broadening:
         return scipy.fft.rfft(depth, self.n_fft, axis=1).astype("c8")
 
     def flux(self, transform, labels, onto):
-        """Flux (n, n_out) from the transform (n, n_freq) of line depths, which is spoilt, at LABELS {name: (n,)}; see `onto`."""
+        """Flux (n, n_out) from the transform (n, n_freq) of line depths, which is spoilt, at LABELS {name: (n,)}."""
         transform *= rotation_transfer(self.frequency, labels["vsini"])
         fwhm = instrument_fwhm(labels["resolving_power"], self.fwhm)
         transform *= gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")

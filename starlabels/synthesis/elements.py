@@ -14,7 +14,7 @@ from starlabels.synthesis.sampler import low_rank, needed
 class Elements:
     """What elements change of the line depths of a library, inside `ranges` {label: (low, high)} of AXES.
 
-    As a Sampler it has a `basis` in Fourier space and `coefficients`; broadening as that Sampler's. factor (n_pix,): of line depths.
+    As a Sampler it has a `basis` in Fourier space and `coefficients`; broadening: that Sampler's. factor (n_pix,): of depths.
     """
 
     def __init__(self, path, ranges, broadening, factor):
