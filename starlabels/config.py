@@ -21,7 +21,7 @@ OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
     "0_join": (None, ["labels", "wave", "join"]),
     "2_preprocess": ("0_join", ["seed", "preprocess"]),
-    "3_train": ("2_preprocess", ["target", "autoencoder", "model", "train"]),
+    "3_train": ("2_preprocess", ["target", "autoencoder", "intrinsic", "model", "train"]),
     "4_test": ("3_train", ["test"]),
     "jacobian": ("3_train", ["jacobian"]),
 }

@@ -21,28 +21,23 @@ def run(cfg, args=None):
         wave, flux = h5io.read_wave(h5), h5["test/flux"]
         labels, units = h5io.read_labels(h5["test"], cfg.labels)[: cfg.test.n_stars], h5io.label_units(h5["test"])
         generated = compare(lambda rows: made.flux(labels[rows]), flux, len(labels))
-        coded = compare(lambda rows: call(coder, flux[rows]), flux, len(labels))
+        coded = coder and compare(lambda rows: call(coder, flux[rows]), flux, len(labels))
         shown = examples(flux, labels, generated["max"], made)
         mean_flux = h5["train/flux"][:CHUNK].mean(axis=0)
-    metrics = {
-        "run": cfg.run,
-        "labels": cfg.labels,
-        "n_test": len(labels),
-        "generator": scores(generated),
-        "autoencoder": scores(coded),
-        "versions": h5io.versions(),
-    }
-    save(generated, coded, metrics, cfg, digest, {paths.model_dir: made.digest})
+    found = {"generator": generated} | ({"autoencoder": coded} if coded else {})
+    metrics = {"run": cfg.run, "labels": cfg.labels, "n_test": len(labels), "versions": h5io.versions()}
+    metrics |= {name: scores(one) for name, one in found.items()}
+    save(found, metrics, cfg, digest, {paths.model_dir: made.digest})
     print_scores(metrics)
     draw(generated, shown, mean_flux, wave, labels, [label(name, units[name]) for name in cfg.labels], cfg)
 
 
 def load(cfg):
-    """The Generator of the recipe and its autoencoder; UserError naming 3_train.py if missing, damaged or stale."""
+    """The Generator of the recipe and its autoencoder, if any; UserError naming 3_train.py if missing, damaged or stale."""
     folder = config.paths(cfg).model_dir
     with h5io.open_stage(folder / "scaling.h5", "3_train", config.digest(cfg, "3_train")):
         pass
-    return generator.open_folder(folder), trained.read(folder / "autoencoder.keras")
+    return generator.open_folder(folder), None if cfg.intrinsic else trained.read(folder / "autoencoder.keras")
 
 
 def compare(made, flux, n):
@@ -87,12 +82,12 @@ def examples(flux, labels, worst, made):
     return {words: (labels[row], flux[row], made.flux(labels[row : row + 1])[0]) for words, row in rows.items()}
 
 
-def save(generated, coded, metrics, cfg, digest, inputs):
-    """Write the errors of each star and pixel, then the scores."""
+def save(found, metrics, cfg, digest, inputs):
+    """Write the errors of each star and pixel, {group: what `compare` gives}, then the scores."""
     paths = config.paths(cfg)
     with h5io.create(paths.predictions, "4_test", digest, cfg, inputs) as out:
-        for group, found in (("generator", generated), ("autoencoder", coded)):
-            for name, values in found.items():
+        for group, errors in found.items():
+            for name, values in errors.items():
                 out[f"{group}/{name}"] = values
     write_metrics(metrics, paths.metrics)
 
@@ -109,7 +104,7 @@ def print_scores(metrics):
     }
     print(f"{count(metrics['n_test'])} test stars")
     print(f"{'':<14}" + "".join(f"{name:>14}" for name in names.values()))
-    for part in ("generator", "autoencoder"):
+    for part in (name for name in ("generator", "autoencoder") if name in metrics):
         print(f"{part:<14}" + "".join(f"{metrics[part][name]:14.6g}" for name in names))
 
 

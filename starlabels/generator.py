@@ -1,6 +1,7 @@
 """The generator, labels -> code -> flux: how 3_train makes one, and how it is used.
 
-The code is a few numbers that say all of a spectrum: of an autoencoder learnt here (Gebran 2024), or principal components.
+The code is a few numbers that say all of a spectrum: of an autoencoder learnt here (Gebran 2024), or principal components, of
+the spectrum as it is or before rotation and instrument, see intrinsic.py.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from starlabels import components, config, h5io, trained, training
 from starlabels.cli import UserError, count
 from starlabels.files import remove, replaced_folder
+from starlabels.intrinsic import Intrinsic, of_nodes, of_table
 from starlabels.labels import label, scale
 from starlabels.models import start_keras
 
@@ -18,17 +20,19 @@ CHUNK = 1024  # spectra at a time: the memory of one layer, not of all spectra
 
 
 class Code(NamedTuple):
-    """Keras models flux (n, n_pix) -> code (n, n_code) and back, and what a network shall give: (code - mean) / scale."""
+    """What a network learns to give, (code - mean) / scale of codes (n, n_code), and what makes spectra of a code.
 
-    encoder: object
-    decoder: object
+    codes(part): those of the stars of a part of 2_prepared.h5; reads: the labels that they depend on. The flux comes from a
+    Keras model `decoder`, to which `encoder` is the way back, or from an Intrinsic.
+    """
+
+    codes: object
     mean: np.ndarray
     scale: np.ndarray
-
-    def targets(self, flux):
-        """What the network shall give (n, n_code) for an open dataset of flux (n, n_pix)."""
-        chunks = [flux[start : start + CHUNK] for start in range(0, len(flux), CHUNK)]
-        return np.concatenate([(call(self.encoder, chunk) - self.mean) / self.scale for chunk in chunks])
+    reads: list
+    encoder: object = None
+    decoder: object = None
+    intrinsic: Intrinsic | None = None
 
 
 def run(cfg, args=None):
@@ -42,15 +46,18 @@ def run(cfg, args=None):
         if cfg.autoencoder:
             code, histories["autoencoder"] = learn_code(cfg, h5, coding_dir, digest)
         else:
-            code = linear_code(components.read(h5))
-        network = training.build(cfg, len(cfg.labels), len(code.mean))
+            code = intrinsic_code(cfg, h5) if cfg.intrinsic else linear_code(components.read(h5), cfg.labels)
+        network = training.build(cfg, len(code.reads), len(code.mean))
         size, n_code = count(network.count_params()), len(code.mean)
-        print(f"{cfg.model.builder}: {size} parameters, {len(cfg.labels)} labels to {n_code} numbers")
+        print(f"{cfg.model.builder}: {size} parameters, {', '.join(code.reads)} to {n_code} numbers")
         histories["network"] = fit(network, code, cfg, h5, paths.partial_dir, digest)
-        models = {"model": joined(network, code, h5), "autoencoder": chained(code.encoder, code.decoder)}
+        models = {"model": joined(network, code, cfg, h5)}
+        if code.encoder:
+            models["autoencoder"] = chained(code.encoder, code.decoder)
+        tables = {"intrinsic": code.intrinsic and code.intrinsic.table}
         seconds = {name: sum(history["seconds"]) for name, history in histories.items()}
         with replaced_folder(paths.model_dir) as folder:
-            trained.save(folder, models, {}, histories["network"], sum(seconds.values()), cfg, digest, h5)
+            trained.save(folder, models, tables, histories["network"], sum(seconds.values()), cfg, digest, h5)
             if cfg.autoencoder:
                 trained.write_history(histories["autoencoder"], folder / "autoencoder.csv")
     for folder in (paths.partial_dir, coding_dir):
@@ -91,9 +98,19 @@ def learn_code(cfg, h5, folder, digest):
     to_scaled, to_flux = (keras.layers.Normalization(mean=mean, variance=size**2, invert=back) for back in (False, True))
     encoder = keras.Model(flux, encoder(to_scaled(flux)), name="encoder")
     decoder = keras.Model(latent, to_flux(decoder(latent)), name="decoder")
-    code = Code(encoder, decoder, np.zeros(plan.code), np.ones(plan.code))
-    found = code.targets(h5["train/flux"])
-    return code._replace(mean=found.mean(axis=0), scale=np.maximum(found.std(axis=0), 1e-6)), history
+    found = encoded(encoder)(h5["train"])
+    scatter = np.maximum(found.std(axis=0), 1e-6)
+    return Code(encoded(encoder), found.mean(axis=0), scatter, cfg.labels, encoder, decoder), history
+
+
+def encoded(encoder):
+    """A function(part of 2_prepared.h5) -> codes (n, n_code) of its spectra."""
+
+    def codes(part):
+        flux = part["flux"]
+        return np.concatenate([call(encoder, flux[start : start + CHUNK]) for start in range(0, len(flux), CHUNK)])
+
+    return codes
 
 
 def moments(flux):
@@ -104,7 +121,7 @@ def moments(flux):
     return mean.astype("f4"), np.full(len(mean), np.sqrt(square), "f4")
 
 
-def linear_code(basis):
+def linear_code(basis, names):
     """The Code of principal components. One scale for all: the mean square over components stays that over pixels."""
     import keras
 
@@ -115,7 +132,17 @@ def linear_code(basis):
     to_code.set_weights([-vectors.T, vectors @ mean])
     to_flux.set_weights([-vectors, mean])
     spread = np.full(len(vectors), np.sqrt(basis.variance.mean()))
-    return Code(encoder, decoder, np.zeros(len(vectors)), spread)
+    return Code(encoded(encoder), np.zeros(len(vectors)), spread, names, encoder, decoder)
+
+
+def intrinsic_code(cfg, h5):
+    """The Code of spectra before rotation and instrument."""
+    from starlabels.synthesis.broaden import LABELS
+
+    found, codes = of_nodes(cfg, h5)
+    scatter = np.sqrt(np.square(codes(h5["validation"])).mean())
+    zero, reads = np.zeros(len(found.components)), [name for name in cfg.labels if name not in LABELS]
+    return Code(codes, zero, zero + scatter, reads, intrinsic=found)
 
 
 def fit(network, code, cfg, h5, folder, digest):
@@ -124,7 +151,8 @@ def fit(network, code, cfg, h5, folder, digest):
 
     def batches(part):
         labels = scale(h5io.read_labels(h5[part], cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
-        spectra, is_train = Pixels(code.targets(h5[part]["flux"]).astype("f4")), part == "train"
+        labels = labels[:, [cfg.labels.index(name) for name in code.reads]]
+        spectra, is_train = Pixels(((code.codes(h5[part]) - code.mean) / code.scale).astype("f4")), part == "train"
         seed, passes = (cfg.seed, *part.encode()), cfg.train.passes if is_train else 1
         return SpectrumBatches(spectra, labels, cfg.train.batch_size, None, seed, is_train, passes, generate)
 
@@ -138,15 +166,17 @@ def chained(first, second):
     return keras.Model(first.input, second(first.output), name="autoencoder")
 
 
-def joined(network, code, h5):
-    """The Keras model labels (n, n_labels) in physical units -> flux (n, n_pix)."""
+def joined(network, code, cfg, h5):
+    """The Keras model labels (n, n_labels) in physical units -> flux (n, n_pix), or the code of an Intrinsic (n, n_code)."""
     import keras
 
     mean, std = h5["scaling/mean"][:], h5["scaling/std"][:]
     labels = keras.Input((len(mean),), name="labels")
-    x = network(keras.layers.Normalization(mean=mean, variance=std**2)(labels))
-    x = keras.layers.Normalization(mean=code.mean, variance=code.scale**2, invert=True)(x)
-    return keras.Model(labels, code.decoder(x), name="generator")
+    x = keras.layers.Normalization(mean=mean, variance=std**2)(labels)
+    if code.reads != cfg.labels:
+        x = keras.ops.take(x, [cfg.labels.index(name) for name in code.reads], axis=1)
+    x = keras.layers.Normalization(mean=code.mean, variance=code.scale**2, invert=True)(network(x))
+    return keras.Model(labels, code.decoder(x) if code.decoder else x, name="generator")
 
 
 def call(model, x):
@@ -155,7 +185,10 @@ def call(model, x):
 
 
 class Generator(NamedTuple):
-    """A trained generator: its Keras model, wavelengths (n_pix,) in A, names of its labels and their range in training."""
+    """A trained generator: its Keras model, wavelengths (n_pix,) in A, names of its labels and their range in training.
+
+    intrinsic: what makes flux of the model's answers, if they are not flux already.
+    """
 
     model: object
     wave: np.ndarray
@@ -163,6 +196,7 @@ class Generator(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     digest: str
+    intrinsic: Intrinsic | None = None
 
     def spectra(self, labels):
         """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)}; UserError outside the range of training."""
@@ -186,7 +220,11 @@ class Generator(NamedTuple):
 
     def flux(self, values):
         """Flux (n, n_pix) float32 at labels (n, n_labels) in the order of `names`, in range or not."""
-        return np.concatenate([call(self.model, values[start : start + CHUNK]) for start in range(0, len(values), CHUNK)])
+        return np.concatenate([self._flux(values[start : start + CHUNK]) for start in range(0, len(values), CHUNK)])
+
+    def _flux(self, values):
+        found = call(self.model, values)
+        return self.intrinsic.flux(found, dict(zip(self.names, values.T)), self.wave) if self.intrinsic else found
 
 
 def open_folder(folder):
@@ -198,8 +236,10 @@ def open_folder(folder):
         scaling = h5["scaling/min"]
         names, low, high = list(scaling.attrs["names"]), scaling[:], h5["scaling/max"][:]
         wave, digest = h5io.read_wave(h5), h5.attrs["digest"]
+        table = {name: data[()] for name, data in h5["intrinsic"].items()} if "intrinsic" in h5 else None
     start_keras()
-    return Generator(trained.read(folder / "model.keras"), wave, names, low, high, digest)
+    model = trained.read(folder / "model.keras")
+    return Generator(model, wave, names, low, high, digest, of_table(table) if table else None)
 
 
 def generate(model, **labels):

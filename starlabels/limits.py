@@ -40,18 +40,23 @@ def rms(values):
     return np.sqrt(np.nanmean(np.square(values), axis=0))
 
 
-def sensitivity_of(cfg, test, wave):
-    """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
+def sampler_of(cfg, part):
+    """The Sampler that made the spectra of a part of 2_prepared.h5; UserError if they are not all from there."""
     from starlabels.grid import LABELS, NUISANCES, sampler_for
 
+    if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
+        raise UserError("not all spectra are from grid.py")
+    if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
+        raise UserError(f"the nodes do not vary {', '.join(strange)}")
+    if np.isnan(part["grid_labels"][:]).any():
+        raise UserError("some stars lack labels")
+    return sampler_for(cfg, build=False)
+
+
+def sensitivity_of(cfg, test, wave):
+    """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
     try:
-        if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
-            raise UserError("not all spectra are from grid.py")
-        sampler = sampler_for(cfg, build=False)
-        if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
-            raise UserError(f"the nodes do not vary {', '.join(strange)}")
-        if np.isnan(test["grid_labels"][:]).any():
-            raise UserError("some test stars lack labels")
+        sampler = sampler_of(cfg, test)
     except UserError as error:
         print(f"no derivatives of the atmosphere, so neither bound nor sensitivity: {error}")
         return None

@@ -59,13 +59,15 @@ def block_problems(cfg):
 
 def target_problems(cfg):
     """(key, problem) of settings that do not go with the target."""
+    codes = {"autoencoder": cfg.autoencoder, "intrinsic": cfg.intrinsic}
     if cfg.target == "labels":
-        if cfg.autoencoder:
-            yield ("autoencoder",), "expected none where target is labels"
+        yield from (((name,), "expected none where target is labels") for name, section in codes.items() if section)
         return
-    if bool(cfg.preprocess.components) == bool(cfg.autoencoder):
-        found = "both" if cfg.autoencoder else "neither"
-        yield ("preprocess", "components"), f"found {found} these and an autoencoder, expected one where target is flux"
+    given = [name for name, value in (codes | {"preprocess.components": cfg.preprocess.components}).items() if value]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        expected = "expected one of preprocess.components, autoencoder, intrinsic where target is flux"
+        yield ("preprocess", "components"), f"found {found}, {expected}"
     nothing = [("train", "noise"), ("preprocess", "observed"), ("test", "generator")]
     wanted = {("train", "loss"): "mse", ("preprocess", "blocks"): 1} | dict.fromkeys(nothing)
     for (section, key), value in wanted.items():

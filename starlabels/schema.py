@@ -243,6 +243,10 @@ class Autoencoder(Section):
     train: Train
 
 
+class Intrinsic(Section):
+    components: integer(2, 4000)
+
+
 class Test(Section):
     snr: list[Annotated[list[Signal], Field(min_length=2, max_length=2)]]
     n_stars: integer(1, 100_000_000) | None
@@ -266,6 +270,7 @@ class Config(Section):
     model: Model  # config.load puts that of the builder here
     train: Train
     autoencoder: Autoencoder | None = None
+    intrinsic: Intrinsic | None = None
     test: Test
     jacobian: Jacobian
     _text: str = PrivateAttr("")

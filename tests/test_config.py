@@ -66,7 +66,7 @@ def test_what_does_not_go_with_a_generator_is_named(tmp_path):
 def test_a_generator_has_components_or_an_autoencoder(tmp_path):
     path, text = tmp_path / "config.yaml", (ROOT / "recipes/rvs_generator.yaml").read_text()
     path.write_text(text.replace("components: null", "components: 20"))
-    with pytest.raises(UserError, match="found both these and an autoencoder, expected one where target is flux"):
+    with pytest.raises(UserError, match="found autoencoder and preprocess.components, expected one of"):
         config.load(path)
     path.write_text(text.replace("target: flux  ", "target: labels"))
     with pytest.raises(UserError, match="autoencoder: expected none where target is labels"):

@@ -68,7 +68,7 @@ class Broadening:
     """
 
     def __init__(self, wave, step, fwhm):
-        self.start, self.n_pix, self.step, self.fwhm = wave[0], len(wave), step, fwhm
+        self.wave, self.step, self.fwhm = wave, step, fwhm
         self.n_fft = 2 * scipy.fft.next_fast_len(-(-len(wave) // 2), real=True)  # the margins take up what wraps around
         self.frequency = np.fft.rfftfreq(self.n_fft, step)  # cycles per km/s
         self._resampling = {}
@@ -76,6 +76,10 @@ class Broadening:
     def transform(self, depth):
         """Fourier transform (n, n_freq) of line depths (n, n_pix)."""
         return scipy.fft.rfft(depth, self.n_fft, axis=1).astype("c8")
+
+    def depth(self, transform):
+        """Line depths (n, n_pix) of a transform (n, n_freq)."""
+        return scipy.fft.irfft(transform, self.n_fft, axis=1)[:, : len(self.wave)]
 
     def flux(self, transform, labels, onto):
         """Flux (n, n_out) from the transform (n, n_freq) of line depths, which is spoilt, at LABELS {name: (n,)}."""
@@ -85,14 +89,14 @@ class Broadening:
         if np.any(labels["rv"]):
             transform *= np.exp(-2j * np.pi * self.frequency * labels["rv"][:, None]).astype("c8")
         fine = scipy.fft.irfft(transform, OVERSAMPLE * self.n_fft, axis=1, overwrite_x=True)
-        return 1 - OVERSAMPLE * (onto @ fine[:, : OVERSAMPLE * self.n_pix].T).T
+        return 1 - OVERSAMPLE * (onto @ fine[:, : OVERSAMPLE * len(self.wave)].T).T
 
     def onto(self, wave):
         """Sparse matrix (n_out, n_fine): six-point interpolation to wavelengths (n_out,); kept for the next call."""
         key = (len(wave), float(wave[0]), float(wave[-1]))
         if key not in self._resampling:
-            pixel = np.log(np.asarray(wave) / self.start) * LIGHT / self.step * OVERSAMPLE
-            n_fine = OVERSAMPLE * self.n_pix
+            pixel = np.log(np.asarray(wave) / self.wave[0]) * LIGHT / self.step * OVERSAMPLE
+            n_fine = OVERSAMPLE * len(self.wave)
             index, weight = lagrange(pixel, np.arange(n_fine), order=6)
             rows = np.repeat(np.arange(len(wave)), index.shape[1])
             self._resampling = {key: csr_matrix((weight.astype("f4").ravel(), (rows, index.ravel())), (len(wave), n_fine))}

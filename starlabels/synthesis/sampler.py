@@ -104,6 +104,12 @@ class Sampler:
         index, weight = tensor([labels[name] for name in AXES], self.axes)
         return np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])
 
+    def intrinsic(self, labels, chunk):
+        """Yield flux (chunk, n_pix), neither rotated nor degraded, on the wavelengths of the nodes, at labels {name: (n,)}."""
+        for start in range(0, len(labels["teff"]), chunk):
+            part = {name: values[start : start + chunk] for name, values in labels.items()}
+            yield 1 - self.broadening.depth(self._transform(part))
+
     def _onto(self, wave):
         """`Broadening.onto` of wavelengths inside the window; UserError for others."""
         low, high = self.grid.wave_min, self.grid.wave_max
