@@ -56,7 +56,7 @@ def test_the_linear_code_returns_spectra_to_the_rms_that_components_leave(cfg):
 
     with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
         basis, flux = components.read(h5), h5["train/flux"][:50]
-    code = generator.linear_code(basis)
+    code = generator.linear_code(basis, cfg.labels)
     left = generator.call(code.decoder, generator.call(code.encoder, flux)) - flux
     expected = components.project(flux, basis)["outside"].sum(axis=1) / flux.shape[1]
     np.testing.assert_allclose((left**2).mean(axis=1), expected, rtol=0.01, atol=1e-12)
