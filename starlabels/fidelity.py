@@ -6,7 +6,7 @@ from starlabels import config, generator, h5io, jacobians, limits, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.evaluation import write_metrics
 from starlabels.generator import call
-from starlabels.labels import label, lowest
+from starlabels.labels import label
 from starlabels.synthesis.sampler import derivatives
 
 CHUNK = 512  # spectra in memory at a time
@@ -158,10 +158,10 @@ def run_jacobian(cfg, args=None):
 
 
 def slopes(made, values):
-    """d flux / d label (n, n_labels, n_pix) of the generator at labels (n, n_labels)."""
+    """d flux / d label (n, n_labels, n_pix) of the generator at labels (n, n_labels), one-sided at the ends of its training."""
     labels = dict(zip(made.names, values.T.astype(float)))
-    physical = {name: (least, np.inf) for name, least in zip(made.names, lowest(made.names))}
-    return derivatives(lambda shifted: made.flux(np.column_stack(list(shifted.values()))), labels, made.names, physical)
+    trained_on = {name: (low, high) for name, low, high in zip(made.names, made.low, made.high)}
+    return derivatives(lambda shifted: made.flux(np.column_stack(list(shifted.values()))), labels, made.names, trained_on)
 
 
 def disagreement(network, nodes):
