@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import config
+from starlabels import config, h5io
 from starlabels.cli import UserError, progress
 
 CHUNK = 64  # stars at a time: n_labels derivatives each
@@ -42,7 +42,7 @@ def rms(values):
 
 def sensitivity_of(cfg, test, wave):
     """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
-    from starlabels.grid import LABELS, NUISANCES, sampler_for
+    from starlabels.grid import LABELS, NUISANCES, OPTIONAL, sampler_for
 
     try:
         if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
@@ -50,7 +50,7 @@ def sensitivity_of(cfg, test, wave):
         sampler = sampler_for(cfg, build=False)
         if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
             raise UserError(f"the nodes do not vary {', '.join(strange)}")
-        if np.isnan(test["grid_labels"][:]).any():
+        if any(np.isnan(column).any() for column in h5io.columns(test, LABELS + OPTIONAL) if column is not None):
             raise UserError("some test stars lack labels")
     except UserError as error:
         print(f"no derivatives of the atmosphere, so neither bound nor sensitivity: {error}")

@@ -69,7 +69,7 @@ def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, cap
     for stage in (join, preprocess, inference, evaluation):
         stage.run(survey)
     metrics = json.loads(config.paths(survey).metrics.read_text())
-    assert (config.paths(survey).figure_dir / "distance_200_400.png").exists()
+    assert (config.paths(survey).figure_dir / "4_distance_200_400.png").exists()
     assert metrics["parallax_offset"] == pytest.approx(-0.05, abs=0.015)
     found = metrics["distance"]["200_400"]
     assert found["median_fraction"] < 0.06 and 0.5 < found["coverage_68"] < 0.85
