@@ -1,6 +1,7 @@
 """Figure of distances: predicted against true, and against those of parallaxes."""
 
 import numpy as np
+from matplotlib.ticker import StrMethodFormatter
 
 from starlabels.distances import REACH, catalogue_fraction
 from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save
@@ -53,4 +54,5 @@ def compare(ax, x, network, catalogue):
         ax.plot(centre, 100 * middle, ".-", color=shade, label=name)
     ax.axhline(100 * REACH, color="k", lw=0.6, ls=":")
     ax.set(yscale="log", ylabel="median |error| (%)")
-    ax.legend(loc="upper left")
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.legend(loc="lower right")
