@@ -6,7 +6,7 @@ CONFIG ?= config.yaml
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: run test test-real lint bench generator nodes data clean
+.PHONY: run test test-real lint bench generator distances nodes data clean
 
 run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
@@ -28,6 +28,11 @@ bench: .venv/ready
 generator:
 	@$(MAKE) --no-print-directory run CONFIG=recipes/rvs_generator_best.yaml
 
+# distances: a mock survey, and the network that it teaches
+distances: .venv/ready
+	@$(BIN)/python -m starlabels.mock
+	@$(MAKE) --no-print-directory run CONFIG=recipes/astronn_dist.yaml
+
 # rebuild the packaged node library from the packaged lines and atmospheres; resumable
 nodes: .venv/ready
 	$(BIN)/python -m starlabels.synthesis.library
@@ -44,5 +49,5 @@ data: .venv/ready
 
 # what runs wrote; the packaged data and .venv stay
 clean:
-	rm -rf data/grids data/downloads
+	rm -rf data/grids data/downloads data/mock_survey.*
 	find data models figures -mindepth 1 -maxdepth 1 -type d ! -path data/lines ! -path data/nodes ! -path data/atmospheres -exec rm -rf {} +

@@ -27,7 +27,9 @@ def run(cfg, args=None):
         results = predict(model, h5["test"], cfg)
         generated = predict_generated(model, h5["test"], cfg) if cfg.test.generator else None
         add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
-        units, far = h5io.label_units(h5["test"]), add_distances(results, h5["test"], cfg)
+        units = h5io.label_units(h5["test"])
+        for found in results.values() if "fakemag" in cfg.labels else []:
+            found |= distances.of_stars(found, h5["test"], model.offset)
     labels = [label(name, units[name]) for name in cfg.labels]
     metrics = {
         "run": cfg.run,
@@ -40,7 +42,8 @@ def run(cfg, args=None):
     }
     if generated:
         metrics["generated"] = scores(generated, cfg.labels)
-    if far:
+    if "distance_true" in results[NOISE_FREE]:
+        far = {key: distances.scores(found) for key, found in results.items()}
         metrics |= {"distance": far, "parallax_offset": model.offset}
     everything = {f"snr{key}": found for key, found in results.items()} | ({"generated": generated} if generated else {})
     save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
@@ -95,23 +98,6 @@ def predict_generated(model, test, cfg):
     chunks = [values[start : start + generator.CHUNK] for start in range(0, len(values), generator.CHUNK)]
     parts = [model.predict(made.flux(chunk), np.full(len(chunk), np.inf)) for chunk in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} | {"true": true}
-
-
-def add_distances(results, test, cfg):
-    """Add distances to the results of a network of fakemag; their scores {range: {...}} where the test stars tell the truth."""
-    if "fakemag" not in cfg.labels:
-        return {}
-    for found in results.values():
-        found |= distances.of_stars(found, test)
-    [truth] = h5io.columns(test, ["distance"])
-    if truth is None:
-        return {}
-    from starlabels.plots import distances as plots
-
-    truth = truth[: len(results[NOISE_FREE]["mean"])]
-    for key, found in results.items():
-        plots.one_to_one(truth, found["distance"], key, config.paths(cfg).figure_dir / f"distance_{key}.png")
-    return {key: distances.scores(found, truth) for key, found in results.items()}
 
 
 def mean_flux(flux, n):
@@ -187,10 +173,13 @@ def print_scores(metrics, labels):
         cells = [f"{name} {part:.1%}" for name, part in metrics["flagged"].get(key, {}).items()]
         if cells:
             print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>{width}}" for cell in cells))
+    if "distance" in metrics:
+        distances.print_scores(metrics)
 
 
 def draw(results, generated, labels, cfg):
     """Write the figures 4_*.png."""
+    from starlabels.plots import distances as far
     from starlabels.plots import evaluation as plots
     from starlabels.plots import fidelity, uncertainty
 
@@ -205,6 +194,8 @@ def draw(results, generated, labels, cfg):
         return
     for key, r in results.items():
         plots.one_to_one(r["true"], r["mean"], labels, key, folder / f"4_one_to_one_{key}.png")
+        if "distance_true" in r:
+            far.one_to_one(r, key, folder / f"4_distance_{key}.png")
     noisy = {key: results[key] for key in keys if key != NOISE_FREE}
     if noisy:
         plots.error_vs_snr(results, labels, folder / "4_error_vs_snr.png")

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from starlabels import h5io
+from starlabels import catalogue, h5io
+from starlabels.catalogue import Catalogue
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
 from starlabels.join import star_ids
 from starlabels.labels import ELEMENTS, OFFSETS, abundance_name, label, offset_name
-from starlabels.rules import GRID_RANGES
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
 from starlabels.synthesis.library import FOLDER, PACKAGED, VMIC
@@ -28,27 +28,34 @@ FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fas
 
 def run(cfg, args=None):
     """Write data/grids/<name>.h5: spectra (n, n_pix) at labels drawn, stepped or read, from nodes packaged or synthesised."""
-    target = paths(cfg).grid
-    labels, ids = read_csv(cfg) if cfg.grid.labels_csv else draw(cfg, np.random.default_rng(cfg.seed))
+    target, stars = paths(cfg).grid, stars_of(cfg)
+    for remark in stars.remarks:
+        print(remark)
     wave = cfg.wave.grid()
     sampler = sampler_for(cfg)
-    sound = sampler.sound(labels)
+    sound = sampler.sound(stars.labels)
     if not sound.any():
         raise UserError(f"grid.labels: all {count(len(sound))} label sets lie beside failed nodes of {sampler.path}")
     if not sound.all():
         print(f"kept {count(int(sound.sum()))} of {count(len(sound))} label sets: the others lie beside failed nodes")
-    labels, ids = {name: values[sound] for name, values in labels.items()}, ids[sound]
+    stars, n = stars.rows(sound), int(sound.sum())
     inputs = {str(sampler.path): sampler.grid.digest}
     with h5io.create(target, "grid", digest(cfg, "grid"), cfg, inputs) as h5:
         h5io.write_wave(h5, wave, resolving_power=cfg.grid.resolving_power)
-        flux = h5io.create_spectra(h5, len(ids), len(wave))
-        for start in progress(range(0, len(ids), CHUNK), "sampling spectra"):
-            part = {name: values[start : start + CHUNK] for name, values in labels.items()}
+        flux = h5io.create_spectra(h5, n, len(wave))
+        for start in progress(range(0, n, CHUNK), "sampling spectra"):
+            part = {name: values[start : start + CHUNK] for name, values in stars.labels.items()}
             flux[start : start + CHUNK] = sampler.spectra(part, wave, cfg.grid.resolving_power)
-        labels |= abundances(labels)
-        h5io.write_labels(h5, np.column_stack(list(labels.values())), list(labels), [label(n).plain_unit for n in labels])
-        h5io.write_text(h5, "star_id", ids)
-    print(f"{target}: {count(len(ids))} spectra of {len(wave)} pixels from {sampler.path}")
+        write_labels(h5, stars.labels | abundances(stars.labels) | stars.columns, stars.errors)
+        h5io.write_text(h5, "star_id", stars.ids)
+    print(f"{target}: {count(n)} spectra of {len(wave)} pixels from {sampler.path}")
+
+
+def write_labels(h5, labels, errors):
+    """Write labels {name: (n,)}, and their errors {name: (n,)}, NaN for those that have none, if any has."""
+    unknown = np.full_like(labels["teff"], np.nan)
+    error = np.column_stack([errors.get(name, unknown) for name in labels]) if errors else None
+    h5io.write_labels(h5, np.column_stack(list(labels.values())), list(labels), [label(n).plain_unit for n in labels], error)
 
 
 def draw(cfg, rng):
@@ -83,47 +90,22 @@ def check_labels(cfg):
         raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS + OPTIONAL)}")
 
 
-def read_csv(cfg):
-    """Labels {name: (n,)} and star ids of grid.labels_csv; a label it lacks must be one number in grid.labels."""
-    path = Path(cfg.grid.labels_csv)
-    if not path.is_file():
-        raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
-    try:
-        table = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a CSV table: {error}") from None
-    labels = {}
-    for name in LABELS:
-        fixed = cfg.grid.labels.get(name)
-        if name in table:
-            values = pd.to_numeric(table[name], errors="coerce")
-        elif fixed is not None and not isinstance(fixed, Range):
-            values = pd.Series(float(fixed), index=table.index)
-        else:
-            raise UserError(f"{path} has columns {', '.join(table)} but no {name}: add it, or one number in grid.labels")
-        low, high = GRID_RANGES[name]
-        bad = ~values.between(low, high)  # NaN is not between
-        if len(table) == 0 or bad.any():
-            where = (
-                f"line {int(bad.idxmax()) + 2}: {name} is {table.get(name, values)[bad.idxmax()]}" if len(table) else "no rows"
-            )
-            raise UserError(f"{path}: {where}, expected a number in [{low:g}, {high:g}]: mend it or leave the row out")
-        labels[name] = values.to_numpy("f4")
-    if "star_id" not in table:
-        return labels, star_ids(pd.DataFrame(labels))
-    if table["star_id"].isna().any():
-        raise UserError(f"{path}: line {int(table['star_id'].isna().idxmax()) + 2}: no star_id: fill it or drop the column")
-    return labels, np.char.encode(table["star_id"].astype(str).to_numpy(str), "utf-8")
+def stars_of(cfg):
+    """The Catalogue of the stars to make spectra of: read from grid.labels_csv, or drawn."""
+    if cfg.grid.labels_csv:
+        return catalogue.read(cfg, LABELS, OPTIONAL)
+    return Catalogue(*draw(cfg, np.random.default_rng(cfg.seed)))
 
 
 def ranges_of(cfg):
-    """{label: (lowest, highest)} of the nodes' labels that a grid asks: of its CSV file, else of its configuration."""
+    """{label: (lowest, highest)} that a grid asks: of its CSV file, else of its configuration; always of resolving_power."""
+    power = {"resolving_power": (cfg.grid.resolving_power,) * 2}
     if cfg.grid.labels_csv:
-        labels, _ = read_csv(cfg)
-        return {name: (float(labels[name].min()), float(labels[name].max())) for name in AXES}
+        labels = stars_of(cfg).labels
+        return power | {name: (float(values.min()), float(values.max())) for name, values in labels.items()}
     check_labels(cfg)
-    entries = {name: cfg.grid.labels[name] for name in AXES}
-    return {n: (e.min, e.max) if isinstance(e, Range) else (float(e), float(e)) for n, e in entries.items()}
+    ends = {n: (e.min, e.max) if isinstance(e, Range) else (float(e), float(e)) for n, e in cfg.grid.labels.items()}
+    return power | ends
 
 
 def covers(grid, cfg, ranges):
@@ -132,14 +114,8 @@ def covers(grid, cfg, ranges):
     inside = all(
         axis[0] - 1e-6 <= ranges[name][0] and ranges[name][1] <= axis[-1] + 1e-6 for name, axis in zip(AXES, grid.axes)
     )
-    sharp = grid.resolving_power >= highest_power(cfg)
+    sharp = grid.resolving_power >= ranges["resolving_power"][1]
     return window and inside and sharp and grid.atmosphere == cfg.grid.nodes.atmosphere
-
-
-def highest_power(cfg):
-    """The highest resolving power of any spectrum of the grid."""
-    own = cfg.grid.labels.get("resolving_power", cfg.grid.resolving_power)
-    return own.max if isinstance(own, Range) else own
 
 
 def sampler_for(cfg, build=True):
@@ -169,7 +145,7 @@ def sampler_for(cfg, build=True):
 
 def element_library(cfg, ranges, build):
     """The library of the elements whose abundances the grid varies, synthesised if it is not there; None if it varies none."""
-    moved = tuple(element for element in ELEMENTS if offset_name(element) in cfg.grid.labels)
+    moved = tuple(element for element in ELEMENTS if offset_name(element) in ranges)
     if not moved:
         return None
     ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out

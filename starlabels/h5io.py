@@ -238,6 +238,15 @@ def columns(group, names):
     return [values[:, there.index(name)].astype(float) if name in there else None for name in names]
 
 
+def column_errors(group, names):
+    """Errors [(n,)] of columns of a part of 2_prepared.h5, NaN where they are not known."""
+    there, n = list(group["grid_labels"].attrs["names"]), len(group["grid_labels"])
+    if "grid_label_errors" not in group:
+        return [np.full(n, np.nan) for _ in names]
+    values = group["grid_label_errors"][:].astype(float)
+    return [values[:, there.index(name)] if name in there else np.full(n, np.nan) for name in names]
+
+
 def read_label_errors(group, names):
     """Errors (n, len(names)) float32 of labels, in the order of names, NaN where they are not known; of a file or a part."""
     data, there = labels_dataset(group), label_names(group)

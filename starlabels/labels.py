@@ -31,6 +31,10 @@ LABELS = {
     "vsini": Label(r"$v\sin i$", KMS, "km/s", 0.0),
     "rv": Label(r"$v_{\rm r}$", KMS, "km/s"),
     "resolving_power": Label("$R$", "", "", 0.0),
+    "parallax": Label(r"$\varpi$", "mas", "mas"),
+    "k_mag": Label("$K_s$", "mag", "mag"),
+    "a_k": Label("$A_K$", "mag", "mag"),
+    "distance": Label("$d$", "pc", "pc"),
     "fakemag": Label(r"$L_{K_s}$", "mas", "mas", 0.0, positive=True),  # see distances.py
 }
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import config
+from starlabels import config, h5io
 from starlabels.cli import UserError, progress
 
 CHUNK = 64  # stars at a time: n_labels derivatives each
@@ -42,13 +42,13 @@ def rms(values):
 
 def sampler_of(cfg, part):
     """The Sampler that made the spectra of a part of 2_prepared.h5; UserError if they are not all from there."""
-    from starlabels.grid import LABELS, NUISANCES, sampler_for
+    from starlabels.grid import LABELS, NUISANCES, OPTIONAL, sampler_for
 
     if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
         raise UserError("not all spectra are from grid.py")
     if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
         raise UserError(f"the nodes do not vary {', '.join(strange)}")
-    if np.isnan(part["grid_labels"][:]).any():
+    if any(np.isnan(column).any() for column in h5io.columns(part, LABELS + OPTIONAL) if column is not None):
         raise UserError("some stars lack labels")
     return sampler_for(cfg, build=False)
 

@@ -122,5 +122,6 @@ def write_part(group, joined, rows, cfg, curve):
         data.attrs.update({"names": names, "units": [units[name] for name in names]})
     if "labels/error" in joined:
         group["label_errors"] = h5io.read_label_errors(joined, cfg.labels)[rows]
+        group["grid_label_errors"] = h5io.read_label_errors(joined, h5io.label_names(joined))[rows]
     h5io.write_text(group, "star_id", h5io.dataset(joined, "star_id")[:][rows])
     group.create_dataset("joined_row", data=rows.astype("i8"))

@@ -2,7 +2,9 @@
 
 import json
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import changed, draw, toy_spectra, write_grid
 
@@ -42,6 +44,65 @@ def test_what_is_missing_or_impossible_has_no_distance():
 
 
 @pytest.fixture
+def group(tmp_path):
+    """group(k_mag, a_k, ...): an open part of 2_prepared.h5 with these columns of stars (n,)."""
+
+    def write(**columns):
+        h5 = h5py.File(tmp_path / "part.h5", "w")
+        h5["grid_labels"] = np.column_stack(list(columns.values()))
+        h5["grid_labels"].attrs["names"] = list(columns)
+        return h5
+
+    return write
+
+
+def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(group):
+    found = {"mean": np.full((3, 1), 100.0), "err": np.full((3, 1), 5.0)}
+    one = distances.of_stars(found, group(k_mag=[5.0, 9.0, 7.0], a_k=[0.0, 0.3, 0.1]))
+    other = distances.of_stars(found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1]))
+    for name in ("distance", "distance_err", "parallax", "parallax_err"):
+        np.testing.assert_allclose(one[name], other[name][[1, 0, 2]])
+    np.testing.assert_allclose(one["distance"], [100, 10 ** (2 + 0.2 * 3.7), 10 ** (2 + 0.2 * 1.9)])
+
+
+def test_errors_of_magnitudes_are_in_distances_and_in_what_they_are_learnt_from(group):
+    h5 = group(k_mag=[9.0], a_k=[0.2], parallax=[2.0])
+    h5["grid_label_errors"] = np.array([[0.03, 0.04, 0.01]])
+    found = distances.of_stars({"mean": np.full((1, 1), 100.0), "err": np.zeros((1, 1))}, h5, offset=-0.05)
+    part = 0.2 * np.log(10) * 0.05
+    assert found["distance_err"] / found["distance"] == pytest.approx(part)
+    assert found["parallax_err"] / found["parallax"] == pytest.approx(part)
+    assert found["catalogue_parallax"] == pytest.approx(2.05) and found["catalogue_parallax_err"] == pytest.approx(0.01)
+    labels = pd.DataFrame({"parallax": [2.0, 2.0], "k_mag": [9.0, 9.0], "a_k": [0.2, 0.2]})
+    errors = pd.DataFrame({"parallax": [0.01, np.nan], "k_mag": [0.03, 0.03], "a_k": [0.04, 0.04]})
+    distances.add_fakemag(labels, errors, "a.h5")
+    assert errors["fakemag"][0] / labels["fakemag"][0] == pytest.approx(np.hypot(0.005, part))
+    assert np.isnan(labels["fakemag"][1])  # a parallax without error teaches nothing
+
+
+def test_beyond_the_reach_of_parallaxes_their_errors_are_compared_with_the_network_s(group):
+    rng, n = np.random.default_rng(0), 4000
+    truth = 10 ** rng.uniform(2, 4, n)
+    scatter = rng.normal(0, 0.03, n)
+    stars = {
+        "distance": truth * (1 + scatter),
+        "distance_flags": np.zeros(n, int),
+        "parallax": 1000 / truth * (1 + scatter),
+        "parallax_err": 0.03 * 1000 / truth,
+        "distance_true": truth,
+        "catalogue_parallax": 1000 / truth + rng.normal(0, 0.05, n),
+        "catalogue_parallax_err": np.full(n, 0.05),
+    }
+    found = distances.scores(stars)
+    assert found["reach"] == pytest.approx(2000, rel=0.05)  # 0.05 mas is a tenth of 0.5
+    assert found["coverage_68"] == pytest.approx(0.6827, abs=0.02)
+    assert found["network_beyond"] == pytest.approx(0.67 * 0.03, rel=0.1) and found["catalogue_beyond"] > 0.1
+    assert distances.catalogue_fraction(np.array([-0.1, 2.0]), np.array([500.0, 500.0])).tolist() == [np.inf, 0.0]
+    del stars["catalogue_parallax"]
+    assert "reach" not in distances.scores(stars)
+
+
+@pytest.fixture
 def survey(make_config):
     """A Config of a mock survey, written: luminosity follows Teff; its parallaxes are 0.05 mas too small."""
     train = {"train.loss": "parallax_nll", "train.max_epochs": 20, "train.passes": 8, "train.batch_size": 64}
@@ -54,6 +115,7 @@ def survey(make_config):
     k_mag = magnitude + 5 * np.log10(far / 10) + a_k
     flux, error = toy_spectra(cfg.wave.grid(), labels), rng.uniform(0.01, 0.05, n)
     labels |= {"parallax": 1000 / far - 0.05 + error * rng.normal(size=n), "k_mag": k_mag, "a_k": a_k, "distance": far}
+    labels["k_mag"][:20], labels["a_k"][20:40] = np.nan, np.nan  # a survey has such stars
     value = np.column_stack(list(labels.values())).astype("f4")
     errors = np.full_like(value, np.nan)
     errors[:, list(labels).index("parallax")] = error
@@ -69,10 +131,12 @@ def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, cap
     for stage in (join, preprocess, inference, evaluation):
         stage.run(survey)
     metrics = json.loads(config.paths(survey).metrics.read_text())
-    assert (config.paths(survey).figure_dir / "distance_200_400.png").exists()
+    assert (config.paths(survey).figure_dir / "4_distance_200_400.png").exists()
     assert metrics["parallax_offset"] == pytest.approx(-0.05, abs=0.015)
     found = metrics["distance"]["200_400"]
     assert found["median_fraction"] < 0.06 and 0.5 < found["coverage_68"] < 0.85
+    printed = capsys.readouterr().out
+    assert "zero point of the parallaxes, learnt: -0.0" in printed and "distances at S/N 200-400: median |error|" in printed
 
 
 def test_cuts_may_ask_errors_of_labels(survey, capsys):

@@ -46,28 +46,6 @@ def test_a_label_the_grid_cannot_vary_or_lacks_is_named(make_config):
         grid.draw(cfg.model_copy(update={"grid": cfg.grid.model_copy(update={"labels": short})}), None)
 
 
-def test_labels_come_from_a_csv_with_fixed_labels_from_the_config(make_config):
-    Path("stars.csv").write_text("star_id,teff,logg,mh,vsini\na,6500,4,0,10\nb,7000,3.5,-0.5,50\n")
-    labels, ids = grid.read_csv(make_config({"grid.labels_csv": "stars.csv"}))
-    assert labels["teff"].tolist() == [6500, 7000] and labels["vmic"].tolist() == [2, 2] and ids.tolist() == [b"a", b"b"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("teff,logg,mh\n6500,4,0\n", "no vsini"),
-        ("teff,logg,mh,vsini\n6500,4,hot,0\n", "line 2: mh is hot, expected a number in"),
-        ("teff,logg,mh,vsini\n6500,4,0,5000\n", "line 2: vsini is 5000, expected a number in .0, 500."),
-        ("star_id,teff,logg,mh,vsini\n,6500,4,0,50\n", "line 2: no star_id"),
-        ("", "is not a CSV table"),
-    ],
-)
-def test_a_bad_csv_is_one_clear_error(make_config, text, message):
-    Path("stars.csv").write_text(text)
-    with pytest.raises(UserError, match=message):
-        grid.read_csv(make_config({"grid.labels_csv": "stars.csv"}))
-
-
 def test_nodes_enclose_the_range_with_padding_and_are_denser_below_6000():
     assert grid.axis_nodes("logg", (3.2, 4.1), 0.5, 0, (1.5, 5.5)) == (3.0, 3.5, 4.0, 4.5)
     assert grid.axis_nodes("logg", (4.0, 5.0), 0.5, 1, (1.5, 5.5)) == (3.5, 4.0, 4.5, 5.0, 5.5)

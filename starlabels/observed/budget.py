@@ -14,7 +14,7 @@ import numpy as np
 
 from starlabels import augment, cli, config, continuum, h5io, trained
 from starlabels.cli import UserError, count, progress
-from starlabels.grid import LABELS, draw, ranges_of, read_csv, sampler_for
+from starlabels.grid import LABELS, draw, ranges_of, sampler_for, stars_of
 from starlabels.labels import label
 from starlabels.observed.predict import filled, recipe
 from starlabels.observed.prepare import Prepared
@@ -103,7 +103,7 @@ def stars(cfg, sampler, n):
     """Labels {name: (n,)} drawn anew as the recipe says, or from its CSV file; without those beside failed nodes."""
     rng = np.random.default_rng((cfg.seed, *b"budget"))  # other stars than those of the grid
     if cfg.grid.labels_csv:
-        labels = read_csv(cfg)[0]
+        labels = stars_of(cfg).labels
         rows = rng.choice(len(labels["teff"]), n)
         labels = {name: values[rows] for name, values in labels.items()}
     else:

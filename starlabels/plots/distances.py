@@ -1,19 +1,27 @@
-"""Figure of distances: predicted against true."""
+"""Figure of distances: predicted against true, and against those of parallaxes."""
 
 import numpy as np
+from matplotlib.ticker import StrMethodFormatter
 
-from starlabels.plots import COLUMN, VERMILLION, plt, save
+from starlabels.distances import REACH, catalogue_fraction
+from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save
 from starlabels.plots.evaluation import BOX, HALO, HEX, running, same_colors, span, strip, ticks, words
 
 MOST = 0.5  # fractional error shown, at most
 
 
-def one_to_one(true, predicted, key, path):
-    """Predicted against true distances (n,) in parsec on logarithmic axes, the fractional error in a strip below."""
-    ok = np.isfinite(true) & np.isfinite(predicted) & (predicted > 0)
+def one_to_one(found, key, path):
+    """Predicted against true distances of stars, see distances.of_stars, and the fractional error in a strip below.
+
+    In a third panel its median in shells of distance, and that of the catalogue's parallaxes, if there are such.
+    """
+    true, predicted = found["distance_true"], found["distance"]
+    ok = np.isfinite(true) & np.isfinite(predicted)
     x, y, fraction = np.log10(true[ok]), np.log10(predicted[ok]), predicted[ok] / true[ok] - 1
     limit = min(strip(fraction), MOST)
-    fig, (top, low) = plt.subplots(2, 1, figsize=(COLUMN, 4.3), sharex=True, height_ratios=[3, 1.2])
+    rows = 3 if "catalogue_parallax" in found else 2
+    fig, axes = plt.subplots(rows, 1, figsize=(COLUMN, 1.6 + 1.4 * rows), sharex=True, height_ratios=[3, 1.2, 1.6][:rows])
+    top, low = axes[:2]
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     extent = span(np.r_[x, y])
     cells = [
@@ -28,9 +36,23 @@ def one_to_one(true, predicted, key, path):
     text = f"median |error| {100 * np.median(np.abs(fraction)):.1f} %\n$N$ {len(x)}"
     top.text(0.06, 0.94, text, transform=top.transAxes, va="top", fontsize=7.5, bbox=BOX)
     top.set(xlim=extent, ylim=extent, ylabel="predicted $\\log_{10} d$ (pc)", title=words(key))
-    low.set(ylim=(-limit, limit), xlabel="true $\\log_{10} d$ (pc)", ylabel="pred / true $-$ 1")
+    low.set(ylim=(-limit, limit), ylabel="pred / true $-$ 1")
+    axes[-1].set_xlabel("true $\\log_{10} d$ (pc)")
     ticks((top.yaxis, low.xaxis), 5)
     ticks((low.yaxis,), 4, symmetric=True)
-    fig.align_ylabels((top, low))
-    same_colors(fig, cells, (top, low))
+    if rows == 3:
+        compare(axes[2], x, np.abs(fraction), catalogue_fraction(found["catalogue_parallax"][ok], true[ok]))
+    fig.align_ylabels(axes)
+    same_colors(fig, cells, axes)
     return save(fig, path)
+
+
+def compare(ax, x, network, catalogue):
+    """Median |error| in per cent (n,) of the network and of the catalogue's parallaxes in bins of log distance x (n,)."""
+    for values, name, shade in ((catalogue, "parallax alone", BLUE), (network, "network", VERMILLION)):
+        centre, (_, middle, _) = running(x, np.minimum(values, 10))
+        ax.plot(centre, 100 * middle, ".-", color=shade, label=name)
+    ax.axhline(100 * REACH, color="k", lw=0.6, ls=":")
+    ax.set(yscale="log", ylabel="median |error| (%)")
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.legend(loc="lower right")
