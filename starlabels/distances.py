@@ -61,13 +61,12 @@ def per_mas(group):
     return brightness(*h5io.columns(group, ("k_mag", "a_k")))
 
 
-def of_stars(found, group):
-    """{distance, distance_err (pc), parallax, parallax_err (mas), distance_flags: Astra's} (n,) of test stars.
+def of_stars(found, k_mag, a_k):
+    """{distance, distance_err (pc), parallax, parallax_err (mas), distance_flags: Astra's} (n,) of stars of K_s, A_K (n,).
 
     found {mean, err (n, 1)} are their pseudo-luminosities.
     """
     value, error = found["mean"][:, 0], found["err"][:, 0]
-    k_mag, a_k = (column[: len(value)] for column in h5io.columns(group, ("k_mag", "a_k")))
     far, far_err = distance(value, error, k_mag, a_k)
     near, near_err = (parallax(x, k_mag, a_k) for x in (value, error))
     flags = astra.distance_flags(value, error, k_mag, a_k)

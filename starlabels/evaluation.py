@@ -102,7 +102,8 @@ def add_distances(results, test, cfg):
     if "fakemag" not in cfg.labels:
         return {}
     for found in results.values():
-        found |= distances.of_stars(found, test)
+        magnitudes = (column[: len(found["mean"])] for column in h5io.columns(test, ("k_mag", "a_k")))
+        found |= distances.of_stars(found, *magnitudes)
     [truth] = h5io.columns(test, ["distance"])
     if truth is None:
         return {}
