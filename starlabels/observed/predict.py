@@ -190,7 +190,8 @@ def answer(machine, prepared):
         row = {key: values[k] for key, values in found.items()}
         answers[i] = answer_of(stars[k].name, ready[k], row, model[k], machine.model.names)._replace(extras=more[k])
         seen = model[k] if np.isfinite(model[k]).all() else None
-        drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen)
+        medium = stars[k].medium if ready[k].as_it_is else "air"
+        drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen, medium)
     return answers, drawn
 
 

@@ -49,10 +49,11 @@ class Answer(NamedTuple):
 class Spectrum(NamedTuple):
     """An observed spectrum as the network saw it, for the figure: all (n_pix,), NaN where missing."""
 
-    wave: np.ndarray  # A in air, at rest
+    wave: np.ndarray  # A, at rest
     flux: np.ndarray  # continuum 1
     error: np.ndarray  # of the flux; None if not known
     model: np.ndarray  # flux regenerated at the predicted labels; None if it cannot be
+    medium: str = "air"  # or "vacuum", of a survey's database
 
 
 def status(answer):
