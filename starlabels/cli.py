@@ -18,7 +18,7 @@ class UserError(Exception):
 def main(stage, description, arguments=None, recipe=None):
     """Load the configuration and run stage(cfg, args) of the command line; a UserError is one line and exit code 2.
 
-    recipe: a function(args) -> its path, for scripts that have no --config.
+    recipe: a function(args) -> its path, or None where there is none (then cfg is None), for scripts that have no --config.
     """
     from starlabels import config  # config needs UserError
 
@@ -30,7 +30,8 @@ def main(stage, description, arguments=None, recipe=None):
     args = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # so that a log file keeps the order of prints and errors
     try:
-        stage(config.load(recipe(args) if recipe else args.config), args)
+        path = recipe(args) if recipe else args.config
+        stage(config.load(path) if path else None, args)
     except UserError as error:
         fail(str(error))
     except OSError as error:

@@ -69,24 +69,30 @@ def per_mas(group):
     return np.nan_to_num(brightness(*h5io.columns(group, MAGNITUDES)))  # NaN would spread to the offset's gradient
 
 
-def of_stars(found, group, offset=0.0):
-    """Distances of test stars and what they compare with, (n,) each.
+def of_stars(found, k_mag, a_k, e_k_mag=0.0, e_a_k=0.0):
+    """{distance, distance_err (pc), parallax, parallax_err (mas), distance_flags: Astra's} (n,) of stars of K_s, A_K (n,).
 
-    found {mean, err (n, 1)} are their pseudo-luminosities. {distance, distance_err (pc), parallax, parallax_err (mas),
-    distance_flags: Astra's}; where the catalogue has them also distance_true, and catalogue_parallax, less the offset (mas),
-    with catalogue_parallax_err.
+    found {mean, err (n, 1)} are their pseudo-luminosities; e_k_mag, e_a_k: errors, NaN where not known.
     """
     value, error = found["mean"][:, 0], found["err"][:, 0]
-    k_mag, a_k, parallaxes, truth = (
-        column if column is None else column[: len(value)]
-        for column in h5io.columns(group, (*MAGNITUDES, "parallax", "distance"))
-    )
-    e_k_mag, e_a_k, e_parallax = (column[: len(value)] for column in h5io.column_errors(group, (*MAGNITUDES, "parallax")))
     far, far_err = distance(value, error, k_mag, a_k, e_k_mag, e_a_k)
     near, near_err = (parallax(x, k_mag, a_k) for x in (value, error))
     near_err = np.hypot(near_err, near * of_magnitude(e_k_mag, e_a_k))
     flags = astra.distance_flags(value, error, k_mag, a_k)
-    stars = {"distance": far, "distance_err": far_err, "parallax": near, "parallax_err": near_err, "distance_flags": flags}
+    return {"distance": far, "distance_err": far_err, "parallax": near, "parallax_err": near_err, "distance_flags": flags}
+
+
+def of_part(found, group, offset=0.0):
+    """`of_stars` of the first stars of a part of 2_prepared.h5, with what they compare with, (n,) each.
+
+    Where the catalogue has them also distance_true, and catalogue_parallax, less the offset (mas), with catalogue_parallax_err.
+    """
+    n = len(found["mean"])
+    k_mag, a_k, parallaxes, truth = (
+        column if column is None else column[:n] for column in h5io.columns(group, (*MAGNITUDES, "parallax", "distance"))
+    )
+    e_k_mag, e_a_k, e_parallax = (column[:n] for column in h5io.column_errors(group, (*MAGNITUDES, "parallax")))
+    stars = of_stars(found, k_mag, a_k, e_k_mag, e_a_k)
     if parallaxes is not None:
         stars |= {"catalogue_parallax": parallaxes - offset, "catalogue_parallax_err": e_parallax}
     return stars | ({} if truth is None else {"distance_true": truth})

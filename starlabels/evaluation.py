@@ -29,7 +29,7 @@ def run(cfg, args=None):
         add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
         units = h5io.label_units(h5["test"])
         for found in results.values() if "fakemag" in cfg.labels else []:
-            found |= distances.of_stars(found, h5["test"], model.offset)
+            found |= distances.of_part(found, h5["test"], model.offset)
     labels = [label(name, units[name]) for name in cfg.labels]
     metrics = {
         "run": cfg.run,

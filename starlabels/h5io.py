@@ -56,7 +56,7 @@ def root_attributes(stage, digest, cfg, inputs):
         "stage": stage,
         "digest": str(digest),
         "parts": json.dumps(getattr(digest, "parts", {})),
-        "config": cfg.text,
+        "config": cfg.text if cfg else "",
         "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
         "command": shlex.join(sys.argv),
         "commit": commit(),

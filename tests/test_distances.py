@@ -58,8 +58,8 @@ def group(tmp_path):
 
 def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(group):
     found = {"mean": np.full((3, 1), 100.0), "err": np.full((3, 1), 5.0)}
-    one = distances.of_stars(found, group(k_mag=[5.0, 9.0, 7.0], a_k=[0.0, 0.3, 0.1]))
-    other = distances.of_stars(found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1]))
+    one = distances.of_part(found, group(k_mag=[5.0, 9.0, 7.0], a_k=[0.0, 0.3, 0.1]))
+    other = distances.of_part(found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1]))
     for name in ("distance", "distance_err", "parallax", "parallax_err"):
         np.testing.assert_allclose(one[name], other[name][[1, 0, 2]])
     np.testing.assert_allclose(one["distance"], [100, 10 ** (2 + 0.2 * 3.7), 10 ** (2 + 0.2 * 1.9)])
@@ -68,7 +68,7 @@ def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(gro
 def test_errors_of_magnitudes_are_in_distances_and_in_what_they_are_learnt_from(group):
     h5 = group(k_mag=[9.0], a_k=[0.2], parallax=[2.0])
     h5["grid_label_errors"] = np.array([[0.03, 0.04, 0.01]])
-    found = distances.of_stars({"mean": np.full((1, 1), 100.0), "err": np.zeros((1, 1))}, h5, offset=-0.05)
+    found = distances.of_part({"mean": np.full((1, 1), 100.0), "err": np.zeros((1, 1))}, h5, offset=-0.05)
     part = 0.2 * np.log(10) * 0.05
     assert found["distance_err"] / found["distance"] == pytest.approx(part)
     assert found["parallax_err"] / found["parallax"] == pytest.approx(part)

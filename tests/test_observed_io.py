@@ -186,7 +186,7 @@ def test_our_hdf5_is_read_row_by_row_and_a_bad_row_stops_no_other(make_config, m
             check(found[i])
     assert np.isnan(found[5].flux).sum() == 9
     assert found[0].wave.tolist() == wave.tolist() and np.all(found[0].error == np.float32(0.01))
-    assert found[0][4:] == ("air", cfg.grid.resolving_power, True, True)
+    assert found[0][4:8] == ("air", cfg.grid.resolving_power, True, True)
 
 
 def write_rows(path, n=3, flux=None, attributes=None, **more):
@@ -202,13 +202,13 @@ def write_rows(path, n=3, flux=None, attributes=None, **more):
 def test_hdf5_with_the_least_of_our_schema_claims_no_more_than_it_says(tmp_path):
     found = list(read(write_rows(tmp_path / "a.h5"), NOTHING))
     assert [star.name for star in found] == [f"a.h5 row {i}" for i in range(3)]
-    assert found[0][3:] == (None, "air", None, False, False)
+    assert found[0][3:8] == (None, "air", None, False, False)
     path = write_rows(
         tmp_path / "b.h5", 2, attributes={"medium": b"vacuum", "resolving_power": 42000}, star_id=["HD 1", "HD 1"]
     )
     found = list(read(path, NOTHING))
     assert [star.name for star in found] == ["b.h5 HD 1 row 0", "b.h5 HD 1 row 1"]
-    assert found[0][4:] == ("vacuum", 42000, False, False)
+    assert found[0][4:8] == ("vacuum", 42000, False, False)
     counts = write_rows(tmp_path / "c.h5", flux=np.tile(np.arange(N) * 10, (1, 1)))
     same(one(counts), flux=np.arange(N) * 10)
     assert next(read(path, Options(medium="air", resolving_power=100.0)))[4:6] == ("air", 100)

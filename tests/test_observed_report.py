@@ -138,6 +138,14 @@ def test_a_star_has_a_figure_with_and_without_model_and_gaps(tmp_path, model, ga
     assert width == pytest.approx(7.09 * 300, abs=2) and height > 1000
 
 
+@pytest.mark.parametrize("medium", ["air", "vacuum"])
+def test_a_figure_says_whether_wavelengths_are_in_air(medium):
+    fig, _ = plots.rows(toy()._replace(medium=medium), 2, "model")
+    label = fig.axes[-1].get_xlabel()
+    plots.plt.close(fig)
+    assert f"in {medium} (" in label
+
+
 def test_figures_are_as_wide_for_a_failed_star_without_a_single_pixel(tmp_path):
     nothing = toy()._replace(flux=np.full(400, NAN), error=None, model=None)
     assert size(plots.star(nothing, FAILED, tmp_path / "nothing.png"))[0] == pytest.approx(7.09 * 300, abs=2)

@@ -132,13 +132,15 @@ def read_hdf5(path, options):
             raise UserError(f"{path} holds {there}; expected spectra/wave and spectra/flux: see README, Bring your own spectra")
         wave, flux, error = check_hdf5(path, h5, options)
         known = about_hdf5(path, h5, wave, options)
-        names = row_names(path, h5, len(flux))
+        names = list(
+            zip(row_names(path, h5, len(flux)), star_ids(h5, len(flux)) or [""] * len(flux), photometry(h5, len(flux)))
+        )
         step = max(1, h5io.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
         for first in range(0, len(flux), step):
             block = flux[first : first + step]  # (step, n_pix)
             errors = [None] * len(block) if error is None else error[first : first + step].astype("f8")
-            for name, row, sigma in zip(names[first : first + step], block, errors):
-                yield Observed(name, *one_row(wave, row, sigma), *known)
+            for (name, star, magnitudes), row, sigma in zip(names[first : first + step], block, errors):
+                yield Observed(name, *one_row(wave, row, sigma), *known, star, *magnitudes)
 
 
 def check_hdf5(path, h5, options):
@@ -175,11 +177,27 @@ def row_names(path, h5, n):
     """The name of each of n spectra: the file and star_id, with the row where stars repeat, or `file row 17`."""
     if n == 1:
         return [path.name]
-    ids = [star.decode("utf-8", "replace") for star in h5io.read_text(h5["star_id"])] if "star_id" in h5 else []
-    if len(ids) != n:
+    ids = star_ids(h5, n)
+    if not ids:
         return [f"{path.name} row {i}" for i in range(n)]
     repeat = len(set(ids)) < n
     return [f"{path.name} {star} row {i}" if repeat else f"{path.name} {star}" for i, star in enumerate(ids)]
+
+
+def star_ids(h5, n):
+    """The ids [n] of the stars; [] if the file has none, or not as many."""
+    ids = [star.decode("utf-8", "replace") for star in h5io.read_text(h5["star_id"])] if "star_id" in h5 else []
+    return ids if len(ids) == n else []
+
+
+def photometry(h5, n):
+    """K_s magnitudes and extinctions A_K (n, 2) of the labels in a file of our schema, NaN where it has none."""
+    found, data = np.full((n, 2), np.nan), h5.get("labels/value")
+    names = list(attributes(data).get("names", [])) if data is not None else []
+    for i, name in enumerate(("k_mag", "a_k")):
+        if name in names and data.shape == (n, len(names)):
+            found[:, i] = data[:, names.index(name)]
+    return found
 
 
 def one_row(wave, flux, error):

@@ -11,7 +11,7 @@ from starlabels import components, continuum, guard, h5io, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
-from starlabels.observed import io, report
+from starlabels.observed import extras, io, report
 from starlabels.observed.prepare import Preparation, Prepared, check_window, noise_of
 from starlabels.observed.spectrum import check
 from starlabels.schema import Range
@@ -43,6 +43,8 @@ def arguments(parser):
     parser.add_argument("--figures", type=int, default=200, help="stars to draw at most (default: 200)")
     for what in ("wave", "flux", "error"):
         parser.add_argument(f"--{what}-column", help=f"column of the {what}, where its name does not tell")
+    photometry = "CSV file with columns name, k_mag, a_k (mag) for distances; name: of the file, or the star's id in HDF5"
+    parser.add_argument("--photometry", type=Path, help=photometry)
     parser.add_argument("--wave-unit", help="Angstrom, nm or micron, where the file does not tell")
 
 
@@ -57,14 +59,18 @@ def recipe(args):
 
 
 class Machine(NamedTuple):
-    """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation."""
+    """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation.
+
+    sampler is None where no nodes cover the model's window, as that of a survey; extras: {column: Extra} for the tables.
+    """
 
     cfg: object
     model: trained.Trained
     basis: components.Basis | None
-    sampler: object
+    sampler: object | None
     prepare: Preparation | None
     wave: np.ndarray
+    extras: dict
 
 
 def run(cfg, args):
@@ -74,13 +80,15 @@ def run(cfg, args):
     )
     units = [label(name).plain_unit for name in cfg.labels]
     meta = {"MODEL": args.model, "STARLAB": h5io.commit(), "DATE": h5io.now(), "KERAS": version("keras")}
-    answers, pictures, taken, machine = [], [], set(), None
-    with report.Tables(args.out, cfg.labels, units, meta) as tables:
+    answers, pictures, taken, machine, more = [], [], set(), None, extras.columns(cfg)
+    magnitudes = extras.read_photometry(args.photometry, more) if args.photometry else {}
+    with report.Tables(args.out, cfg.labels, units, meta, more) as tables:
         stream = spectra(args.files, options, cfg.wave.grid())
         while batch := list(itertools.islice(stream, BATCH)):
             ready = [one for one in batch if not isinstance(one, report.Answer)]
             if ready and not machine:
                 machine = open_machine(cfg, args.model)
+            batch = [one if isinstance(one, report.Answer) else extras.with_photometry(one, magnitudes) for one in batch]
             prepared = [one if isinstance(one, report.Answer) else prepare(machine, one, args) for one in batch]
             found, drawn = answer(machine, prepared)
             tables.add(found)
@@ -89,6 +97,8 @@ def run(cfg, args):
             for one in found if len(answers) <= args.figures else []:
                 print(line(one))
     report.write_page(answers, pictures, args.out)
+    if far := extras.summary(answers):
+        print(far)
     kinds = [report.status(one) for one in answers]
     summary = ", ".join(f"{count(kinds.count(kind))} {kind}" for kind in ("ok", "flagged", "failed"))
     print(f"{count(len(answers))} spectra: {summary}; {args.out}/results.csv, results.fits, index.html")
@@ -120,9 +130,19 @@ def open_machine(cfg, folder):
     with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read(h5)
     model = trained.open_folder(folder)
-    sampler, wave = sampler_for(cfg, build=False), cfg.wave.grid()
+    sampler, wave = nodes_of(cfg, needed=curve is not None), cfg.wave.grid()
     prepare = Preparation(wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler) if curve else None
-    return Machine(cfg, model, trained.basis_of(model.model), sampler, prepare, wave)
+    return Machine(cfg, model, trained.basis_of(model.model), sampler, prepare, wave, extras.columns(cfg))
+
+
+def nodes_of(cfg, needed):
+    """The Sampler of the recipe; None if there are no nodes and they are not needed: a survey has spectra of its own."""
+    try:
+        return sampler_for(cfg, build=False)
+    except UserError:
+        if needed:
+            raise
+        return None
 
 
 def least_power(cfg):
@@ -132,14 +152,14 @@ def least_power(cfg):
 
 
 def prepare(machine, observed, args):
-    """(name, Prepared) of an Observed spectrum, or its Answer if that fails."""
+    """(Observed, Prepared) of an Observed spectrum, or its Answer if that fails."""
     try:
         if observed.normalised and observed.rest and not args.prepare:
-            return observed.name, as_it_is(observed, machine.wave)
+            return observed, as_it_is(observed, machine.wave)
         if machine.prepare is None:
-            hint = "train it with a section preprocess.observed, as recipes/observed_highres.yaml does"
+            hint = "train it with preprocess.observed, as recipes/observed_highres.yaml does, or give its survey's HDF5"
             raise UserError(f"{observed.name}: the model was not trained for observed spectra: {hint}")
-        return observed.name, machine.prepare(observed, args.rv)
+        return observed, machine.prepare(observed, args.rv)
     except UserError as error:
         return failed(observed.name, error)
 
@@ -154,21 +174,24 @@ def as_it_is(observed, wave):
 
 
 def answer(machine, prepared):
-    """Answers, and the Spectrum for the figure or None, of a list of (name, Prepared) and Answers of what failed."""
+    """Answers, and the Spectrum for the figure or None, of a list of (Observed, Prepared) and Answers of what failed."""
     good = [i for i, one in enumerate(prepared) if not isinstance(one, report.Answer)]
     answers, drawn = list(prepared), [None] * len(prepared)
     if not good:
         return answers, drawn
-    names, ready = zip(*(prepared[i] for i in good))
+    stars, ready = zip(*(prepared[i] for i in good))
     flux = np.array([filled(one, machine.basis) for one in ready])
     found = machine.model.predict(flux, np.array([one.snr for one in ready]))
     found.setdefault("err", np.full_like(found["mean"], np.nan))
     model = regenerate(machine, found["mean"], ready)
+    photometry = np.array([[one.k_mag, one.a_k] for one in stars])
+    more = extras.values(machine.extras, machine.model.names, found, photometry)
     for k, i in enumerate(good):
         row = {key: values[k] for key, values in found.items()}
-        answers[i] = answer_of(names[k], ready[k], row, model[k], machine.model.names)
+        answers[i] = answer_of(stars[k].name, ready[k], row, model[k], machine.model.names)._replace(extras=more[k])
         seen = model[k] if np.isfinite(model[k]).all() else None
-        drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen)
+        medium = stars[k].medium if ready[k].as_it_is else "air"
+        drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen, medium)
     return answers, drawn
 
 
@@ -198,9 +221,8 @@ def regenerate(machine, mean, ready):
     """
     labels = {name: np.full(len(mean), value_of(machine.cfg, name)) for name in ("teff", "logg", "mh", "vmic", "vsini")}
     labels |= {name: values.astype(float) for name, values in zip(machine.model.names, mean.T) if name in labels}
-    sound = machine.sampler.sound(labels)
     flux = np.full((len(mean), len(machine.wave)), np.nan, "f4")
-    if sound.any():
+    if machine.sampler and (sound := machine.sampler.sound(labels)).any():
         inside = {name: values[sound] for name, values in labels.items()}
         flux[sound] = machine.sampler.spectra(inside, machine.wave, machine.cfg.grid.resolving_power)
         own = np.flatnonzero(sound & ~np.array([one.as_it_is for one in ready]))
@@ -240,5 +262,7 @@ def line(one):
     if one.failure:
         return f"{one.name}: failed: {one.failure}"
     labels = ", ".join(f"{name} {report.rounded(value, one.errors[name])}" for name, value in one.labels.items())
+    far = one.extras.get("distance", np.nan)
+    labels += f", distance {report.rounded(far, one.extras['distance_err'])} pc" if np.isfinite(far) else ""
     rv = f", rv {report.rounded(one.rv, one.rv_err)}" if np.isfinite(one.rv) else ""
     return f"{one.name}: {labels}{rv}" + "".join(f"; {reason}" for reason in one.reasons)

@@ -43,15 +43,17 @@ class Answer(NamedTuple):
     flags: int  # bits
     reasons: list[str]  # each flag in words
     coverage: float  # fraction of the model's pixels that were observed
+    extras: dict = {}  # {column: value} of what only some models give, see extras.py
 
 
 class Spectrum(NamedTuple):
     """An observed spectrum as the network saw it, for the figure: all (n_pix,), NaN where missing."""
 
-    wave: np.ndarray  # A in air, at rest
+    wave: np.ndarray  # A, at rest
     flux: np.ndarray  # continuum 1
     error: np.ndarray  # of the flux; None if not known
     model: np.ndarray  # flux regenerated at the predicted labels; None if it cannot be
+    medium: str = "air"  # or "vacuum", of a survey's database
 
 
 def status(answer):
@@ -62,15 +64,17 @@ def status(answer):
 class Tables:
     """results.csv, which grows with every `add`, and results.fits once all stars are in: a row a star, in the order added.
 
-    names, units (n_labels,) of the labels; meta: {keyword of 8 letters at most: value} for the header of the FITS table.
+    names, units (n_labels,) of the labels; meta: {keyword of 8 letters at most: value} for the header of the FITS table;
+    extras: {column: Extra} between the labels and the rest.
     A run that breaks off leaves the rows of the CSV, and no FITS table.
     """
 
-    def __init__(self, folder, names, units, meta):
-        self.folder, self.names, self.meta, self.rows = Path(folder), list(names), meta, []
+    def __init__(self, folder, names, units, meta, extras=None):
+        self.folder, self.names, self.meta, self.rows, self.extras = Path(folder), list(names), meta, [], extras or {}
         self.columns = {"name": "", "status": ""}  # {column: unit}
         for name, unit in zip(names, units):
             self.columns |= {name: unit, f"{name}_err": unit}
+        self.columns |= {name: extra.unit for name, extra in self.extras.items()}
         self.columns |= {"rv": "km/s", "rv_err": "km/s", "snr": "", "coverage": "", "chi2": "", "flags": "", "reasons": ""}
 
     def __enter__(self):
@@ -81,31 +85,33 @@ class Tables:
 
     def add(self, answers):
         """Append Answers to the CSV, on disk when this returns."""
-        rows = [row(answer, self.names) for answer in answers]
+        rows = [row(answer, self.names, self.extras) for answer in answers]
         self._write([[cell(value) for value in values] for values in rows], "a")
         self.rows += rows
 
     def __exit__(self, kind, *_):
         if kind is None:
-            write_fits(self.folder / FITS, self.columns, self.rows, self.meta)
+            kinds = dict.fromkeys(TEXTS, str) | {"flags": int} | {name: type(one.blank) for name, one in self.extras.items()}
+            write_fits(self.folder / FITS, self.columns, self.rows, self.meta, kinds)
 
     def _write(self, rows, mode):
         with open(self.folder / CSV, mode, newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def write_tables(answers, folder, names, units, meta):
+def write_tables(answers, folder, names, units, meta, extras=None):
     """Both tables of all Answers at once, see Tables."""
-    with Tables(folder, names, units, meta) as tables:
+    with Tables(folder, names, units, meta, extras) as tables:
         tables.add(answers)
 
 
-def row(answer, names):
-    """The values of an Answer in the order of the columns; labels it does not have are nan."""
+def row(answer, names, extras):
+    """The values of an Answer in the order of the columns; labels it does not have are nan, extras what they say of that."""
     labels = [float(values.get(name, np.nan)) for name in names for values in (answer.labels, answer.errors)]
     numbers = [float(x) for x in (answer.rv, answer.rv_err, answer.snr, answer.coverage, answer.chi2)]
     words = answer.failure or "; ".join(answer.reasons)
-    return [clean(answer.name), status(answer), *labels, *numbers, int(answer.flags), clean(words)]
+    more = [answer.extras.get(name, extra.blank) for name, extra in extras.items()]
+    return [clean(answer.name), status(answer), *labels, *more, *numbers, int(answer.flags), clean(words)]
 
 
 def cell(value):
@@ -120,13 +126,16 @@ def clean(text):
     return " ".join(str(text).splitlines()).encode("utf-8", "backslashreplace").decode()
 
 
-def write_fits(path, columns, rows, meta):
-    """A FITS table of rows with columns {name: unit}, by way of `<path>.tmp`; meta goes into the header."""
+def write_fits(path, columns, rows, meta, kinds):
+    """A FITS table of rows with columns {name: unit}, by way of `<path>.tmp`; meta goes into the header.
+
+    kinds: {column: type} of those that are not float.
+    """
     from astropy.io import fits
     from astropy.table import Table
 
-    kinds = [str if name in TEXTS else int if name == "flags" else float for name in columns]
-    table = Table([np.array([values[i] for values in rows], kind) for i, kind in enumerate(kinds)], names=list(columns))
+    arrays = [np.array([values[i] for values in rows], kinds.get(name, float)) for i, name in enumerate(columns)]
+    table = Table(arrays, names=list(columns))
     table.meta = {key: ascii(str(value))[1:-1] for key, value in meta.items()}  # a FITS header is ASCII
     table.convert_unicode_to_bytestring()
     hdu = fits.table_to_hdu(table)
@@ -218,6 +227,8 @@ def card(answer, picture):
     rows = [(SYMBOLS.get(n, escape(n)), text, label(n).plain_unit) for n, text in values]
     if math.isfinite(answer.rv):
         rows.append(("<i>v</i><sub>r</sub>", rounded(answer.rv, answer.rv_err), "km/s"))
+    if math.isfinite(answer.extras.get("distance", math.nan)):
+        rows.append(("distance", rounded(answer.extras["distance"], answer.extras["distance_err"]), "pc"))
     lines = [f"<tr><td>{symbol}<td>{value} {unit}" for symbol, value, unit in rows]
     flags = [f'<p class="flag">{escape(clean(reason))}</p>' for reason in answer.reasons]
     head = f'<article class="{status(answer)}">{link(picture, image)}<h2>{name}</h2>'

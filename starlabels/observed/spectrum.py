@@ -54,6 +54,9 @@ class Observed(NamedTuple):
     resolving_power: float | None  # lambda / FWHM if the file tells, or its instrument is known
     rest: bool  # True if the file says that it is in the star's rest frame
     normalised: bool  # True if the file says that the continuum is 1
+    star: str = ""  # its id, where the file has one
+    k_mag: float = np.nan  # K_s magnitude, where the file has it
+    a_k: float = np.nan  # extinction in K_s (mag)
 
 
 def finish(path, found, options):

@@ -11,7 +11,7 @@ MOST = 0.5  # fractional error shown, at most
 
 
 def one_to_one(found, key, path):
-    """Predicted against true distances of stars, see distances.of_stars, and the fractional error in a strip below.
+    """Predicted against true distances of stars, see distances.of_part, and the fractional error in a strip below.
 
     In a third panel its median in shells of distance, and that of the catalogue's parallaxes, if there are such.
     """

@@ -41,7 +41,8 @@ def rows(spectrum, n_rows, word, lines=None):
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     tops, strips = (axes, []) if alone else (axes[::2], axes[1::2])
     parts = np.array_split(np.arange(len(spectrum.wave)), n_rows)
-    parts = [Spectrum(*(values if values is None else values[part] for values in spectrum)) for part in parts]
+    arrays = {name: values for name, values in spectrum._asdict().items() if isinstance(values, np.ndarray)}
+    parts = [spectrum._replace(**{name: values[part] for name, values in arrays.items()}) for part in parts]
     names = [name for _, name in inside(spectrum.wave, lines or {})]
     limits, limit = flux_limits(spectrum, names), residual_limit(spectrum)
     for part, ax in zip(parts, tops):
@@ -50,7 +51,7 @@ def rows(spectrum, n_rows, word, lines=None):
             name_lines(ax, part.wave, limits[1], lines)
     for part, ax in zip(parts, strips):
         residual_strip(ax, part, limit)
-    axes[-1].set_xlabel(AIR)
+    axes[-1].set_xlabel(AIR.replace("air", spectrum.medium))
     if not alone:
         fig.legend(*tops[0].get_legend_handles_labels(), ncols=2, loc="lower right", borderpad=0)
     fig.align_ylabels(axes)
