@@ -44,7 +44,7 @@ class Sampler:
         if elements_path:
             from starlabels.synthesis.elements import Elements
 
-            self.elements = Elements(elements_path, ranges or {}, self.broadening, factor)
+            self.elements = Elements(elements_path, ranges or {}, self.grid, self.broadening, solar)
 
     def sound(self, labels):
         """Mask (n,) of label sets {name: (n,)} that lie inside the nodes with no failed node at a corner of their cell."""
