@@ -4,6 +4,7 @@ import numpy as np
 
 from starlabels import config
 from starlabels.cli import UserError, progress
+from starlabels.labels import OFFSET_OF, OFFSETS
 
 CHUNK = 64  # stars at a time: n_labels derivatives each
 SINGULAR = 1e-12  # eigenvalues below are rounding: that of two labels with one float32 derivative is 1e-15
@@ -42,18 +43,31 @@ def rms(values):
 
 def sensitivity_of(cfg, test, wave):
     """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
-    from starlabels.grid import LABELS, NUISANCES, sampler_for
-
     try:
-        if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
-            raise UserError("not all spectra are from grid.py")
-        sampler = sampler_for(cfg, build=False)
-        if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
-            raise UserError(f"the nodes do not vary {', '.join(strange)}")
+        found = slopes(cfg, test, wave, cfg.labels)
         if np.isnan(test["grid_labels"][:]).any():
             raise UserError("some test stars lack labels")
+        return found
     except UserError as error:
         print(f"no derivatives of the atmosphere, so neither bound nor sensitivity: {error}")
         return None
-    names, stored, power = test["grid_labels"].attrs["names"], test["grid_labels"], cfg.grid.resolving_power
-    return lambda rows: sampler.sensitivities(dict(zip(names, stored[rows].T)), cfg.labels, wave, power)
+
+
+def slopes(cfg, part, wave, names):
+    """A function(rows) -> d flux / d label (n, len(names), n_pix) of stars of a part from the nodes; UserError if not apt.
+
+    Labels that are not among the names stay: d / d [Mg/H] is at constant [M/H], or d / d [M/H] at constant [Mg/H].
+    """
+    from starlabels.grid import LABELS, NUISANCES, sampler_for
+
+    if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
+        raise UserError("not all spectra are from grid.py")
+    sampler = sampler_for(cfg, build=False)
+    moved = [name for name in OFFSETS if name in cfg.grid.labels]
+    moved += [name for name, offset in OFFSET_OF.items() if offset in moved]
+    if strange := [name for name in names if name not in (*LABELS, *NUISANCES, *moved)]:
+        raise UserError(f"the nodes do not vary {', '.join(strange)}")
+    if twice := [f"{name} and {OFFSET_OF[name]}" for name in names if OFFSET_OF.get(name) in names]:
+        raise UserError(f"{', '.join(twice)} are one abundance: keep one of them")
+    table, power = part["grid_labels"], cfg.grid.resolving_power
+    return lambda rows: sampler.sensitivities(dict(zip(table.attrs["names"], table[rows].T)), names, wave, power)

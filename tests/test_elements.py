@@ -92,6 +92,22 @@ def test_the_grid_writes_abundances_beside_offsets():
     np.testing.assert_allclose(found["feh"], [-0.4, 0.1])
 
 
+def test_an_abundance_is_varied_with_the_others_held(libraries):
+    sampler = Sampler(libraries[0], elements_path=libraries[1])
+    stars = star(mg_m=0.1, fe_m=-0.1)
+    stars |= grid.abundances(stars)
+
+    def slopes(*names):
+        return dict(zip(names, sampler.sensitivities(stars, names, WAVE, 30_000)[0]))
+
+    alone, both, scaled = slopes("mg_m", "fe_m", "mh"), slopes("mg_h", "feh"), slopes("mh", "mg_h", "teff")
+    np.testing.assert_allclose(both["mg_h"], alone["mg_m"], atol=1e-5)
+    np.testing.assert_allclose(both["feh"], alone["fe_m"], atol=1e-5)
+    np.testing.assert_allclose(scaled["mg_h"], alone["mg_m"], atol=1e-5)
+    np.testing.assert_allclose(scaled["mh"], alone["mh"] - alone["mg_m"], atol=1e-3)  # of all elements but magnesium
+    assert np.abs(alone["mg_m"]).max() > 0.05 and np.abs(scaled["mh"] - alone["mh"]).max() > 0.05
+
+
 def test_offsets_beyond_what_was_measured_are_an_error(make_config):
     with pytest.raises(UserError, match=r"grid.labels.mg_m: found -0.3 to 0.9, expected within \[-0.5, 0.5\]"):
         make_config({"grid.labels.mg_m": {"min": -0.3, "max": 0.9}})
