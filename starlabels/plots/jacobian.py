@@ -38,7 +38,8 @@ def spectrum(wave, moments, labels, lines, windows, n, path):
     axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
     text = f"Mean of {n} Jacobians of the network (colour)"
     text += " and change of the flux with that label (grey)" if physical else ""
-    axes[0].set_title(text + "; shading is the star-to-star standard deviation", fontsize=8, loc="left")
+    text += "; shading is the star-to-star standard deviation" + legend(windows)
+    axes[0].set_title(text, fontsize=8, loc="left")
     fig.align_ylabels(axes)
     return save(fig, path)
 
@@ -101,6 +102,11 @@ def shade(ax, windows):
         ax.axvspan(low, high, color="0.9", lw=0, zorder=-1)
 
 
+def legend(windows):
+    """A line of a title that says what `shade` does, if some label has windows."""
+    return "\nGrey background: the windows that an element is read from" if any(map(len, windows)) else ""
+
+
 def mark_lines(ax, wave, lines, room=0.017):
     """Ticks above the continuum at the named lines; names above, moved right to keep `room` of the axis for each."""
     groups = []
@@ -150,7 +156,7 @@ def zoom(wave, moments, labels, lines, windows, snr, path, gap=25.0, pad=12.0):
         symmetric(ax, row(moments, "network", j, shown))
         ax.set_ylabel(derivative(one), fontsize=8)
     text = f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
-    fig.suptitle("Mean of the network (colour)" + text, fontsize=8, x=0.1, ha="left")
+    fig.suptitle("Mean of the network (colour)" + text + legend(windows), fontsize=8, x=0.1, ha="left")
     fig.supxlabel(AIR, fontsize=9)
     fig.align_ylabels(axes[:, 0])
     return save(fig, path)
