@@ -125,33 +125,42 @@ def sampler_for(cfg, build=True):
     """
     from starlabels.synthesis.sampler import Sampler
 
-    ranges, solar = ranges_of(cfg), cfg.grid.nodes.solar
-    elements = element_library(cfg, ranges, build)
+    ranges = ranges_of(cfg)
+    path, vmic = library_for(cfg, ranges, build)
+    elements = element_library(cfg, ranges, nodes.read_grid(path).resolving_power, build)
+    return Sampler(path, ranges, vmic, cfg.grid.nodes.solar, elements)
+
+
+def library_for(cfg, ranges, build):
+    """Paths of the library of `sampler_for`, and of the one that has its changes with vmic, if that is another."""
     if cfg.grid.nodes.library != "auto":
         path = Path(cfg.grid.nodes.library)
         if not covers(nodes.read_grid(path), cfg, ranges):
             raise UserError(f"{path} does not cover `wave`, grid.labels and grid.nodes.atmosphere: set library: auto")
-        return Sampler(path, ranges, None, solar, elements)
+        return path, None
     for name, grid in PACKAGED.items():
         if covers(grid, cfg, ranges):
-            return Sampler(FOLDER / name, ranges, None, solar, elements)
+            return FOLDER / name, None
         coarse = f"{Path(name).stem}_vmic.h5"
         if coarse in VMIC and covers(replace(grid, vmic=VMIC[coarse].vmic), cfg, ranges):
-            return Sampler(FOLDER / name, ranges, FOLDER / coarse, solar, elements)
+            return FOLDER / name, FOLDER / coarse
     path, wanted = own_library(cfg), plan(cfg, ranges)
     found(path, wanted, cfg, build, "no packaged library covers the grid")
-    return Sampler(path, ranges, None, solar, elements)
+    return path, None
 
 
-def element_library(cfg, ranges, build):
-    """The library of the elements whose abundances the grid varies, synthesised if it is not there; None if it varies none."""
+def element_library(cfg, ranges, resolving_power, build):
+    """The library of the elements whose abundances the grid varies, synthesised if it is not there; None if it varies none.
+
+    resolving_power: of the nodes whose spectra they change.
+    """
     moved = tuple(element for element in ELEMENTS if offset_name(element) in ranges)
     if not moved:
         return None
     ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out
-    steps = {name: spanning(ranges[name], step) for name, step in ELEMENT_STEPS.items()}
-    low, high = cfg.wave.min, cfg.wave.max
-    wanted = NodeGrid(low, high, **steps, vmic=(HOME_VMIC,), atmosphere=cfg.grid.nodes.atmosphere, elements=moved)
+    axes = {name: spanning(ranges[name], step) for name, step in ELEMENT_STEPS.items()} | {"vmic": (HOME_VMIC,)}
+    kind = {"atmosphere": cfg.grid.nodes.atmosphere, "resolving_power": resolving_power, "elements": moved}
+    wanted = NodeGrid(cfg.wave.min, cfg.wave.max, **axes, **kind)
     path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
     found(path, wanted, cfg, build, "single elements are moved")
     return path

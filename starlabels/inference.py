@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from starlabels import calibration, components, config, distances, guard, h5io, trained, training
+from starlabels import calibration, components, config, distances, guard, h5io, trained, training, windows
 from starlabels.cli import count
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
@@ -25,7 +25,8 @@ def run(cfg, args=None):
     with source as h5:
         print(start_keras())
         basis = components.read(h5)
-        network = build(cfg, h5, basis)
+        seen = windows.of_recipe(cfg, h5)
+        network = build(cfg, h5, basis, seen)
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
         print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
@@ -34,7 +35,7 @@ def run(cfg, args=None):
         errors, watch = calibrate(network, cfg, h5, basis, offset)
         seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
         models = {"model": trained.whole(network, basis)} | ({"decoder": watch.decoder} if watch else {})
-        tables = {"calibration": errors, "guard": watch and watch.table, "parallax": {"offset": offset}}
+        tables = {"calibration": errors, "guard": watch and watch.table, "parallax": {"offset": offset}, "windows": seen}
         with replaced_folder(paths.model_dir) as folder:
             trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
     remove(paths.partial_dir)
@@ -43,12 +44,16 @@ def run(cfg, args=None):
     plots.loss(history, cfg.train.loss, paths.figure_dir / "3_loss.png")
 
 
-def build(cfg, h5, basis):
-    """The network of the recipe from pixels, or from components and ln noise, to its labels; see `training.build`."""
+def build(cfg, h5, basis, seen=None):
+    """The network of the recipe from pixels, or from components and ln noise, to its labels; see `training.build`.
+
+    seen: `windows.of_recipe`.
+    """
     noise = cfg.train.noise
     n_inputs = len(basis.components) + basis.n_blocks if basis else h5["train/flux"].shape[1]
     n_read = len(basis.components) if basis and not noise else n_inputs
-    network = training.build(cfg, n_read, OUTPUTS[cfg.train.loss] * len(cfg.labels))
+    known = {"labels": cfg.labels, "wave": h5io.read_wave(h5)} | ({"windows": seen} if seen else {})
+    network = training.build(cfg, n_read, OUTPUTS[cfg.train.loss] * len(cfg.labels), **known)
     if not basis:
         return of_this_kind(network, cfg)
     import keras

@@ -10,7 +10,7 @@ import numpy as np
 
 from starlabels import components
 from starlabels.cli import UserError
-from starlabels.limits import sampler_of
+from starlabels.limits import check_complete, sampler_of
 from starlabels.synthesis import broaden
 
 CHUNK = 512  # spectra in memory at a time
@@ -57,7 +57,8 @@ def of_nodes(cfg, h5):
     UserError if the spectra are not those of nodes.
     """
     try:
-        sampler, group = sampler_of(cfg, h5["train"]), h5["train"]
+        sampler, group = sampler_of(cfg, cfg.labels), h5["train"]
+        check_complete(group)
     except UserError as error:
         raise UserError(f"{cfg.path}: intrinsic: {error}: give preprocess.components instead") from None
     rows = slice(0, components.FIT_ON)

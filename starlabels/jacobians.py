@@ -23,7 +23,8 @@ def run(cfg, args=None):
         found = moments(each_batch(model, flux, n, snr, limits.sensitivity_of(cfg, h5["test"], wave)))
     save(found, wave, n, cfg, digest, {paths.model_dir: model.digest})
     print_windows(wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
-    draw(found, wave, [label(name, units[name]) for name in cfg.labels], n, cfg)
+    windows = [(model.windows or {}).get(name, ()) for name in cfg.labels]
+    draw(found, wave, [label(name, units[name]) for name in cfg.labels], windows, n, cfg)
 
 
 def ideal_snr(cfg):
@@ -137,11 +138,11 @@ def save(found, wave, n, cfg, digest, inputs):
                 out[f"{name}/{moment}"] = values.astype("f4")
 
 
-def draw(found, wave, labels, n, cfg):
-    """Write the figures jacobian*.png."""
+def draw(found, wave, labels, windows, n, cfg):
+    """Write the figures jacobian*.png, with the windows [(low, high), ...] in A that each label has."""
     from starlabels.plots import jacobian as plots
 
     folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
-    plots.spectrum(wave, found, labels, lines, n, folder / "jacobian.png")
-    plots.zoom(wave, found, labels, lines, ideal_snr(cfg), folder / "jacobian_zoom.png")
+    plots.spectrum(wave, found, labels, lines, windows, n, folder / "jacobian.png")
+    plots.zoom(wave, found, labels, lines, windows, ideal_snr(cfg), folder / "jacobian_zoom.png")
     print(f"{n} Jacobians averaged: {config.paths(cfg).jacobian}, {folder}/jacobian*.png")

@@ -53,6 +53,7 @@ def abundance_name(element):
 
 
 OFFSETS = tuple(map(offset_name, ELEMENTS))
+OFFSET_OF = {abundance_name(element): offset_name(element) for element in ELEMENTS}  # [X/M] = [X/H] - [M/H]
 LABELS |= {offset_name(element): Label(f"[{element}/M]", "dex", "dex") for element in ELEMENTS}
 LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for element in ELEMENTS}
 
@@ -60,6 +61,11 @@ LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for el
 def label(name, unit=""):
     """The Label of that name; one we do not know is written as it is, with the unit its database gives."""
     return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)
+
+
+def elemental(names):
+    """Those of the labels that are abundances [X/H] of single elements; iron's counts as one of the whole star."""
+    return [name for name in names if name in OFFSET_OF and name != "feh"]
 
 
 def lowest(names):

@@ -4,6 +4,7 @@ import numpy as np
 
 from starlabels import config, h5io
 from starlabels.cli import UserError, progress
+from starlabels.labels import OFFSET_OF
 
 CHUNK = 64  # stars at a time: n_labels derivatives each
 SINGULAR = 1e-12  # eigenvalues below are rounding: that of two labels with one float32 derivative is 1e-15
@@ -40,25 +41,45 @@ def rms(values):
     return np.sqrt(np.nanmean(np.square(values), axis=0))
 
 
-def sampler_of(cfg, part):
-    """The Sampler that made the spectra of a part of 2_prepared.h5; UserError if they are not all from there."""
-    from starlabels.grid import LABELS, NUISANCES, OPTIONAL, sampler_for
-
-    if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
-        raise UserError("not all spectra are from grid.py")
-    if strange := [name for name in cfg.labels if name not in (*LABELS, *NUISANCES)]:
-        raise UserError(f"the nodes do not vary {', '.join(strange)}")
-    if any(np.isnan(column).any() for column in h5io.columns(part, LABELS + OPTIONAL) if column is not None):
-        raise UserError("some stars lack labels")
-    return sampler_for(cfg, build=False)
-
-
 def sensitivity_of(cfg, test, wave):
     """A function(rows) -> d flux / d label (n, n_labels, n_pix) of test stars from the nodes; None if not apt."""
     try:
-        sampler = sampler_of(cfg, test)
+        found = slopes(cfg, test, wave, cfg.labels)
+        check_complete(test)
+        return found
     except UserError as error:
         print(f"no derivatives of the atmosphere, so neither bound nor sensitivity: {error}")
         return None
-    names, stored, power = test["grid_labels"].attrs["names"], test["grid_labels"], cfg.grid.resolving_power
-    return lambda rows: sampler.sensitivities(dict(zip(names, stored[rows].T)), cfg.labels, wave, power)
+
+
+def slopes(cfg, part, wave, names):
+    """A function(rows) -> d flux / d label (n, len(names), n_pix) of stars of a part from the nodes; UserError if not apt.
+
+    Labels that are not among the names stay: d / d [Mg/H] is at constant [M/H], or d / d [M/H] at constant [Mg/H].
+    """
+    sampler, table, power = sampler_of(cfg, names), part and part["grid_labels"], cfg.grid.resolving_power
+    return lambda rows: sampler.sensitivities(dict(zip(table.attrs["names"], table[rows].T)), names, wave, power)
+
+
+def sampler_of(cfg, names):
+    """The Sampler that made all spectra of the recipe; UserError if they are not from there, or it does not vary the names."""
+    from starlabels.grid import LABELS, NUISANCES, sampler_for
+
+    if not all(config.is_own_grid(cfg, database.path) for database in cfg.join.databases):
+        raise UserError("not all spectra are from grid.py")
+    sampler = sampler_for(cfg, build=False)
+    moved = sampler.elements.names if sampler.elements else []
+    moved = moved + [name for name, offset in OFFSET_OF.items() if offset in moved]
+    if strange := [name for name in names if name not in (*LABELS, *NUISANCES, *moved)]:
+        raise UserError(f"the nodes do not vary {', '.join(strange)}")
+    if twice := [f"{name} and {OFFSET_OF[name]}" for name in names if OFFSET_OF.get(name) in names]:
+        raise UserError(f"{', '.join(twice)} are one abundance: keep one of them")
+    return sampler
+
+
+def check_complete(part):
+    """UserError if a star of a part of 2_prepared.h5 lacks a label that its spectrum depends on."""
+    from starlabels.grid import LABELS, OPTIONAL
+
+    if any(np.isnan(column).any() for column in h5io.columns(part, LABELS + OPTIONAL) if column is not None):
+        raise UserError("some stars lack labels")

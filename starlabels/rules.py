@@ -1,6 +1,7 @@
 """The rules of config.yaml that span several keys."""
 
-from starlabels.labels import LABELS, OFFSETS
+from starlabels.labels import LABELS, OFFSETS, elemental
+from starlabels.models.censored import inside
 from starlabels.schema import A, Range
 
 GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
@@ -38,6 +39,7 @@ def problems(cfg):
     if noise and noise.snr_min >= noise.snr_max:
         yield ("train", "noise", "snr_max"), f"found {noise.snr_max:g}, expected more than snr_min {noise.snr_min:g}"
     yield from target_problems(cfg)
+    yield from model_problems(cfg)
     if (cfg.train.loss == "parallax_nll") != ("fakemag" in cfg.labels) or (len(cfg.labels) > 1 and "fakemag" in cfg.labels):
         yield ("train", "loss"), "expected parallax_nll where labels is [fakemag], and nowhere else"
     for i, (low, high) in enumerate(cfg.test.snr):
@@ -55,6 +57,26 @@ def block_problems(cfg):
         yield ("preprocess", "blocks"), f"found {blocks}, expected 1 where components is null"
     if cfg.train.noise and cfg.train.noise.missing and blocks == 1:
         yield ("train", "noise", "missing"), f"found {cfg.train.noise.missing:g}, expected 0 where preprocess.blocks is 1"
+
+
+def model_problems(cfg):
+    """(key, problem) of components where the model reads pixels, and of its windows."""
+    arguments, components, wave = cfg.model.arguments, cfg.preprocess.components, cfg.wave
+    if "passes" in arguments and components:
+        yield ("preprocess", "components"), f"found {components}, expected null where model.builder is {cfg.model.builder}"
+    windows, elements = arguments.get("windows"), elemental(cfg.labels)
+    if not isinstance(windows, dict):
+        return
+    for name, pairs in windows.items():
+        if name not in elements:
+            yield ("model", "windows", name), f"expected an element among labels: {', '.join(elements) or 'there is none'}"
+        for low, high in pairs:
+            if low < wave.min or high > wave.max:
+                yield ("model", "windows", name), f"found [{low:g}, {high:g}], expected inside {wave.min:g} to {wave.max:g} {A}"
+            elif not inside(wave.grid(), [(low, high)]).any():
+                yield ("model", "windows", name), f"[{low:g}, {high:g}] holds no pixel"
+    if missing := [name for name in elements if name not in windows]:
+        yield ("model", "windows"), f"found none of {', '.join(missing)}, expected some for each element among labels"
 
 
 def target_problems(cfg):

@@ -75,6 +75,7 @@ class Trained(NamedTuple):
     seconds: float
     digest: str
     offset: float = 0.0  # mas, of the parallaxes that fakemag was learnt from
+    windows: dict | None = None  # {element: (k, 2) in A} that it is read from, of a censored network
 
     @property
     def bits(self):
@@ -124,13 +125,14 @@ def open_folder(folder):
         names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
         offset = float(h5["parallax/offset"][()]) if "parallax" in h5 else 0.0
-        errors, table = (
-            {name: data[()] for name, data in h5[group].items()} if group in h5 else None for group in ("calibration", "guard")
+        errors, table, windows = (
+            {name: data[()] for name, data in h5[group].items()} if group in h5 else None
+            for group in ("calibration", "guard", "windows")
         )
     print(start_keras())
     model = read(folder / "model.keras")
     watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset)
+    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset, windows)
 
 
 def reader(model):

@@ -1,5 +1,6 @@
 """The loop of every training: epochs with their rate and time, early stopping, and a place to go on from after a kill."""
 
+import inspect
 import json
 import math
 import shutil
@@ -16,13 +17,18 @@ LAST, BEST = "last.weights.h5", "best.weights.h5"  # files of a training that is
 STEPS = 32  # between returns to Python: at each step they would cost a fifth of the time
 
 
-def build(cfg, n_inputs, n_outputs):
-    """The network of the recipe's section `model`, its random draws seeded; UserError if its arguments do not go together."""
+def build(cfg, n_inputs, n_outputs, **known):
+    """The network of the recipe's section `model`, its random draws seeded; UserError if its arguments do not go together.
+
+    known: what else a builder may ask for, such as wave; it takes the place of an argument of that name.
+    """
     import keras
 
     keras.utils.set_random_seed(cfg.seed)
+    builder = BUILDERS[cfg.model.builder]
+    asked = {name: known[name] for name in inspect.signature(builder).parameters if name in known}
     try:
-        return BUILDERS[cfg.model.builder](n_inputs, n_outputs, **cfg.model.arguments)
+        return builder(n_inputs, n_outputs, **cfg.model.arguments | asked)
     except ValueError as error:
         raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
 

@@ -15,26 +15,30 @@ MOVED = replace(GRID, elements=("Mg", "Fe"))
 WAVE = np.arange(5000.0, 5040.0, 0.05)
 
 
-def toy_change(mg, fe):
+def toy_change(mg, fe, wave=GRID.wave()):  # noqa: B008
     """Change of the depth by [Mg/M] in the first line and by [Fe/M], quadratic, in the other two."""
-    wave = GRID.wave()
     sigma = CENTRES * GRID.fwhm / 2.3548 / 299792.458
     amounts = np.array([0.2 * mg + 0.1 * mg**2, 0.1 * fe - 0.05 * fe**2, 0.15 * fe])
     return amounts @ np.exp(-0.5 * ((wave[None] - CENTRES[:, None]) / sigma[:, None]) ** 2)
 
 
+def write_library(path, grid):
+    """A library of toy nodes at the path; the path."""
+    path.with_suffix("").mkdir()
+    names = ["_".join(f"{v:g}" for v in point) for point in grid.points]
+    for name, point in zip(names, grid.points):
+        change = grid.patterns[int(point[4])] if grid.elements else {}
+        amounts = (change.get("Mg", 0.0), change.get("Fe", 0.0))
+        flux = toy_node(*point[:4], wave=grid.wave()) - toy_change(*amounts, wave=grid.wave())
+        np.save(path.with_suffix("") / f"{name}.npy", np.round(flux / nodes.SCALE).astype("u2"))
+    nodes.gather(grid, path.with_suffix(""), names, path)
+    return path
+
+
 @pytest.fixture
 def libraries(tmp_path):
     """Paths of a library and of one in which magnesium and iron are moved."""
-    for part, one in (("main", GRID), ("elements", MOVED)):
-        (tmp_path / part).mkdir()
-        names = ["_".join(f"{v:g}" for v in point) for point in one.points]
-        for name, point in zip(names, one.points):
-            change = one.patterns[int(point[4])] if one.elements else {}
-            flux = toy_node(*point[:4]) - toy_change(change.get("Mg", 0.0), change.get("Fe", 0.0))
-            np.save(tmp_path / part / f"{name}.npy", np.round(flux / nodes.SCALE).astype("u2"))
-        nodes.gather(one, tmp_path / part, names, tmp_path / f"{part}.h5")
-    return tmp_path / "main.h5", tmp_path / "elements.h5"
+    return write_library(tmp_path / "main.h5", GRID), write_library(tmp_path / "elements.h5", MOVED)
 
 
 def star(**more):
@@ -61,12 +65,47 @@ def test_several_elements_moved_at_once_add_up(libraries):
     assert width == pytest.approx(np.trapezoid(toy_change(0.25, 0), GRID.wave()), rel=0.01)
 
 
+def test_elements_of_a_narrower_window_change_the_same_lines(libraries, tmp_path):
+    main, elements = libraries
+    narrow = write_library(tmp_path / "narrow.h5", replace(MOVED, wave_min=5003.3, wave_max=5037.1))
+    moved, inside = star(mg_m=0.25, fe_m=-0.15), (WAVE > 5004) & (WAVE < 5037)
+    whole, part = (Sampler(main, elements_path=path).spectra(moved, WAVE, 30_000)[0] for path in (elements, narrow))
+    np.testing.assert_allclose(part[inside], whole[inside], atol=5e-5)
+
+
+@pytest.mark.parametrize("low, power", [(4500.0, 35_000), (8500.0, 25_000)])
+def test_elements_are_synthesised_with_the_pixels_of_the_nodes_they_change(make_config, monkeypatch, low, power):
+    wanted = []
+    monkeypatch.setattr(grid, "found", lambda path, nodes, *rest: wanted.append(nodes))
+    few = {"grid.labels.teff": 6000, "grid.labels.logg": 4.5, "grid.labels.mh": 0, "grid.labels.mg_m": 0.1}
+    cfg = make_config({"wave.min": low, "wave.max": low + 20, "grid.resolving_power": 20_000, **few})
+    with pytest.raises(UserError, match="_elements.h5 not found"):
+        grid.sampler_for(cfg)
+    assert [(one.resolving_power, one.wave_min) for one in wanted] == [(power, low)]
+
+
 def test_the_grid_writes_abundances_beside_offsets():
     labels = {"mh": np.array([-0.5, 0.2]), "mg_m": np.array([0.3, 0.0]), "fe_m": np.array([0.1, -0.1])}
     found = grid.abundances(labels)
     assert list(found) == ["mg_h", "feh"]
     np.testing.assert_allclose(found["mg_h"], [-0.2, 0.2])
     np.testing.assert_allclose(found["feh"], [-0.4, 0.1])
+
+
+def test_an_abundance_is_varied_with_the_others_held(libraries):
+    sampler = Sampler(libraries[0], elements_path=libraries[1])
+    stars = star(mg_m=0.1, fe_m=-0.1)
+    stars |= grid.abundances(stars)
+
+    def slopes(*names):
+        return dict(zip(names, sampler.sensitivities(stars, names, WAVE, 30_000)[0]))
+
+    alone, both, scaled = slopes("mg_m", "fe_m", "mh"), slopes("mg_h", "feh"), slopes("mh", "mg_h", "teff")
+    np.testing.assert_allclose(both["mg_h"], alone["mg_m"], atol=1e-5)
+    np.testing.assert_allclose(both["feh"], alone["fe_m"], atol=1e-5)
+    np.testing.assert_allclose(scaled["mg_h"], alone["mg_m"], atol=1e-5)
+    np.testing.assert_allclose(scaled["mh"], alone["mh"] - alone["mg_m"], atol=1e-3)  # of all elements but magnesium
+    assert np.abs(alone["mg_m"]).max() > 0.05 and np.abs(scaled["mh"] - alone["mh"]).max() > 0.05
 
 
 def test_offsets_beyond_what_was_measured_are_an_error(make_config):

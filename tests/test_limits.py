@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starlabels import limits
+from starlabels import grid, limits
 from starlabels.synthesis.sampler import Sampler
 
 
@@ -61,6 +61,17 @@ def packaged_nodes():
 
     ranges = {"teff": (8000, 8000), "logg": (4, 4), "mh": (0, 0), "vmic": (2, 2)}
     return Sampler(FOLDER / next(iter(PACKAGED)), ranges)
+
+
+@pytest.mark.parametrize(
+    "labels, why",
+    [(["teff", "ni_h"], "the nodes do not vary ni_h"), (["mg_h", "mg_m"], "mg_h and mg_m are one abundance: keep one of them")],
+)
+def test_no_sensitivity_to_abundances_that_cannot_be_varied(make_config, monkeypatch, capsys, labels, why):
+    cfg = make_config({"labels": labels, "grid.labels.mg_m": {"min": -0.3, "max": 0.3}})
+    monkeypatch.setattr(grid, "sampler_for", lambda cfg, build: None)
+    assert limits.sensitivity_of(cfg, None, cfg.wave.grid()) is None
+    assert why in capsys.readouterr().out
 
 
 def test_no_sensitivity_of_spectra_that_are_not_from_the_nodes(make_config, capsys):

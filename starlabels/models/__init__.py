@@ -1,6 +1,7 @@
 """The networks, by name. A builder is called with (n_inputs, n_outputs, **arguments) and returns an uncompiled Keras model.
 
-A builder's keyword-only arguments, with their defaults, are the schema of the `model:` section of the configuration.
+A builder's keyword-only arguments, with their defaults, are the schema of the `model:` section of the configuration; of others
+it is given those that it has, see training.build.
 Builders import Keras when called: this package costs nothing to import, so mistakes in the configuration show at once.
 """
 
@@ -10,10 +11,16 @@ import sys
 
 import numpy as np
 
-from starlabels.models import cnn, mlp
+from starlabels.models import censored, cnn, mlp
 
 MISSING = float(np.float32(2.3))  # ln noise of a block without flux: ten times the continuum
-BUILDERS = {"seed_cnn": cnn.seed_cnn, "bayesian_cnn": cnn.bayesian_cnn, "residual_mlp": mlp.residual_mlp, "mlp": mlp.mlp}
+BUILDERS = {
+    "seed_cnn": cnn.seed_cnn,
+    "bayesian_cnn": cnn.bayesian_cnn,
+    "censored_cnn": censored.censored_cnn,
+    "residual_mlp": mlp.residual_mlp,
+    "mlp": mlp.mlp,
+}
 
 
 def predictor(network, **arguments):

@@ -9,6 +9,11 @@ from keras import ops
 GROUPS = 256  # random sums that stand for the dropped features
 
 
+def published(l2):
+    """Options of a layer: its first weights and their regulariser as in astroNN."""
+    return {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.05), "kernel_regularizer": keras.regularizers.L2(l2)}
+
+
 @keras.saving.register_keras_serializable("starlabels")
 class DropoutDense(keras.layers.Layer):
     """Dropout, then a dense layer: (n, n_features) -> (n, units).
@@ -28,8 +33,8 @@ class DropoutDense(keras.layers.Layer):
         n = shape[-1]
         self.n_groups = min(GROUPS, n)
         self.width = -(-n // self.n_groups)  # features in a group
-        normal, l2 = keras.initializers.RandomNormal(stddev=0.05), keras.regularizers.L2(self.l2)  # as published
-        self.kernel = self.add_weight(shape=(n, self.units), name="kernel", initializer=normal, regularizer=l2)
+        kernel, l2 = published(self.l2).values()
+        self.kernel = self.add_weight(shape=(n, self.units), name="kernel", initializer=kernel, regularizer=l2)
         self.bias = self.add_weight(shape=(self.units,), name="bias", initializer="zeros")
         self.signs = self.add_weight(shape=(n,), name="signs", trainable=False, initializer=self.random_signs)
 
@@ -38,6 +43,8 @@ class DropoutDense(keras.layers.Layer):
         return 2.0 * ops.cast(keras.random.uniform(shape, seed=self.seed) > 0.5, dtype) - 1.0
 
     def call(self, x, training=False, passes=0):
+        if passes and x.shape[-1] <= GROUPS and len(x.shape) == 2:  # few enough to be dropped in each pass
+            x = ops.repeat(x[:, None], passes, axis=1)
         again = len(x.shape) == 3
         if training or again:
             x = keras.random.dropout(x, self.rate, seed=self.generator)
@@ -76,9 +83,10 @@ class Passes(keras.layers.Layer):
 
 def predictor(network, passes):
     """The model that answers with the mean of so many passes and its errors, see Passes; its weights are the network's."""
-    layers = network.layers
-    first = next(i for i, layer in enumerate(layers) if isinstance(layer, DropoutDense))
-    x = layers[first](layers[first - 1].output, passes=passes)
-    for layer in layers[first + 1 :]:
-        x = layer(x)
-    return keras.Model(network.inputs, Passes()(x), name=network.name)
+
+    def call(layer, *args, **options):
+        return layer(*args, **options, **({"passes": passes} if isinstance(layer, DropoutDense) else {}))
+
+    bare = keras.Model(network.inputs, network.outputs[0])  # a compiled one would take its optimiser along
+    again = keras.models.clone_model(bare, clone_function=lambda layer: layer, call_function=call)
+    return keras.Model(again.inputs, Passes()(again.outputs[0]), name=network.name)

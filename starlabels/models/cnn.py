@@ -45,18 +45,23 @@ def bayesian_cnn(
 
     Published too, and left out here: dropout after the first convolution, for then each pass costs a whole network.
     """
-    from keras import Input, Model, initializers, layers, regularizers
-
-    from starlabels.models.bayesian import DropoutDense
-
-    def options():
-        return {"kernel_initializer": initializers.RandomNormal(stddev=0.05), "kernel_regularizer": regularizers.L2(l2)}
+    from keras import Input, Model, layers
 
     flux = Input((n_pix,), name="flux")
-    x = layers.Reshape((n_pix, 1))(flux)
+    x = trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
+    return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="bayesian_cnn")
+
+
+def trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):
+    """What the last hidden layer of a `bayesian_cnn` says of the flux (n, n_pix): (n, dense[-1])."""
+    from keras import layers
+
+    from starlabels.models.bayesian import DropoutDense, published
+
+    x = layers.Reshape((*flux.shape[1:], 1))(flux)
     for n in filters:
-        x = layers.Conv1D(n, kernel_size, padding="same", activation=activation, **options())(x)
+        x = layers.Conv1D(n, kernel_size, padding="same", activation=activation, **published(l2))(x)
     x = layers.Flatten(name="features")(layers.MaxPooling1D(pool)(x))
     for n in dense:
         x = DropoutDense(n, dropout, activation, l2)(x)
-    return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="bayesian_cnn")
+    return x

@@ -73,6 +73,29 @@ class Wiener(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("starlabels")
+class Columns(keras.layers.Layer):
+    """Columns (..., k) of what has more or other ones (..., n), such as the pixels of a few windows of a flux."""
+
+    def __init__(self, columns, **options):
+        super().__init__(**options)
+        self.columns = [int(i) for i in columns]
+
+    def call(self, x):
+        return ops.take(x, self.columns, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "columns": self.columns}
+
+
+@keras.saving.register_keras_serializable("starlabels")
+class Still(keras.layers.Layer):
+    """Its input as it is, through which no gradient flows back."""
+
+    def call(self, x):
+        return ops.stop_gradient(x)
+
+
+@keras.saving.register_keras_serializable("starlabels")
 class Positive(keras.layers.Layer):
     """Outputs (n, k) with a softplus on those of `columns`."""
 

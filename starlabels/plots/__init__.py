@@ -17,8 +17,8 @@ BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK = COLORS = [
 
 
 def color(i):
-    """The i-th colour of the Okabe-Ito cycle."""
-    return COLORS[i % len(COLORS)]
+    """The i-th colour of the Okabe-Ito cycle, without black, which is for what others are compared with."""
+    return COLORS[i % (len(COLORS) - 1)]
 
 
 def save(fig, path):

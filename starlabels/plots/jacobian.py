@@ -11,8 +11,11 @@ AIR = r"Wavelength in air ($\mathrm{\AA}$)"
 BLEND = 12.0  # Angstrom: lines of one name closer than this share a name, in the zoom a panel
 
 
-def spectrum(wave, moments, labels, lines, n, path):
-    """Mean spectrum with named lines; below, per label, d label/d flux with scatter over stars, and d flux/d label."""
+def spectrum(wave, moments, labels, lines, windows, n, path):
+    """Mean spectrum with named lines; below, per label, d label/d flux with scatter over stars, and d flux/d label.
+
+    windows: for each label [(low, high), ...] in A that it is read from, to be shaded.
+    """
     physical = moments.get("sensitivity")
     heights = [1.7] + ([1, 0.65] if physical else [1]) * len(labels)
     size = (PAGE, 0.6 + 0.75 * sum(heights))
@@ -24,15 +27,19 @@ def spectrum(wave, moments, labels, lines, n, path):
     mark_lines(axes[0], wave, lines)
     panels = iter(axes[1:])
     for j, one in enumerate(labels):
-        panel(next(panels), wave, row(moments, "network", j), color(j), lines).set_ylabel(derivative(one), fontsize=8)
+        ax = panel(next(panels), wave, row(moments, "network", j), color(j), lines)
+        ax.set_ylabel(derivative(one), fontsize=8)
+        shade(ax, windows[j])
         if physical:
             step = 10.0 ** np.floor(np.log10(0.1 / np.abs(physical["mean"][j]).max()))  # a change that shows
             ax = panel(next(panels), wave, row(moments, "sensitivity", j, factor=step), "0.25", lines)
             ax.set_ylabel(f"$\\Delta f$ for\n{step:g} {one.unit}", fontsize=7)
+            shade(ax, windows[j])
     axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
     text = f"Mean of {n} Jacobians of the network (colour)"
     text += " and change of the flux with that label (grey)" if physical else ""
-    axes[0].set_title(text + "; shading is the star-to-star standard deviation", fontsize=8, loc="left")
+    text += "; shading is the star-to-star standard deviation" + legend(windows)
+    axes[0].set_title(text, fontsize=8, loc="left")
     fig.align_ylabels(axes)
     return save(fig, path)
 
@@ -89,6 +96,17 @@ def verticals(ax, wave, lines):
         ax.axvline(place, color="0.85", lw=0.6, zorder=0)
 
 
+def shade(ax, windows):
+    """Grey behind the windows [(low, high), ...] that a label is read from."""
+    for low, high in windows:
+        ax.axvspan(low, high, color="0.9", lw=0, zorder=-1)
+
+
+def legend(windows):
+    """A line of a title that says what `shade` does, if some label has windows."""
+    return "\nGrey background: the windows that an element is read from" if any(map(len, windows)) else ""
+
+
 def mark_lines(ax, wave, lines, room=0.017):
     """Ticks above the continuum at the named lines; names above, moved right to keep `room` of the axis for each."""
     groups = []
@@ -108,7 +126,7 @@ def pretty(name):
     return re.sub(r" (alpha|beta|gamma|delta|epsilon|zeta)$", r"$\\\1$", name)
 
 
-def zoom(wave, moments, labels, lines, snr, path, gap=25.0, pad=12.0):
+def zoom(wave, moments, labels, lines, windows, snr, path, gap=25.0, pad=12.0):
     """The named lines close up: mean spectrum, d label/d flux of network and linear estimator; None without lines."""
     places = np.array([place for place, _ in inside(wave, lines)])
     if not len(places):
@@ -130,6 +148,7 @@ def zoom(wave, moments, labels, lines, snr, path, gap=25.0, pad=12.0):
             if "ideal" in moments:
                 ax.plot(wave[part], moments["ideal"]["mean"][j, part], color="k", lw=0.6)
             verticals(ax, wave[part], lines)
+            shade(ax, windows[j])
         step = 20 if width > 0.25 * widths.sum() else 10
         column[0].set(xlim=(low, high), xticks=np.arange(np.ceil((low + 3) / step) * step, high - 3, step))
     axes[0, 0].set_ylabel("mean flux")
@@ -137,7 +156,7 @@ def zoom(wave, moments, labels, lines, snr, path, gap=25.0, pad=12.0):
         symmetric(ax, row(moments, "network", j, shown))
         ax.set_ylabel(derivative(one), fontsize=8)
     text = f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
-    fig.suptitle("Mean of the network (colour)" + text, fontsize=8, x=0.1, ha="left")
+    fig.suptitle("Mean of the network (colour)" + text + legend(windows), fontsize=8, x=0.1, ha="left")
     fig.supxlabel(AIR, fontsize=9)
     fig.align_ylabels(axes[:, 0])
     return save(fig, path)

@@ -6,18 +6,21 @@ Changes of several elements add up: their lines are few and seldom blended. The 
 import numpy as np
 
 from starlabels.labels import offset_name
+from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.interpolate import tensor
 from starlabels.synthesis.nodes import AXES, OFFSET, read_grid, read_nodes
 from starlabels.synthesis.sampler import low_rank, needed
+from starlabels.synthesis.solar import factors
 
 
 class Elements:
     """What elements change of the line depths of a library, inside `ranges` {label: (low, high)} of AXES.
 
-    As a Sampler it has a `basis` in Fourier space and `coefficients`; broadening: that Sampler's. factor (n_pix,): of depths.
+    As a Sampler it has a `basis` in Fourier space and `coefficients`. home, broadening: that Sampler's grid, of the same pixels
+    but perhaps a wider window, and Broadening; solar as there.
     """
 
-    def __init__(self, path, ranges, broadening, factor):
+    def __init__(self, path, ranges, home, broadening, solar):
         grid = read_grid(path)
         self.names = [offset_name(element) for element in grid.elements]
         self.axes, rows = needed(grid.axes, ranges)
@@ -27,10 +30,12 @@ class Elements:
         flux[failed] = 1  # where a node failed, elements change nothing: the main library has none there either
         scaled, up, down = flux[:, :1], flux[:, 1::2], flux[:, 2::2]
         slope, bend = (down - up) / (2 * OFFSET), (2 * scaled - up - down) / (2 * OFFSET**2)  # of the depth, (n_rows, k, n_pix)
-        changes = np.concatenate([slope, bend], axis=1) * factor
+        changes = np.concatenate([slope, bend], axis=1) * (factors(grid.wave()) if solar else np.float32(1))
         coefficient, basis = low_rank(changes.reshape(len(rows) * 2 * k, -1))
         self.coefficient = coefficient.reshape(len(rows), 2 * k, -1)
-        self.basis = broadening.transform(basis)  # (rank, n_freq)
+        later = LIGHT * np.log(grid.wave()[0] / home.wave()[0])  # km/s from the first pixel of that window to the first here
+        phase = np.exp(-2j * np.pi * broadening.frequency * later).astype("c8")
+        self.basis = broadening.transform(basis) * phase  # (rank, n_freq)
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}; an element that is not there is scaled."""

@@ -7,6 +7,7 @@ is a matrix product in Fourier space, where rotation and instrument are factors.
 import numpy as np
 
 from starlabels.cli import UserError
+from starlabels.labels import OFFSET_OF, OFFSETS
 from starlabels.synthesis import broaden
 from starlabels.synthesis.interpolate import cells, tensor
 from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
@@ -15,6 +16,7 @@ from starlabels.synthesis.solar import factors
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 # Label steps of the sensitivities
 DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0, "resolving_power": 100.0}
+DIFFERENCE |= {"rv": 0.5} | dict.fromkeys((*OFFSETS, *OFFSET_OF), 0.1)
 
 
 class Sampler:
@@ -44,7 +46,7 @@ class Sampler:
         if elements_path:
             from starlabels.synthesis.elements import Elements
 
-            self.elements = Elements(elements_path, ranges or {}, self.broadening, factor)
+            self.elements = Elements(elements_path, ranges or {}, self.grid, self.broadening, solar)
 
     def sound(self, labels):
         """Mask (n,) of label sets {name: (n,)} that lie inside the nodes with no failed node at a corner of their cell."""
@@ -118,11 +120,19 @@ class Sampler:
         return self.broadening.onto(wave)
 
     def sensitivities(self, labels, names, wave, resolving_power):
-        """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes."""
+        """d flux / d label (n, len(names), n_pix), central differences one-sided at the edges of the nodes.
+
+        All other labels stay; of an element whose [X/H] is among the names that stays, and not its [X/M].
+        """
+
+        def spectra(shifted):
+            own = {OFFSET_OF[name]: shifted[name] - shifted["mh"] for name in names if name in OFFSET_OF}
+            return self._spectra(shifted | own, wave, resolving_power)
+
         axes = dict(zip(AXES, self.axes)) | ({"vmic": self.vmic.axes[AXES.index("vmic")]} if self.vmic else {})
-        limits = {name: (axis[0], axis[-1]) for name, axis in axes.items()}
+        limits = dict.fromkeys(names, (-np.inf, np.inf)) | {name: (axis[0], axis[-1]) for name, axis in axes.items()}
         limits |= {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
-        return derivatives(lambda shifted: self._spectra(shifted, wave, resolving_power), labels, names, limits)
+        return derivatives(spectra, labels, names, limits)
 
 
 def derivatives(spectra, labels, names, limits):
