@@ -159,7 +159,7 @@ def run_jacobian(cfg, args=None):
 
 def slopes(made, values):
     """d flux / d label (n, n_labels, n_pix) of the generator at labels (n, n_labels), one-sided at the ends of its training."""
-    labels = dict(zip(made.names, values.T.astype(float)))
+    labels = dict(zip(made.names, np.clip(values, made.low, made.high).T.astype(float)))
     trained_on = {name: (low, high) for name, low, high in zip(made.names, made.low, made.high)}
     return derivatives(lambda shifted: made.flux(np.column_stack(list(shifted.values()))), labels, made.names, trained_on)
 

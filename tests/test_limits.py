@@ -1,5 +1,7 @@
 """The Cramér-Rao bound: known answers, and what a spectrum cannot tell."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,8 @@ def packaged_nodes():
 )
 def test_no_sensitivity_to_abundances_that_cannot_be_varied(make_config, monkeypatch, capsys, labels, why):
     cfg = make_config({"labels": labels, "grid.labels.mg_m": {"min": -0.3, "max": 0.3}})
-    monkeypatch.setattr(grid, "sampler_for", lambda cfg, build: None)
+    sampler = SimpleNamespace(elements=SimpleNamespace(names=["mg_m"]))
+    monkeypatch.setattr(grid, "sampler_for", lambda cfg, build: sampler)
     assert limits.sensitivity_of(cfg, None, cfg.wave.grid()) is None
     assert why in capsys.readouterr().out
 
