@@ -16,7 +16,7 @@ def published(l2):
 
 @keras.saving.register_keras_serializable("starlabels")
 class DropoutDense(keras.layers.Layer):
-    """Dropout, then a dense layer: (n, n_features) -> (n, units).
+    """Dropout, in validation too, then a dense layer: (n, n_features) -> (n, units).
 
     With `passes` it answers as often, (n, passes, units), each time with other features dropped; a second such layer then takes
     (n, passes, n_features). A pass over many features costs as much as the layer, so in the first one a pass is drawn from
@@ -42,11 +42,11 @@ class DropoutDense(keras.layers.Layer):
         """-1 or 1 for each feature."""
         return 2.0 * ops.cast(keras.random.uniform(shape, seed=self.seed) > 0.5, dtype) - 1.0
 
-    def call(self, x, training=False, passes=0):
+    def call(self, x, passes=0):
         if passes and x.shape[-1] <= GROUPS and len(x.shape) == 2:  # few enough to be dropped in each pass
             x = ops.repeat(x[:, None], passes, axis=1)
         again = len(x.shape) == 3
-        if training or again:
+        if again or not passes:
             x = keras.random.dropout(x, self.rate, seed=self.generator)
         total = ops.matmul(x, self.kernel) + self.bias
         if passes and not again:
