@@ -1,0 +1,66 @@
+"""Three elements moved at once, sampled against synthesised: `python -m benchmarks.elements --config recipes/astronn.yaml`.
+
+After grid.py. Stars at random in the grid, three elements of each moved by up to what the grid moves them, the others scaled.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+
+from starlabels import cli, grid
+from starlabels.synthesis import lines, nodes, sme
+
+STARS, MOVED = 20, 3
+
+
+def synthesised(node_grid, star):
+    """Flux (n_pix,) on the pixels of a NodeGrid of one star: its labels and {element: [X/M]}."""
+    point, abundances = star
+    line_list = lines.load(node_grid.wave_min, node_grid.wave_max)
+    return nodes.element_spectrum(sme.Engine(), line_list, node_grid, *point, abundances)
+
+
+def draw(cfg, sampler):
+    """Labels {name: (n,)} of sound stars with MOVED elements moved, and which those are {element: [X/M]} of each."""
+    rng = np.random.default_rng(cfg.seed + 2)
+    labels, _ = grid.draw(cfg, rng)
+    rows = np.flatnonzero(sampler.sound(labels))[:STARS]
+    labels = {name: values[rows].astype(float) for name, values in labels.items()} | {"vsini": np.zeros(len(rows))}
+    names, moved = sampler.elements.names, []
+    for star in range(len(rows)):
+        some = rng.choice(names, MOVED, replace=False)
+        moved.append({name.removesuffix("_m").title(): labels[name][star] for name in some})
+        for name in set(names) - set(some):
+            labels[name][star] = 0.0
+    return labels, moved
+
+
+def run(cfg, args):
+    """Print how far the sampled spectra are from synthesised ones, with and without what the elements change."""
+    sampler = grid.sampler_for(cfg, build=False)
+    if not sampler.elements:
+        raise cli.UserError(f"{cfg.path}: grid.labels moves no element: use recipes/astronn_ours.yaml")
+    labels, moved = draw(cfg, sampler)
+    points = list(zip(*(labels[name] for name in nodes.AXES)))
+    tasks = [(point, one) for point, one in zip(points, moved)] + [(point, {}) for point in points]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=sme.enter_sandbox) as pool:
+        made = np.array(list(pool.map(partial(synthesised, sampler.grid), tasks)))
+    wave, power = cfg.wave.grid(), cfg.grid.resolving_power
+    scaled = labels | {name: np.zeros(len(points)) for name in sampler.elements.names}
+    found = [sampler.spectra(one, wave, power) for one in (labels, scaled)]
+    bare = {"vsini": np.zeros(len(made)), "resolving_power": np.full(len(made), power), "rv": np.zeros(len(made))}
+    own = sampler.broadening
+    direct = own.flux(own.transform(1 - made), bare, own.onto(wave)).reshape(2, len(points), -1)
+    for what, error in (
+        ("moved, sampled - synthesised", found[0] - direct[0]),
+        ("scaled, sampled - synthesised", found[1] - direct[1]),
+        ("what the elements change", (found[0] - found[1]) - (direct[0] - direct[1])),
+        ("(the change itself)", direct[0] - direct[1]),
+    ):
+        print(f"{what:<32} mean |dF| {np.abs(error).mean():.1e}  max {np.abs(error).max():.4f}")
+
+
+if __name__ == "__main__":
+    cli.main(run, __doc__)
