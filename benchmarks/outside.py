@@ -1,6 +1,7 @@
-"""How many spectra that lie outside what was trained get a flag: `python -m benchmarks.outside`, after make run.
+"""How many spectra that lie outside what was trained get a flag, and how their errors grow: `python -m benchmarks.outside`.
 
-500 stars of each kind from the nodes, S/N uniform in each range of the recipe's test, and 3000 inside for the false alarms.
+After make run. 500 stars of each kind from the nodes, S/N uniform in each range of the recipe's test, and 3000 inside for the
+false alarms.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from starlabels.synthesis.library import FOLDER
 from starlabels.synthesis.sampler import Sampler
 
 N_OUTSIDE, N_INSIDE = 500, 3000
+NOISY = 0.2  # of the pixels, uniform between 0 and the continuum
 LIBRARY = "blue_4450_4990.h5"  # to 11 000 K and log g 1.5
 OUTSIDE = guard.BITS["edge"] | guard.BITS["unlike"]
 
@@ -33,8 +35,11 @@ def kinds(cfg, wave):
         return sampler.spectra(draw(cfg, sampler, n, rng, **other), wave, power)
 
     yield "inside (false alarms)", spectra(N_INSIDE)
-    yield "teff 10 750-11 000 K", spectra(teff=(10_750, 11_000))
+    hottest = cfg.grid.labels["teff"].max
+    yield f"teff {hottest + 750:.0f}-{hottest + 1000:.0f} K", spectra(teff=(hottest + 750, hottest + 1000))
     yield "logg 1.5", spectra(logg=(1.5, 1.5))
+    broken, hit = spectra(), rng.uniform(size=(N_OUTSIDE, len(wave))) < NOISY
+    yield f"{NOISY:.0%} of the pixels noise", np.where(hit, rng.uniform(size=hit.shape), broken).astype("f4")
     yield "white noise about the continuum", np.ones((N_OUTSIDE, len(wave)), "f4")
     for velocity in (-50, 50):
         shifted = [np.interp(wave / (1 + velocity / LIGHT), wave, flux) for flux in spectra()]
@@ -43,22 +48,27 @@ def kinds(cfg, wave):
 
 
 def run(cfg, args):
-    """Print the fraction of each kind that is flagged, in each S/N range."""
+    """Print the fraction of each kind that is flagged, in each S/N range, and the mean error of each label over that inside."""
     from starlabels.data import add_noise
 
     with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
         wave = h5io.read_wave(h5)
-    model, rng = trained.load(cfg), np.random.default_rng(cfg.seed)
-    if not model.guard:
-        raise cli.UserError(f"{cfg.path}: this recipe has no flags: set preprocess.components and train.loss: gaussian_nll")
+    model, rng, inside = trained.load(cfg), np.random.default_rng(cfg.seed), None
+    if not model.calibration:
+        raise cli.UserError(f"{cfg.path}: this recipe has neither flags nor errors: set train.loss: gaussian_nll")
     heads = [f"S/N {low:g}-{high:g}" for low, high in cfg.test.snr]
-    print(f"{'flagged, of spectra':<34}" + "".join(f"{head:>14}" for head in heads) + f"{'all':>10}")
+    print(f"{'flagged, of spectra':<34}" + "".join(f"{head:>14}" for head in heads) + f"{'all':>10}   error over that inside")
     for kind, flux in kinds(cfg, wave):
-        rates = []
+        rates, errors = [], []
         for low, high in cfg.test.snr:
             snr = rng.uniform(low, high, len(flux))
-            rates.append(np.mean((model.predict(add_noise(flux.copy(), snr, rng), snr)["flags"] & OUTSIDE) > 0))
-        print(f"{kind:<34}" + "".join(f"{rate:>14.1%}" for rate in rates) + f"{np.mean(rates):>10.1%}")
+            found = model.predict(add_noise(flux.copy(), snr, rng), snr)
+            rates.append(np.mean((found["flags"] & OUTSIDE) > 0))
+            errors.append(found["err"].mean(axis=0))
+        inside = np.array(errors) if inside is None else inside
+        growth = (np.array(errors) / inside).mean(axis=0)
+        text = "  ".join(f"{name} {ratio:.1f}" for name, ratio in zip(cfg.labels, growth))
+        print(f"{kind:<34}" + "".join(f"{rate:>14.1%}" for rate in rates) + f"{np.mean(rates):>10.1%}   {text}")
 
 
 if __name__ == "__main__":

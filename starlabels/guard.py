@@ -94,14 +94,17 @@ def fit(decoder, labels, components, inputs, mean, least):
 def flags(guard, inputs, mean):
     """BITS (n,) u1 of stars with components and ln noise `inputs` (n, k + n_blocks) and predicted labels `mean` (n, n_labels).
 
-    What is not a number is unlike. Labels as the network gives them: one moved into its range cannot be beyond it.
+    And how many times larger (n,) their errors must be: where the misfit exceeds its threshold by as much as its root, as one
+    scales errors by that of a reduced chi-square. What is not a number is unlike. Labels as the network gives them: one moved
+    into its range cannot be beyond it.
     """
     table = guard.table
     log_noise = mean_log_noise(inputs, len(table["variance"]))
     size, beyond = compare(guard, inputs, mean)
     threshold, margin = (np.interp(log_noise, table["log_noise"], table[name]) for name in ("threshold", "margin"))
     like = (size <= threshold) & (log_noise <= np.log(NOISIER * table["noise"][1]))
-    return (BITS["edge"] * (beyond > margin) + BITS["unlike"] * ~like).astype("u1")
+    growth = np.exp(0.5 * np.maximum(size - threshold, 0))
+    return (BITS["edge"] * (beyond > margin) + BITS["unlike"] * ~like).astype("u1"), growth
 
 
 def compare(guard, inputs, mean):

@@ -85,8 +85,9 @@ class Trained(NamedTuple):
     def predict(self, flux, snr):
         """{mean, err (n, n_labels), flags (n,)} of flux: an array (n, n_pix) or batches of it, of S/N snr (n,).
 
-        In physical units; flags are guard.BITS. A label below the least in nature is given as that, and flagged "limit". Of
-        Monte-Carlo passes also the parts of err: err_model, their scatter, and err_predictive, what they say themselves.
+        In physical units; flags are guard.BITS, and errors grow with how unlike those of training a star is. A label below the
+        least in nature is given as that, and flagged "limit". Of Monte-Carlo passes also the parts of err: err_model, their
+        scatter, and err_predictive, what they say themselves.
         """
         output, inputs = self._outputs(flux)
         n, least = len(self.names), lowest(self.names)
@@ -99,7 +100,9 @@ class Trained(NamedTuple):
             for err in scatter:
                 found |= {"err_model": err, "err_predictive": np.sqrt(np.maximum(found["err"] ** 2 - err**2, 0))}
         if self.guard:
-            flags |= guard.flags(self.guard, inputs, output[:, :n])
+            unlike, growth = guard.flags(self.guard, inputs, output[:, :n])
+            flags |= unlike
+            found["err"] *= growth[:, None].astype("f4")
         return found
 
     def _outputs(self, flux):

@@ -50,7 +50,7 @@ def made(basis):
 
 def rates(made, *observed):
     """Fractions of stars that are flagged as edge and as unlike."""
-    found = guard.flags(made, *observed)
+    found, _ = guard.flags(made, *observed)
     assert found.dtype == np.uint8 and found.shape == (len(observed[0]),)
     return np.mean(found & EDGE > 0), np.mean(found & UNLIKE > 0)
 
@@ -98,6 +98,14 @@ def test_spectra_that_no_labels_give_are_flagged_as_unlike(made, basis, change):
     assert rates(made, *observe(change(spectra(labels)), labels, basis, 9))[1] > 0.95
 
 
+def test_errors_grow_with_how_unlike_a_star_is_and_only_then(made, basis):
+    labels = draw(1000, 17)
+    _, like = guard.flags(made, *observe(spectra(labels), labels, basis, 18))
+    _, unlike = guard.flags(made, *observe(1 - 2 * (1 - spectra(labels)), labels, basis, 18))
+    assert np.mean(like == 1) > 0.98 and like.mean() < 1.05
+    assert np.median(unlike) > 2
+
+
 def test_noise_far_above_that_of_training_is_flagged_and_below_it_is_not(made, basis):
     labels = draw(1000, 10)
     assert rates(made, *observe(spectra(labels), labels, basis, 11, (0.1, 0.2)))[1] == 1
@@ -108,7 +116,7 @@ def test_what_is_not_a_number_is_unlike(made, basis):
     labels = draw(5, 13)
     inputs, mean = observe(spectra(labels), labels, basis, 14)
     inputs[0, 3], inputs[1, -1], mean[2, 0], inputs[3, 0] = np.nan, np.nan, np.nan, 1e30
-    found = guard.flags(made, inputs, mean)
+    found, _ = guard.flags(made, inputs, mean)
     assert np.all(found[:4] & UNLIKE)
 
 
@@ -116,7 +124,7 @@ def test_validation_without_noise_sets_thresholds_too(made, basis):
     labels = draw(2000, 0)
     inputs = np.column_stack([components.project(spectra(labels), basis)["components"], np.full(2000, np.log(1e-3))])
     found = guard.fit(made.decoder, labels, inputs[:, :-1], inputs, labels, LEAST)
-    assert np.mean(guard.flags(found, inputs, labels) > 0) < 0.02
+    assert np.mean(guard.flags(found, inputs, labels)[0] > 0) < 0.02
 
 
 def test_flags_are_the_same_after_saving_decoder_and_table(made, basis, tmp_path):
@@ -129,7 +137,8 @@ def test_flags_are_the_same_after_saving_decoder_and_table(made, basis, tmp_path
     )
     labels = draw(1000, 15)
     observed = observe(spectra(labels, shift=0.02), labels, basis, 16)
-    np.testing.assert_array_equal(guard.flags(again, *observed), guard.flags(made, *observed))
+    for one, other in zip(guard.flags(again, *observed), guard.flags(made, *observed)):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_every_bit_has_a_rule_in_words():
