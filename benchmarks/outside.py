@@ -67,7 +67,7 @@ def run(cfg, args):
             errors.append(found["err"].mean(axis=0))
         inside = np.array(errors) if inside is None else inside
         growth = (np.array(errors) / inside).mean(axis=0)
-        text = "  ".join(f"{name} {ratio:.1f}" for name, ratio in zip(cfg.labels, growth))
+        text = "  ".join(f"{name} {ratio:.3g}" for name, ratio in zip(cfg.labels, growth))
         print(f"{kind:<34}" + "".join(f"{rate:>14.1%}" for rate in rates) + f"{np.mean(rates):>10.1%}   {text}")
 
 

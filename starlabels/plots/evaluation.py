@@ -12,6 +12,7 @@ from starlabels.limits import rms
 from starlabels.plots import COLUMN, PAGE, VERMILLION, color, plt, save
 
 COLUMNS = 4  # panels in a row
+ABREAST = 6  # labels in a row of ratios to the bound
 LEAST, STARS_A_CELL = 5, 50  # stars in a cell of the label planes: at least, about
 KIEL = (LABELS["teff"], LABELS["logg"])  # x and y, both reversed
 RATIO = ListedColormap(colormaps["RdBu_r"](np.linspace(0.25, 1, 256)))  # on 1/2 to 4, logarithmic: white is 1, 2 as dark as 1/2
@@ -132,31 +133,35 @@ def error_vs_snr(results, labels, path, n_bins=12):
 def error_over_bound(true, error, crlb, labels, key, path):
     """RMS error over the RMS bound (n, n_labels) of each label (columns) across planes of two labels (rows).
 
-    The planes are those of `planes_of`; cells of fewer than LEAST stars stay empty. None if there is but one label.
+    The planes are those of `planes_of`; more than ABREAST labels are drawn across the first alone, a few in a row. Cells of
+    fewer than LEAST stars stay empty. None if there is but one label.
     """
-    planes = planes_of(labels)
+    planes, every = planes_of(labels), range(len(labels))
     if not planes:
         return None
-    ratio = rms(error) / rms(crlb)
-    size = (PAGE, 0.75 + 1.55 * len(planes))
-    fig, axes = plt.subplots(len(planes), len(labels), figsize=size, sharex="row", sharey="row", squeeze=False)
+    many, ratio = len(labels) > ABREAST, rms(error) / rms(crlb)
+    rows = [(planes[0], every[i : i + COLUMNS]) for i in every[::COLUMNS]] if many else [(plane, every) for plane in planes]
+    size = (PAGE, 0.75 + (1.75 if many else 1.55) * len(rows))
+    fig, axes = plt.subplots(len(rows), len(rows[0][1]), figsize=size, sharex="row", sharey="row", squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0.02, wspace=0)
     n_cells = int(np.clip(np.sqrt(len(true) / STARS_A_CELL), 3, 16))
-    for (a, b), row in zip(planes, axes):
+    for ((a, b), shown), row in zip(rows, axes):
         cell = n_cells * bins(true[:, a], n_cells)[0] + bins(true[:, b], n_cells)[0]
         x, y = (np.linspace(*span(true[:, i]), n_cells + 1) for i in (a, b))
-        for j, ax in enumerate(row):
+        for j, ax in zip(shown, row):
             found = ratios(cell, n_cells**2, error[:, j], crlb[:, j]).reshape(n_cells, n_cells)
             mesh = ax.pcolormesh(x, y, found.T, cmap=RATIO, norm=LogNorm(0.5, 4))
             ax.set_facecolor("0.8")
             ax.set(xlabel=labels[a].axis)
-            ticks((ax.xaxis,), 3 if len(labels) <= COLUMNS else 2)
+            ticks((ax.xaxis,), 3 if len(row) <= COLUMNS else 2)
             ticks((ax.yaxis,), 4)
+            if many or row[0] is axes[0, 0]:
+                ax.set_title(f"{labels[j].symbol}: {ratio[j]:.2f}")
         row[0].set_ylabel(labels[b].axis)
         for i, axis in ((a, row[0].xaxis), (b, row[0].yaxis)):
             axis.set_inverted(labels[i] in KIEL)
-    for one, value, ax in zip(labels, ratio, axes[0]):
-        ax.set_title(f"{one.symbol}: {value:.2f}")
+    for ax in axes[-1, len(rows[-1][1]) :]:
+        ax.axis("off")
     fig.align_ylabels(axes[:, 0])
     bar = fig.colorbar(mesh, ax=axes, extend="both", label="RMS error / RMS bound", pad=0.01, aspect=30)
     bar.set_ticks([0.5, 1, 2, 4], labels=["1/2", "1", "2", "4"])
