@@ -1,5 +1,6 @@
 """Small configurations and toy databases; Gaussian lines stand for spectra here and nowhere else."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from starlabels import components, config, generator, h5io, inference, join, preprocess
+from starlabels.models import BUILDERS
 from starlabels.schema import Range
 
 STAGES = ["grid.py", "0_join.py", "1_label_study.py", "2_preprocess.py", "3_train.py", "4_test.py", "jacobian.py"]
@@ -95,6 +97,13 @@ def run_script(name, *arguments):
     """Run a script of the repository in the current folder; its CompletedProcess with text output."""
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+
+
+def quiet(name, n_inputs, n_outputs, **arguments):
+    """The network of a builder, without the dropout that makes it answer differently each time."""
+    if "dropout" in inspect.signature(BUILDERS[name]).parameters:
+        arguments["dropout"] = 0.0
+    return BUILDERS[name](n_inputs, n_outputs, **arguments)
 
 
 SECTIONS = {

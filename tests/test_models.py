@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from starlabels.models import BUILDERS
+from tests.conftest import quiet
 
 
 def test_importing_the_builders_does_not_import_keras():
@@ -24,7 +25,7 @@ def test_seed_network_has_the_published_parameter_count():
 def test_every_network_survives_saving_and_safe_loading(name, tmp_path):
     import keras
 
-    model = BUILDERS[name](500, 3)
+    model = quiet(name, 500, 3)
     flux = np.random.default_rng(0).random((5, 500), dtype="f4")
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
