@@ -13,8 +13,9 @@ def residual_mlp(
     """
     from keras import Input, Model, layers, ops
 
-    if min(blocks, harmonics) < 0:
-        raise ValueError(f"blocks is {blocks} and harmonics {harmonics}, expected 0 or more")
+    for name, number in (("blocks", blocks), ("harmonics", harmonics)):
+        if number < 0:
+            raise ValueError(f"{name} is {number}, expected 0 or more")
     x = inputs = Input((n_inputs,), name="inputs")
     if harmonics:
         waves = [wave(k * inputs) for k in range(1, harmonics + 1) for wave in (ops.sin, ops.cos)]
