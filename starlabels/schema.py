@@ -100,19 +100,6 @@ def spacing(value):
     raise expected("a spacing > 0 or an ascending list of nodes")
 
 
-def windows(value):
-    """Windows {element: [[low, high], ...]} in A, or auto."""
-    if value == "auto":
-        return value
-    if not isinstance(value, dict) or not value:
-        raise expected("auto, or {element: [[low, high], ...]} in A")
-    for name, pairs in value.items():
-        pairs = pairs if isinstance(pairs, list) else [None]
-        if not pairs or not all(isinstance(p, list) and len(p) == 2 and as_number(p[0]) < as_number(p[1]) for p in pairs):
-            raise expected(f"windows of {name} as [[low, high], ...] in A")
-    return {name: [[as_number(end) for end in pair] for pair in pairs] for name, pairs in value.items()}
-
-
 def drawable(labels):
     """The labels of a grid; a key that is nearly one of ours is a slip of the pen, any other the user's own."""
     for name in labels if isinstance(labels, dict) else []:
@@ -123,7 +110,6 @@ def drawable(labels):
 
 Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 Signal = number(0.1, 100_000)  # S/N
-Windows = Annotated[Any, BeforeValidator(windows)]
 
 
 class Wave(Section):

@@ -4,14 +4,32 @@ Leung & Bovy (2019), MNRAS 483, 3255; astroNN's ApogeeBCNNCensored.
 """
 
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from starlabels.labels import elemental
 from starlabels.models.cnn import trunk
-from starlabels.schema import Windows
+from starlabels.schema import as_number, expected
 
 LONGEST = 0.5  # norm of the weights of each auxiliary value, as in astroNN: it shall not carry the whole spectrum
+
+
+def windows(value):
+    """Windows {element: [[low, high], ...]} in A, or auto."""
+    if value == "auto":
+        return value
+    if not isinstance(value, dict) or not value:
+        raise expected("auto, or {element: [[low, high], ...]} in A")
+    for name, pairs in value.items():
+        pairs = pairs if isinstance(pairs, list) else [None]
+        if not pairs or not all(isinstance(p, list) and len(p) == 2 and as_number(p[0]) < as_number(p[1]) for p in pairs):
+            raise expected(f"windows of {name} as [[low, high], ...] in A")
+    return {name: [[as_number(end) for end in pair] for pair in pairs] for name, pairs in value.items()}
+
+
+Windows = Annotated[Any, BeforeValidator(windows)]
 
 
 def censored_cnn(
