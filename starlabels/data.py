@@ -92,7 +92,10 @@ class Components:
         return self.inputs[:, : self.n]
 
     def batch(self, rows, snr, rng):
-        """Components and ln noise (n, k + n_blocks) float32 of the rows (n,), noisier by sigma = level / S/N unless None."""
+        """Components and ln noise (n, k + n_blocks) float32 of the rows (n,), noisier by sigma = level / S/N unless None.
+
+        rng None: no block is missing.
+        """
         inputs, outside = self.inputs[rows], self.outside[rows]
         if snr is not None:
             sigma = (self.level[rows] / snr).astype(np.float32)[:, None]
@@ -101,7 +104,7 @@ class Components:
             inputs += noise
             outside = sigma**2 * rng.noncentral_chisquare(self.n_left, outside / sigma**2)
         inputs[:, self.n :] = 0.5 * np.log(np.maximum(outside / self.n_left, 1e-10))  # as models.layers.log_noise
-        if self.missing:
+        if self.missing and rng is not None:
             hidden = draw_missing(rng, len(rows), self.n_blocks, self.missing)
             inputs[:, self.n :][hidden] = MISSING
             inputs[:, : self.n][np.repeat(hidden, self.n // self.n_blocks, axis=1)] = 0

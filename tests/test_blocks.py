@@ -60,6 +60,7 @@ def test_training_inputs_of_missing_blocks_are_those_of_the_layer(flux, basis):
     inputs = data.batch(np.arange(300), np.full(300, 100.0), np.random.default_rng(2))
     hidden = inputs[:, 24:] == np.float32(MISSING)
     assert 0.1 < hidden.mean() < 0.7
+    assert not np.any(data.batch(np.arange(300), None, None)[:, 24:] == np.float32(MISSING))
     assert np.all(inputs[:, :24][np.repeat(hidden, 6, axis=1)] == 0)
     pixels = Pixels(flux, BLOCKS, 1.0).batch(np.arange(300), np.full(300, 100.0), np.random.default_rng(3))
     seen = layer_of(basis).predict(pixels, verbose=0)
