@@ -14,8 +14,9 @@ from pydantic import ValidationError, create_model
 
 from starlabels import h5io
 from starlabels.cli import UserError
+from starlabels.fields import nearest
 from starlabels.rules import problems
-from starlabels.schema import AnyModel, Config, Model, nearest
+from starlabels.schema import AnyModel, Config, Model
 
 OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
@@ -173,12 +174,12 @@ def dependencies(cfg, stage):
     parts = dependencies(cfg, before) if before else {}
     parts |= {name: sha(values[name]) for name in sections}
     if stage == "grid":
-        files = [cfg.grid.labels_csv, cfg.grid.nodes.library]
+        files = [cfg.grid.labels_csv, cfg.grid.nodes.library] if cfg.grid else []
         parts |= {name: found for name in files if name and (found := h5io.file_digest(name))}
     if stage == "4_test" and cfg.test.generator:
         parts[cfg.test.generator] = h5io.file_digest(Path(cfg.test.generator) / "scaling.h5") or "missing"
     if stage == "0_join":
-        for path in (database.path for database in cfg.join.databases):
+        for path in (entry.path for entry in (*cfg.join.databases, *(cfg.join.catalogues or []))):
             parts |= dependencies(cfg, "grid") if is_own_grid(cfg, path) else {path: database_digest(cfg, path)}
     return parts
 
@@ -190,7 +191,7 @@ def database_digest(cfg, path):
 
 def is_own_grid(cfg, path):
     """Whether a database is the file that grid.py writes under this configuration."""
-    return Path(path).resolve() == paths(cfg).grid.resolve()
+    return bool(cfg.grid) and Path(path).resolve() == paths(cfg).grid.resolve()
 
 
 def sha(value):
@@ -199,10 +200,10 @@ def sha(value):
 
 
 def paths(cfg):
-    """Every file and folder of the run, relative to the current folder."""
+    """Every file and folder of the run, relative to the current folder; that of the grid is None where there is none."""
     data, models = Path("data") / cfg.run, Path("models") / cfg.run
     return SimpleNamespace(
-        grid=Path("data/grids") / f"{cfg.grid.name}.h5",
+        grid=Path("data/grids") / f"{cfg.grid.name}.h5" if cfg.grid else None,
         joined=data / "0_joined.h5",
         prepared=data / "2_prepared.h5",
         model_dir=models,

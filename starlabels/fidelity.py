@@ -113,7 +113,7 @@ def draw(found, shown, mean_flux, wave, labels, axes, cfg):
     from starlabels.plots import fidelity as plots
     from starlabels.plots.generated import heading
 
-    folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
+    folder, lines = config.paths(cfg).figure_dir, cfg.lines
     for old in folder.glob("4_*.png"):
         old.unlink()  # another recipe's
     values = {words: [float(f"{value:.4g}") for value in star[0]] for words, star in shown.items()}
@@ -153,7 +153,7 @@ def run_jacobian(cfg, args=None):
     print("d flux / d label, generator against nodes, relative rms where it is above its median:")
     print("  ".join(f"{name} {value:.1%}" for name, value in zip(cfg.labels, scatter)))
     network, physical = (moments[name]["mean"] for name in ("network", "sensitivity"))
-    plots.derivatives(wave, network, physical, scatter, axes, cfg.jacobian.lines, paths.figure_dir / "jacobian.png")
+    plots.derivatives(wave, network, physical, scatter, axes, cfg.lines, paths.figure_dir / "jacobian.png")
     print(f"{n} stars: {paths.jacobian}, {paths.figure_dir}/jacobian.png")
 
 

@@ -52,7 +52,8 @@ class Spectra(NamedTuple):
 
     def power(self):
         """Resolving power that all share; None if they differ, or nobody knows: databases from elsewhere do not say."""
-        drawn = self.cfg.grid.labels.get("resolving_power", self.cfg.grid.resolving_power)
+        grid = self.cfg.grid
+        drawn = grid.labels.get("resolving_power", grid.resolving_power) if grid else np.nan
         own = all(is_own_grid(self.cfg, database.path) for database in self.cfg.join.databases)
         power = self.column("resolving_power", drawn if own and not isinstance(drawn, Range) else np.nan)
         return float(power[0]) if (power == power[0]).all() else None
@@ -77,7 +78,7 @@ def write_png(spectra, path):
 
     names = spectra.names() if len(spectra.values) > 1 else [""]
     titles = [plots.heading(name, dict(zip(spectra.made.names, row))) for name, row in zip(names, spectra.values)]
-    plots.spectra(spectra.made.wave, spectra.flux(), titles, path, spectra.cfg.jacobian.lines)
+    plots.spectra(spectra.made.wave, spectra.flux(), titles, path, spectra.cfg.lines)
 
 
 def write_h5(spectra, path):

@@ -28,6 +28,9 @@ FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fas
 
 def run(cfg, args=None):
     """Write data/grids/<name>.h5: spectra (n, n_pix) at labels drawn, stepped or read, from nodes packaged or synthesised."""
+    if cfg.grid is None:
+        print(f"{cfg.path}: grid is null: no synthetic spectra to make")
+        return
     target, stars = paths(cfg).grid, stars_of(cfg)
     for remark in stars.remarks:
         print(remark)
@@ -125,6 +128,8 @@ def sampler_for(cfg, build=True):
     """
     from starlabels.synthesis.sampler import Sampler
 
+    if cfg.grid is None:
+        raise UserError(f"{cfg.path}: grid is null: there are no nodes")
     ranges = ranges_of(cfg)
     path, vmic = library_for(cfg, ranges, build)
     elements = element_library(cfg, ranges, nodes.read_grid(path).resolving_power, build)

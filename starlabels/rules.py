@@ -2,7 +2,7 @@
 
 from starlabels.labels import LABELS, OFFSETS, elemental
 from starlabels.models.censored import inside
-from starlabels.schema import A, Range
+from starlabels.schema import A, Range, SkyMatch
 
 GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
     "teff": (1000, 100_000),
@@ -18,20 +18,17 @@ BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
 def problems(cfg):
     """(key, problem) of each rule that spans several keys."""
-    wave, split = cfg.wave, cfg.preprocess.split
-    n_pix = (wave.max - wave.min) / wave.step
-    if wave.min >= wave.max:
-        yield ("wave", "max"), f"found {wave.max:g}, expected more than min {wave.min:g} {A}"
-    elif abs(n_pix - round(n_pix)) > 1e-3:
-        yield ("wave", "step"), f"(max - min)/step is {n_pix:.8g} pixels, expected a whole number"
+    split = cfg.preprocess.split
+    yield from wave_problems(cfg.wave) if cfg.wave else table_problems(cfg)
     yield from block_problems(cfg)
     for i, name in enumerate(cfg.labels):
         if name in cfg.labels[:i]:
             yield ("labels", i), f"{name} is listed twice"
-    for i, database in enumerate(cfg.join.databases):
-        if database in cfg.join.databases[:i]:
-            yield ("join", "databases", i, "path"), f"{database.path} is listed twice"
-    yield from grid_problems(cfg.grid)
+    yield from join_problems(cfg)
+    if cfg.grid:
+        yield from grid_problems(cfg.grid)
+    elif cfg.preprocess.observed:
+        yield ("preprocess", "observed"), "expected null where grid is null"
     total = split.train + split.validation + split.test
     if abs(total - 1) > 1e-6:
         yield ("preprocess", "split"), f"the fractions sum to {total:g}, expected 1"
@@ -47,10 +44,54 @@ def problems(cfg):
             yield ("test", "snr", i), f"found [{low:g}, {high:g}], expected the lower S/N first"
 
 
+def wave_problems(wave):
+    """(key, problem) of a wavelength grid that is empty or has no whole number of pixels."""
+    n_pix = (wave.max - wave.min) / wave.step
+    if wave.min >= wave.max:
+        yield ("wave", "max"), f"found {wave.max:g}, expected more than min {wave.min:g} {A}"
+    elif abs(n_pix - round(n_pix)) > 1e-3:
+        yield ("wave", "step"), f"(max - min)/step is {n_pix:.8g} pixels, expected a whole number"
+
+
+def table_problems(cfg):
+    """(key, problem) of what needs spectra in a recipe that reads tables."""
+    nothing = [("grid",), ("preprocess", "components"), ("preprocess", "observed"), ("test", "generator")]
+    wanted = dict.fromkeys(nothing) | {("preprocess", "blocks"): 1, ("join", "resample"): False, ("target",): "labels"}
+    for where, value in wanted.items():
+        found = cfg
+        for key in where:
+            found = getattr(found, key)
+        if found != value:
+            shown = {None: "null", False: "false"}.get(value, value)
+            yield where, f"expected {shown} where wave is null"
+    if "windows" in cfg.model.arguments:
+        yield ("model", "builder"), f"found {cfg.model.builder}, which reads spectra: expected another where wave is null"
+
+
+def join_problems(cfg):
+    """(key, problem) of databases listed twice, of keys for tables beside spectra, of epochs without proper motions."""
+    for i, database in enumerate(cfg.join.databases):
+        if database in cfg.join.databases[:i]:
+            yield ("join", "databases", i, "path"), f"{database.path} is listed twice"
+        for key in ("columns", "id"):
+            if cfg.wave and getattr(database, key) is not None:
+                yield ("join", "databases", i, key), "expected none where wave is given: it is for tables without spectra"
+    for i, catalogue in enumerate(cfg.join.catalogues or []):
+        where, match = ("join", "catalogues", i, "match"), catalogue.match
+        if not isinstance(match, SkyMatch):
+            continue
+        for key, place in (((*where, "pmra"), match), ((*where, "to", "pmra"), match.to)):
+            if (place.pmra is None) != (place.pmdec is None):
+                yield key, "expected pmra and pmdec, or neither"
+        if match.epoch != match.to.epoch and not (match.pmra or match.to.pmra):
+            found = f"found {match.epoch:g} and, of ours, {match.to.epoch:g}"
+            yield (*where, "epoch"), f"{found}: expected pmra and pmdec, or one epoch"
+
+
 def block_problems(cfg):
     """(key, problem) of a window or of components that the blocks do not share out equally."""
     blocks, components = cfg.preprocess.blocks, cfg.preprocess.components
-    for what, n in (("pixels", cfg.wave.n_pix), ("components", components or 0)):
+    for what, n in (("pixels", cfg.wave.n_pix if cfg.wave else 0), ("components", components or 0)):
         if n % blocks:
             yield ("preprocess", "blocks"), f"found {blocks}, expected a divisor of the {n} {what}"
     if blocks > 1 and not components:
@@ -65,7 +106,7 @@ def model_problems(cfg):
     if "passes" in arguments and components:
         yield ("preprocess", "components"), f"found {components}, expected null where model.builder is {cfg.model.builder}"
     windows, elements = arguments.get("windows"), elemental(cfg.labels)
-    if not isinstance(windows, dict):
+    if not isinstance(windows, dict) or not wave:
         return
     for name, pairs in windows.items():
         if name not in elements:

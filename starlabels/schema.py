@@ -6,81 +6,12 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    StrictBool,
-    StrictStr,
-    Tag,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, StrictBool, StrictStr, Tag
 
+from starlabels.fields import Section, as_number, expected, integer, number, unknown
 from starlabels.labels import LABELS
 
 A, KMS = "Angstrom", "km/s"
-
-
-class Section(BaseModel):
-    """A section of the configuration: knows its keys, forbids others, never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def know_keys(cls, values):
-        """Refuse an unknown key with the nearest known one, before pydantic counts what is missing."""
-        for key in values if isinstance(values, dict) and cls.model_config["extra"] == "forbid" else []:
-            if key not in cls.model_fields:
-                raise unknown(key, cls.model_fields)
-        return values
-
-
-def unknown(key, known):
-    """The error for an unknown key of a section."""
-    return PydanticCustomError("unknown_key", "unknown key{hint}", {"key": key, "hint": nearest(key, known)})
-
-
-def nearest(word, known):
-    """The end of a message that says which known word was meant, or which there are."""
-    near = difflib.get_close_matches(str(word).lower(), known, n=1)
-    return f", did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
-
-
-def expected(what):
-    """The error for a value that is not what the key allows."""
-    return PydanticCustomError("expected", "expected {what}", {"what": what})
-
-
-def as_number(value):
-    """The value as a float (YAML reads 1e-3 as text), nan if it is none; true and false are none."""
-    try:
-        return float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        return math.nan
-
-
-def number(low, high, unit="", whole=False):
-    """The type of a number in [low, high], an integer if `whole`."""
-    kind = "an integer" if whole else "a number"
-    what = f"{kind} in [{low:.7g}, {high:.10g}]{' ' + unit if unit else ''}"
-
-    def check(value):
-        found = as_number(value)
-        if not low <= found <= high or (whole and found != int(found)):
-            raise expected(what)
-        return int(found) if whole else found
-
-    return Annotated[int if whole else float, BeforeValidator(check)]
-
-
-def integer(low, high, unit=""):
-    """The type of an integer in [low, high]."""
-    return number(low, high, unit, whole=True)
 
 
 def held(value):
@@ -158,14 +89,54 @@ class Grid(Section):
     nodes: Nodes
 
 
+Columns = dict[StrictStr, StrictStr]  # our name: their name
+
+
 class Database(Section):
     path: StrictStr
     where: StrictStr | None = None
     missing: dict[StrictStr, dict[StrictStr, list[integer(0, 23)]]] | None = None
+    columns: Columns | None = None  # of a table; None: all numbers
+    id: StrictStr | None = None
+
+
+class Positions(Section):
+    """The columns of positions (deg) and of proper motions (mas/yr, that in right ascension times cos dec), and their epoch."""
+
+    ra: StrictStr
+    dec: StrictStr
+    pmra: StrictStr | None = None
+    pmdec: StrictStr | None = None
+    epoch: number(1800, 2200, "years") = 2000.0
+
+
+class SkyMatch(Positions):
+    radius: number(0.001, 3600, "arcsec")
+    to: Positions
+
+
+class IdMatch(Section):
+    id: StrictStr
+    to: StrictStr
+
+
+Match = Annotated[
+    Annotated[SkyMatch, Tag("sky")] | Annotated[IdMatch, Tag("id")],
+    Discriminator(lambda value: "sky" if isinstance(value, SkyMatch) or (isinstance(value, dict) and "ra" in value) else "id"),
+]
+
+
+class Catalogue(Section):
+    path: StrictStr
+    match: Match
+    columns: Columns | None = None
+    duplicates: Literal["nearest", "first", "error"] = "nearest"
 
 
 class Join(Section):
     databases: list[Database] = Field(min_length=1, max_length=255)
+    catalogues: list[Catalogue] | None = None
+    cuts: list[StrictStr] | None = None
     resample: StrictBool
 
 
@@ -261,10 +232,10 @@ class Jacobian(Section):
 class Config(Section):
     run: Name
     seed: integer(0, 2**32 - 1)
-    wave: Wave
+    wave: Wave | None  # None: the recipe reads tables, no spectra
     labels: list[StrictStr] = Field(min_length=1)
     target: Literal["labels", "flux"]
-    grid: Grid
+    grid: Grid | None
     join: Join
     preprocess: Preprocess
     model: Model  # config.load puts that of the builder here
@@ -272,9 +243,14 @@ class Config(Section):
     autoencoder: Autoencoder | None = None
     intrinsic: Intrinsic | None = None
     test: Test
-    jacobian: Jacobian
+    jacobian: Jacobian | None
     _text: str = PrivateAttr("")
     _path: Any = PrivateAttr(None)
+
+    @property
+    def lines(self):
+        """{name: [wavelengths in A]} of the lines to name in figures."""
+        return self.jacobian.lines if self.jacobian else {}
 
     @property
     def text(self):

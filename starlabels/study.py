@@ -42,8 +42,8 @@ def draw_kiel(plots, cfg, columns, path, rng):
         path.unlink(missing_ok=True)  # of labels we had before
         print(f"no Kiel diagram: {' and '.join(missing)} not among the labels")
         return None
-    draws = [cfg.grid.labels.get(name) for name in ("teff", "logg")]
     own = any(is_own_grid(cfg, database.path) for database in cfg.join.databases) and not cfg.grid.labels_csv
+    draws = [cfg.grid.labels.get(name) for name in ("teff", "logg")] if own else []
     limits = [(d.min, d.max) for d in draws] if own and all(isinstance(d, Range) for d in draws) else None
     metal = next((name for name in ("mh", "feh") if name in columns), None)
     return plots.kiel(columns["teff"], columns["logg"], columns.get(metal), metal, limits, path, rng)

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator
 
+from starlabels.fields import as_number, expected
 from starlabels.labels import elemental
 from starlabels.models.cnn import trunk
-from starlabels.schema import as_number, expected
 
 LONGEST = 0.5  # norm of the weights of each auxiliary value, as in astroNN: it shall not carry the whole spectrum
 

@@ -90,6 +90,8 @@ def open_bench(cfg, folder):
 
 def sampler_of(cfg):
     """The Sampler of the recipe, with nodes at all of OTHER_VMIC where there are such."""
+    if cfg.grid is None:
+        raise UserError(f"{cfg.path}: grid is null: there are no nodes to make spectra from")
     low, high = ranges_of(cfg)["vmic"]
     wide = Range(min=min(low, *OTHER_VMIC), max=max(high, *OTHER_VMIC))
     grid = cfg.grid.model_copy(update={"labels": cfg.grid.labels | {"vmic": wide}})

@@ -75,6 +75,8 @@ class Machine(NamedTuple):
 
 def run(cfg, args):
     """Write results.csv, results.fits, a figure a star and index.html into the folder args.out; print a line a star."""
+    if cfg.wave is None:
+        raise UserError(f"{args.model} reads tables, not spectra: name another model")
     options = io.Options(
         args.medium, args.resolving_power, args.wave_column, args.flux_column, args.error_column, args.wave_unit
     )
@@ -234,7 +236,7 @@ def regenerate(machine, mean, ready):
 
 def value_of(cfg, name):
     """The value that the recipe holds a label at, else one that is as good as any."""
-    held = cfg.grid.labels.get(name, FIXED.get(name, np.nan))
+    held = (cfg.grid.labels if cfg.grid else {}).get(name, FIXED.get(name, np.nan))
     return FIXED.get(name, np.nan) if isinstance(held, Range) else float(held)
 
 
@@ -253,7 +255,7 @@ def draw(answers, drawn, cfg, args, taken, most):
             found.append(None)
             continue
         found.append(report.picture_name(one.name, taken))
-        plots.star(spectrum, one, args.out / found[-1], cfg.jacobian.lines)
+        plots.star(spectrum, one, args.out / found[-1], cfg.lines)
     return found
 
 
