@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from starlabels import tables
 from starlabels.cli import UserError, count
-from starlabels.join import star_ids
+from starlabels.databases import star_ids
 from starlabels.labels import ELEMENTS, abundance_name, offset_name
 from starlabels.rules import BUILTIN_RANGES, GRID_RANGES
 from starlabels.schema import Range
-
-EXACT = 1 << 24  # whole numbers above are not all of them float32
 
 
 class Catalogue(NamedTuple):
@@ -44,13 +43,17 @@ def read(cfg, required, optional):
     A label of `required` that the file lacks must be one number in grid.labels, which may hold those of `optional` too.
     """
     path = Path(cfg.grid.labels_csv)
-    table = read_table(path)
-    names = [name for name in (*required, *optional) if name in required or name in table or name in cfg.grid.labels]
-    labels = {name: label_column(path, table, name, cfg.grid.labels.get(name)) for name in names}
+    if not path.is_file():
+        raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
+    table = tables.read(path, texts=["star_id"])
+    names = [name for name in (*required, *optional) if name in required or name in table.frame or name in cfg.grid.labels]
+    labels = {name: label_column(table, name, cfg.grid.labels.get(name)) for name in names}
     made = [abundance_name(element) for element in ELEMENTS if offset_name(element) in labels]
-    columns, errors, unused = other_columns(path, table.drop(columns=["star_id", *names], errors="ignore"), names, made)
-    found = Catalogue(labels, ids_of(path, table, labels), columns, errors)
-    remarks = [f"{path}: not used: {', '.join(unused)} (text, long whole numbers or made here)"] if unused else []
+    others = tables.columns(table, leave=("star_id", *names, *made), known=names)
+    unused = [*others.unused, *(f"{name} (made here)" for name in made if name in table.frame)]
+    columns, errors = ({name: one.astype("f4") for name, one in kind.items()} for kind in (others.values, others.errors))
+    found = Catalogue(labels, ids_of(table, labels), columns, errors)
+    remarks = [f"{path}: not used: {', '.join(unused)}"] if unused else []
     if cfg.grid.nodes.atmosphere == "builtin":
         spans = {name: span for name, span in BUILTIN_RANGES.items() if name in labels}
         inside = np.all([(labels[name] >= low) & (labels[name] <= high) for name, (low, high) in spans.items()], axis=0)
@@ -68,61 +71,26 @@ def spelt(spans):
     return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in spans.items())
 
 
-def read_table(path):
-    """The DataFrame in a CSV file; UserError if there is none."""
-    if not path.is_file():
-        raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
-    try:
-        table = pd.read_csv(path, low_memory=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a CSV table: {error}") from None
-    if not len(table):
-        raise UserError(f"{path}: no rows: add stars")
-    return table
-
-
-def label_column(path, table, name, fixed):
-    """A label (n,) float32 that spectra depend on: of the table, else the number `fixed`; UserError if it is neither."""
-    if name in table:
-        values = pd.to_numeric(table[name], errors="coerce")
+def label_column(table, name, fixed):
+    """A label (n,) float32 that spectra depend on: of the Table, else the number `fixed`; UserError if it is neither."""
+    path, frame = table.path, table.frame
+    if name in frame:
+        values = tables.parse(frame[name])[0]
     elif fixed is not None and not isinstance(fixed, Range):
-        values = pd.Series(float(fixed), index=table.index)
+        values = pd.Series(float(fixed), index=frame.index)
     else:
-        raise UserError(f"{path} has columns {', '.join(table)} but no {name}: add it, or one number in grid.labels")
+        raise UserError(f"{path} has columns {', '.join(frame)} but no {name}: add it, or one number in grid.labels")
     low, high = GRID_RANGES[name]
     bad = ~values.between(low, high)  # NaN is not between
     if bad.any():
-        found = f"line {int(bad.idxmax()) + 2}: {name} is {table.get(name, values)[bad.idxmax()]}"
+        row = bad.idxmax()
+        found = f"{table.place(row)}: {name} is {frame.get(name, values)[row]}"
         raise UserError(f"{path}: {found}, expected a number in [{low:g}, {high:g}]: mend it or leave the row out")
     return values.to_numpy("f4")
 
 
-def ids_of(path, table, labels):
+def ids_of(table, labels):
     """The ids (n,) of the stars: column star_id, else equal labels are one star."""
-    if "star_id" not in table:
+    if "star_id" not in table.frame:
         return star_ids(pd.DataFrame(labels))
-    if table["star_id"].isna().any():
-        raise UserError(f"{path}: line {int(table['star_id'].isna().idxmax()) + 2}: no star_id: fill it or drop the column")
-    return np.char.encode(table["star_id"].astype(str).to_numpy(str), "utf-8")
-
-
-def other_columns(path, table, labels, made):
-    """Columns {name: (n,)}, errors {name: (n,)} and names not used of the columns that spectra do not depend on."""
-    unused = [name for name in table if name in made or not exact(table[name])]
-    values = {name: table[name].to_numpy("f4") for name in table if name not in unused}
-    columns, errors = {}, {}
-    for name, column in values.items():
-        of = name.removesuffix("_err")
-        is_error = of != name and (of in labels or of in values)
-        bad = np.isinf(column) | (is_error & (column < 0))
-        if bad.any():
-            wanted = "0 or more, or nothing" if is_error else "a finite number, or nothing"
-            raise UserError(f"{path}: line {int(bad.argmax()) + 2}: {name} is {column[bad.argmax()]:g}, expected {wanted}")
-        (errors if is_error else columns)[of if is_error else name] = column
-    return columns, errors, unused
-
-
-def exact(column):
-    """Whether float32 holds the values of a column: not text, nor whole numbers too long for it, such as a source_id."""
-    whole = pd.api.types.is_integer_dtype(column) and column.abs().max() > EXACT
-    return pd.api.types.is_numeric_dtype(column) and not whole
+    return tables.star_ids(table, "star_id")

@@ -51,12 +51,12 @@ def add_fakemag(labels, errors, path):
         raise UserError(
             f"{path}: fakemag is made of {', '.join(COLUMNS)}; there is {there}, but no {', '.join(missing)}: add it"
         )
-    if errors is None or errors["parallax"].isna().all():
+    if errors is None or "parallax" not in errors or errors["parallax"].isna().all():
         raise UserError(f"{path}: fakemag needs the errors of the parallaxes: add them to labels/error")
     known = np.where(np.isfinite(labels["a_k"]) & np.isfinite(errors["parallax"]), 1.0, np.nan)
     value, error = (fakemag(table["parallax"], labels["k_mag"], labels["a_k"]) * known for table in (labels, errors))
     labels["fakemag"] = value.astype("f4")
-    errors["fakemag"] = np.hypot(error, value * of_magnitude(errors["k_mag"], errors["a_k"])).astype("f4")
+    errors["fakemag"] = np.hypot(error, value * of_magnitude(*(errors.get(name, np.nan) for name in MAGNITUDES))).astype("f4")
 
 
 def of_magnitude(e_k_mag, e_a_k):

@@ -12,8 +12,8 @@ import pandas as pd
 from starlabels import generator, h5io
 from starlabels.cli import progress
 from starlabels.config import is_own_grid, sha
+from starlabels.databases import star_ids
 from starlabels.files import replaced_file
-from starlabels.join import star_ids
 from starlabels.labels import label
 from starlabels.schema import Range
 

@@ -10,7 +10,7 @@ from starlabels import catalogue, h5io
 from starlabels.catalogue import Catalogue
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
-from starlabels.join import star_ids
+from starlabels.databases import star_ids
 from starlabels.labels import ELEMENTS, OFFSETS, abundance_name, label, offset_name
 from starlabels.schema import Range
 from starlabels.synthesis import nodes

@@ -1,5 +1,7 @@
 """Joining: each row leads back to its file, nothing unfit is joined, nothing is dropped in silence."""
 
+from collections import Counter
+
 import h5py
 import numpy as np
 import pytest
@@ -88,7 +90,7 @@ def test_spoilt_spectra_are_dropped_and_counted_by_cause(make_config, capsys):
 
 def test_noise_below_zero_is_no_negative_continuum():
     noisy = 1 + np.random.default_rng(0).normal(0, 1, (5, 300)).astype("f4")
-    assert join.sound(noisy, join.Counter()).all()
+    assert join.sound(noisy, Counter()).all()
 
 
 def test_our_database_joins_a_published_one_and_keeps_all_labels(make_config):
