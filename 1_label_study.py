@@ -1,7 +1,7 @@
 """Look at the labels before anything is trained on them: a table, and histograms, Kiel diagram and pairs.
 
 Reads  data/<run>/0_joined.h5
-Writes figures/<run>/1_histograms.png, 1_kiel.png, 1_pairs.png
+Writes figures/<run>/1_histograms.png, 1_kiel.png, 1_pairs.png, and of tables 1_missing.png, 1_errors.png, 1_sky.png
 """
 
 from starlabels import cli, study

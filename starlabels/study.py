@@ -12,27 +12,46 @@ FEW_NODES = 60
 
 
 def run(cfg, args=None):
-    """Print the table and remarks on the labels of the joined file and draw its three figures."""
+    """Print the table and remarks on the labels of the joined file and draw its figures."""
     from starlabels.plots import study as plots
 
-    files = paths(cfg)
+    files, what = paths(cfg), "spectra" if cfg.wave else "stars"
     with h5io.open_stage(files.joined, "0_join", digest(cfg, "0_join")) as h5:
         names, units = h5io.label_names(h5), h5io.label_units(h5)
         values = h5io.read_labels(h5, names)  # (n_stars, n_labels)
+        errors = h5io.read_label_errors(h5, names) if "labels/error" in h5 else None
         source = h5io.dataset(h5, "source")
         databases, source = list(source.attrs["names"]), source[:]
     if not len(values):
-        raise UserError(f"{files.joined} holds no spectra: loosen `where` in join.databases and re-run python 0_join.py")
+        raise UserError(f"{files.joined} holds no {what}: loosen `where` in join.databases and re-run python 0_join.py")
     columns = dict(zip(names, values.T))
     print(table(columns, units))
     for name, column in columns.items():
-        for remark in remarks(name, column, label(name, units[name]).plain_unit, name in cfg.labels):
+        for remark in remarks(name, column, label(name, units[name]).plain_unit, name in cfg.labels, what):
             print(remark)
     rng = np.random.default_rng(cfg.seed)
-    made = [plots.histograms(values, names, units, source, databases, files.figure_dir / "1_histograms.png")]
+    made = [plots.histograms(values, names, units, source, databases, files.figure_dir / "1_histograms.png", what)]
     made += [draw_kiel(plots, cfg, columns, files.figure_dir / "1_kiel.png", rng)]
     made += [draw_pairs(plots, cfg, columns, units, files.figure_dir / "1_pairs.png", rng)]
+    made += draw_tables(columns, errors, units, files.figure_dir)
     print(*[f"wrote {path}" for path in made if path], sep="\n")
+
+
+def draw_tables(columns, errors, units, folder):
+    """Draw what is missing, the errors (n, n_labels) and the sky, where there are such; the paths of those drawn."""
+    from starlabels.plots import tables as plots
+
+    values, names = np.column_stack(list(columns.values())), list(columns)
+    known = [] if errors is None else [i for i in range(len(names)) if (errors[:, i] > 0).any()]
+    holes = [i for i, some in enumerate(np.isnan(values).any(axis=0)) if some]
+    figures = {  # {name: how to draw it, None for what there is not}
+        "1_missing.png": holes and (lambda path: plots.missing(values, names, path)),
+        "1_errors.png": known and (lambda path: plots.errors(errors[:, known], [names[i] for i in known], units, path)),
+        "1_sky.png": {"ra", "dec"} <= set(names) and (lambda path: plots.sky(columns["ra"], columns["dec"], path)),
+    }
+    for name in (name for name, draw in figures.items() if not draw):
+        (folder / name).unlink(missing_ok=True)  # of a table we had before
+    return [draw(folder / name) for name, draw in figures.items() if draw]
 
 
 def draw_kiel(plots, cfg, columns, path, rng):
@@ -78,11 +97,11 @@ def table(columns, units):
     return "\n".join(lines)
 
 
-def remarks(name, values, unit, learnt):
+def remarks(name, values, unit, learnt, what="spectra"):
     """Sentences on what is odd in the values (n,) of a label: missing, constant, on few nodes, with gaps."""
     found, n_missing = nodes(values), int((~np.isfinite(values)).sum())
     unit = f" {unit}" if unit else ""
-    said = [f"{name} is missing in {count(n_missing)} of {count(len(values))} spectra"] if n_missing else []
+    said = [f"{name} is missing in {count(n_missing)} of {count(len(values))} {what}"] if n_missing else []
     if len(found) == 1:
         said += [f"{name} is constant ({found[0]:.7g}{unit})" + (": the network cannot learn it" if learnt else "")]
     elif 1 < len(found) <= FEW_NODES and len(values) >= 5 * len(found):

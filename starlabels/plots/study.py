@@ -11,7 +11,7 @@ POINTS = 20_000  # in a scatter plot: more hide each other
 MOST_PAIRS = 7
 
 
-def histograms(values, names, units, source, databases, path):
+def histograms(values, names, units, source, databases, path, what="spectra"):
     """One panel a label of values (n, n_labels), the databases stacked; source (n,) is each row's database."""
     columns = len(names) if len(names) < 5 else 3 if len(names) < 7 else 4
     rows = -(-len(names) // columns)
@@ -28,7 +28,7 @@ def histograms(values, names, units, source, databases, path):
     for ax in axes.flat[len(names) :]:
         ax.axis("off")
     for ax in axes[:, 0]:
-        ax.set_ylabel("spectra per bin")
+        ax.set_ylabel(f"{what} per bin")
     if len(databases) > 1:
         fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
     return save(fig, path)
@@ -116,5 +116,5 @@ def pairs(values, names, units, path, rng):
 
 def subsample(n, rng):
     """Row numbers to draw of n, in random order: no class of star lies on top; and a note if they are not all."""
-    note = f"{count(POINTS)} of {count(n)} spectra shown" if n > POINTS else ""
+    note = f"{count(POINTS)} of {count(n)} shown" if n > POINTS else ""
     return rng.permutation(n)[:POINTS], note
