@@ -21,7 +21,7 @@ from starlabels.schema import AnyModel, Config, Model
 OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
     "0_join": (None, ["labels", "wave", "join"]),
-    "2_preprocess": ("0_join", ["seed", "preprocess"]),
+    "2_preprocess": ("0_join", ["seed", "preprocess", "features"]),
     "3_train": ("2_preprocess", ["target", "autoencoder", "intrinsic", "model", "train"]),
     "4_test": ("3_train", ["test"]),
     "jacobian": ("3_train", ["jacobian"]),

@@ -7,6 +7,7 @@ import numpy as np
 from starlabels import calibration, config, distances, guard, h5io, limits, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
+from starlabels.features import Beside
 from starlabels.files import replaced_file
 from starlabels.labels import label
 from starlabels.limits import rms
@@ -26,7 +27,9 @@ def run(cfg, args=None):
         model = trained.load(cfg)
         results = predict(model, h5["test"], cfg)
         generated = predict_generated(model, h5["test"], cfg) if cfg.test.generator else None
-        add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
+        if cfg.wave and not cfg.features:  # a table tells more than the bound knows
+            add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
+        reference = references(h5["test"], cfg)
         units = h5io.label_units(h5["test"])
         for found in results.values() if "fakemag" in cfg.labels else []:
             found |= distances.of_part(found, h5["test"], model.offset)
@@ -42,6 +45,8 @@ def run(cfg, args=None):
     }
     if generated:
         metrics["generated"] = scores(generated, cfg.labels)
+    if reference:
+        metrics["reference"] = scores(reference, cfg.labels)
     if "distance_true" in results[NOISE_FREE]:
         far = {key: distances.scores(found) for key, found in results.items()}
         metrics |= {"distance": far, "parallax_offset": model.offset}
@@ -60,22 +65,45 @@ def predict(model, test, cfg):
     mean, err, true and its errors, 0 where not known: (k, n_labels); flags, snr and sigma, the noise a pixel: (k,). No err
     where the model gives none.
     """
-    from starlabels.data import Pixels, SpectrumBatches, uniform
+    from starlabels.data import SpectrumBatches, uniform
 
     true = h5io.read_labels(test, cfg.labels)[: cfg.test.n_stars]
     if model.offset:
         true = true - model.offset * distances.per_mas(test)[: len(true), None].astype("f4")
     own = np.nan_to_num(h5io.read_label_errors(test, cfg.labels)[: len(true)])
     ranges = {f"{low:g}_{high:g}": uniform(low, high) for low, high in cfg.test.snr}
-    missing = cfg.train.noise.missing if cfg.train.noise else 0.0
-    level, results = mean_flux(test["flux"], len(true)), {}
+    spectra, results = test_spectra(test, cfg), {}
+    level = mean_flux(test["flux"], len(true)) if cfg.wave else np.full(len(true), np.nan)
     for key, draw_snr in {**ranges, NOISE_FREE: None}.items():
-        batches = SpectrumBatches(
-            Pixels(test["flux"], cfg.preprocess.blocks, missing), true, BATCH, draw_snr, seed=(cfg.seed, *key.encode())
-        )
+        batches = SpectrumBatches(spectra, true, BATCH, draw_snr, seed=(cfg.seed, *key.encode()))
         snr = batches.snr.astype("f4")
         results[key] = {**model.predict(batches, snr), "true": true, "true_err": own, "snr": snr, "sigma": level / snr}
     return results
+
+
+def test_spectra(test, cfg):
+    """The spectra of a part, with their features, as a trained model reads them."""
+    from starlabels.data import Pixels
+
+    missing = cfg.train.noise.missing if cfg.train.noise else 0.0
+    spectra = Pixels(test["flux"], cfg.preprocess.blocks, missing) if cfg.wave else None
+    return Beside(spectra, test["features"][:]) if cfg.features else spectra
+
+
+def references(test, cfg):
+    """{mean, true (k, n_labels)} of the columns that test.reference says are other estimates of the labels; None if it is null.
+
+    NaN where there is none. UserError if a column is not there.
+    """
+    if not cfg.test.reference:
+        return None
+    columns = dict(zip(cfg.test.reference, h5io.columns(test, list(cfg.test.reference.values()))))
+    if missing := [name for name, column in columns.items() if column is None]:
+        found = ", ".join(cfg.test.reference[name] for name in missing)
+        raise UserError(f"{test.file.filename} has no column {found}: mend test.reference")
+    true = h5io.read_labels(test, cfg.labels)[: cfg.test.n_stars]
+    blank = np.full(len(test["labels"]), np.nan)
+    return {"mean": np.column_stack([columns.get(name, blank) for name in cfg.labels])[: len(true)], "true": true}
 
 
 def predict_generated(model, test, cfg):
@@ -161,12 +189,12 @@ def write_metrics(metrics, path):
 
 
 def print_scores(metrics, labels):
-    """Print the scores of each label in each S/N range, and on generated spectra."""
+    """Print the scores of each label in each S/N range, on generated spectra, and of the reference."""
     names = [f"{name} {one.plain_unit}".strip() for name, one in zip(metrics["labels"], labels)]
     width = max(14, *(len(name) + 2 for name in names))
     print(f"{count(metrics['n_test'])} test stars")
     print(f"{'S/N':<10}{'':<12}" + "".join(f"{name:>{width}}" for name in names))
-    tables = metrics["snr"] | {key: metrics[key] for key in ("generated",) if key in metrics}
+    tables = metrics["snr"] | {key: metrics[key] for key in ("generated", "reference") if key in metrics}
     for key, table in tables.items():
         for i, (score, values) in enumerate(table.items()):
             print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:{width}.3g}" for v in values.values()))

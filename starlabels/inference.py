@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from starlabels import calibration, components, config, distances, guard, h5io, trained, training, windows
+from starlabels import calibration, components, config, distances, features, guard, h5io, trained, training, windows
 from starlabels.cli import count
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
@@ -28,13 +28,13 @@ def run(cfg, args=None):
         seen = windows.of_recipe(cfg, h5)
         network = build(cfg, h5, basis, seen)
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
-        print(f"{cfg.model.builder}: {size} parameters, {n} training spectra")
+        print(f"{cfg.model.builder}: {size} parameters, {n} training {'spectra' if cfg.wave else 'stars'}")
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
         start, (network, offset) = time.monotonic(), without_offset(network)
         network = predictor(network, **cfg.model.arguments)
         errors, watch = calibrate(network, cfg, h5, basis, offset)
         seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
-        models = {"model": trained.whole(network, basis)} | ({"decoder": watch.decoder} if watch else {})
+        models = {"model": trained.whole(network, basis, n_features(h5))} | ({"decoder": watch.decoder} if watch else {})
         tables = {"calibration": errors, "guard": watch and watch.table, "parallax": {"offset": offset}, "windows": seen}
         with replaced_folder(paths.model_dir) as folder:
             trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
@@ -45,29 +45,52 @@ def run(cfg, args=None):
 
 
 def build(cfg, h5, basis, seen=None):
-    """The network of the recipe from pixels, or from components and ln noise, to its labels; see `training.build`.
+    """The network of the recipe from pixels, or from components and ln noise, and from features, to its labels.
 
-    seen: `windows.of_recipe`.
+    Either may be there alone; see `training.build`. seen: `windows.of_recipe`.
     """
-    noise = cfg.train.noise
-    n_inputs = len(basis.components) + basis.n_blocks if basis else h5["train/flux"].shape[1]
-    n_read = len(basis.components) if basis and not noise else n_inputs
-    known = {"labels": cfg.labels, "wave": h5io.read_wave(h5)} | ({"windows": seen} if seen else {})
-    network = training.build(cfg, n_read, OUTPUTS[cfg.train.loss] * len(cfg.labels), **known)
-    if not basis:
-        return of_this_kind(network, cfg)
     import keras
+    from keras import ops
 
+    from starlabels.models.layers import Flagged
+
+    n_spectrum = len(basis.components) + basis.n_blocks if basis else cfg.wave.n_pix if cfg.wave else 0
+    n_table = n_features(h5)
+    inputs, read = keras.Input((n_spectrum + n_table,), name="inputs"), []
+    if n_spectrum:
+        spectrum = inputs[:, :n_spectrum] if n_table else inputs
+        wiener = wiener_of(cfg, h5, basis) if basis else None
+        read.append(wiener(spectrum) if basis else spectrum)
+    if n_table:
+        flagged = Flagged(name="features")
+        read.append(flagged(inputs[:, n_spectrum:]))
+    n_read = [x.shape[1] for x in read]
+    known = {"labels": cfg.labels, "wave": h5io.read_wave(h5) if cfg.wave else None, "n_features": n_read[-1]}
+    known |= {"windows": seen} if seen else {}
+    network = training.build(cfg, sum(n_read), OUTPUTS[cfg.train.loss] * len(cfg.labels), **known)
+    if not basis and not n_table:
+        return of_this_kind(network, cfg)
+    outputs = network(ops.concatenate(read, axis=1) if len(read) > 1 else read[0])
+    if basis:
+        wiener.set_weights([basis.variance])
+    if n_table:
+        flagged.set_weights([h5["features/mean"][:], np.maximum(h5["features/std"][:], 1e-6)])
+    return of_this_kind(keras.Model(inputs, outputs, name=network.name), cfg)
+
+
+def wiener_of(cfg, h5, basis):
+    """The layer that weights the components by Wiener's filter, for the noise that the recipe trains with."""
     from starlabels.models.layers import Wiener
 
-    level = float(h5["train/level"][:].mean())
+    noise, level = cfg.train.noise, float(h5["train/level"][:].mean())
     low, high = (noise.snr_min, noise.snr_max) if noise else (1e4, 1e4)
     floor, reference = level / high, level / math.sqrt(low * high)
-    wiener = Wiener(floor, reference, basis.n_blocks, tells_noise=bool(noise), name="wiener")
-    inputs = keras.Input((n_inputs,), name="components")
-    outputs = network(wiener(inputs))
-    wiener.set_weights([basis.variance])
-    return of_this_kind(keras.Model(inputs, outputs, name=network.name), cfg)
+    return Wiener(floor, reference, basis.n_blocks, tells_noise=bool(noise), name="wiener")
+
+
+def n_features(h5):
+    """Number of features of the table that the network reads."""
+    return len(h5["features/mean"]) if "features" in h5 else 0
 
 
 def of_this_kind(network, cfg):
@@ -114,7 +137,9 @@ def batches(cfg, h5, basis, part, passes=1):
         arrays = (group[name][:] for name in ("components", "outside", "level"))
         spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
     else:
-        spectra = Pixels(group["flux"])
+        spectra = Pixels(group["flux"]) if cfg.wave else None
+    if cfg.features:
+        spectra = features.Beside(spectra, group["features"][:], h5["features/uses"][:], cfg.features.hidden * training)
     draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
     seed = (cfg.seed, *part.encode())
     return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
@@ -137,14 +162,15 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
     errors = calibration.fit(true, mean, np.exp(0.5 * log_variance), found.snr, own)
     if not basis:
         return errors, None
-    train = batches(cfg, h5, basis, "train")
+    train, n = batches(cfg, h5, basis, "train"), len(basis.components) + basis.n_blocks
     labels, _ = with_errors(train.target, len(cfg.labels), offset)
     if np.isnan(labels).any():  # the network knows best what they are
         found = network.predict(train.spectra.batch(np.arange(len(labels)), None, None), batch_size=EVALUATED, verbose=0)
         labels = np.where(np.isnan(labels), found[:, : len(cfg.labels)], labels)
-    decoder = guard.train_decoder(labels, train.spectra.components, basis.variance, cfg.seed)
+    components, inputs = h5["train/components"][:], inputs[:, :n]
+    decoder = guard.train_decoder(labels, components, basis.variance, cfg.seed)
     least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
-    return errors, guard.fit(decoder, labels, train.spectra.components, inputs, mean, least)
+    return errors, guard.fit(decoder, labels, components, inputs, mean, least)
 
 
 def with_errors(target, n_labels, offset=0.0):

@@ -19,8 +19,8 @@ def run(cfg, args=None):
         model = trained.load(cfg)
         wave, units, flux = h5io.read_wave(h5), h5io.label_units(h5["test"]), h5["test/flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
-        snr = ideal_snr(cfg)
-        found = moments(each_batch(model, flux, n, snr, limits.sensitivity_of(cfg, h5["test"], wave)))
+        table = h5["test/features"][:n] if cfg.features else np.empty((n, 0), "f4")
+        found = moments(each_batch(model, flux, table, ideal_snr(cfg), limits.sensitivity_of(cfg, h5["test"], wave)))
     save(found, wave, n, cfg, digest, {paths.model_dir: model.digest})
     print_windows(wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
     windows = [(model.windows or {}).get(name, ()) for name in cfg.labels]
@@ -33,12 +33,17 @@ def ideal_snr(cfg):
     return cfg.train.noise.snr_max if knows else IDEAL_SNR
 
 
-def each_batch(model, flux, n, snr, sensitivity):
-    """For each batch of n stars {flux, network and ideal (d label / d flux), sensitivity (d flux / d label)}."""
+def each_batch(model, flux, table, snr, sensitivity):
+    """For each batch of stars {flux, network and ideal (d label / d flux), sensitivity (d flux / d label)}.
+
+    table (n, k): the features that the model reads beside the flux, none if k is 0; their derivatives are left out.
+    """
+    n = len(table)
     for start in progress(range(0, n, BATCH), "Jacobians"):
         rows = slice(start, min(start + BATCH, n))
         spectra = flux[rows]
-        batch = {"flux": spectra, "network": jacobian(model.model, spectra, len(model.std)) * model.std[:, None]}
+        found = jacobian(model.model, np.concatenate([spectra, table[rows]], axis=1), len(model.std))
+        batch = {"flux": spectra, "network": found[:, :, : spectra.shape[1]] * model.std[:, None]}
         if sensitivity:
             batch["sensitivity"] = sensitivity(rows)
             batch["ideal"] = ideal(batch["sensitivity"], model.std, spectra.mean(axis=1) / snr)

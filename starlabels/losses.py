@@ -12,6 +12,8 @@ def gaussian_nll(true, output):
     """
     from keras import ops
 
+    if len(output.shape) == 3:  # members of an ensemble (n, members, ...), each of which learns the same
+        true = true[:, None]
     mean, log_variance = ops.split(output, 2, axis=-1)
     if true.shape[-1] == output.shape[-1]:
         return incomplete_nll(*ops.split(true, 2, axis=-1), mean, log_variance)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import components, continuum, h5io
+from starlabels import components, continuum, features, h5io
 from starlabels.augment import disturb
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
@@ -19,17 +19,21 @@ def run(cfg, args=None):
         if cfg.train.loss == "mse":
             check_complete(labels, cfg.labels, files.joined)
         star_id = h5io.read_text(h5io.dataset(joined, "star_id"))
-        parts = split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed))
+        parts = given_split(joined, cfg) or split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed))
         check_components(cfg, len(parts["train"]))
         inputs = {files.joined: joined.attrs["digest"]}
         with h5io.create(files.prepared, "2_preprocess", digest(cfg, "2_preprocess"), cfg, inputs) as h5:
-            joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
-            h5["spectra"].attrs.update(joined["spectra"].attrs)
+            if cfg.wave:
+                joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
+                h5["spectra"].attrs.update(joined["spectra"].attrs)
             write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined))
             curve = learn_continuum(h5, joined, parts["train"], cfg)
             for part, rows in parts.items():
                 write_part(h5.create_group(part), joined, rows, cfg, curve)
-                print(f"{part}: {count(len(rows))} spectra of {count(len(np.unique(star_id[rows])))} stars")
+                what = "spectra" if cfg.wave else "rows"
+                print(f"{part}: {count(len(rows))} {what} of {count(len(np.unique(star_id[rows])))} stars")
+            if cfg.features:
+                features.write(h5, joined, parts, cfg.features)
             if cfg.preprocess.components:
                 n, blocks = cfg.preprocess.components, cfg.preprocess.blocks
                 components.write(h5, PARTS[:2], n, blocks, cfg.seed, cfg.preprocess.chunk_rows)
@@ -49,10 +53,32 @@ def check_complete(labels, names, path):
 
 def check_components(cfg, n):
     """UserError if more components are asked than n training spectra, or their pixels, can have."""
+    if not cfg.preprocess.components:
+        return
     most = (min(n, cfg.wave.n_pix // cfg.preprocess.blocks) - 1) * cfg.preprocess.blocks
-    if (cfg.preprocess.components or 0) > most:
+    if cfg.preprocess.components > most:
         found = f"{count(n)} training spectra of {count(cfg.wave.n_pix)} pixels"
         raise UserError(f"{cfg.path}: preprocess.components is {cfg.preprocess.components}, but {found} have at most {most}")
+
+
+def given_split(joined, cfg):
+    """{part: shuffled row numbers} by a column that says 0 for train, 1 for validation, 2 for test; None if none is named.
+
+    Rows with anything else are left out and counted. UserError if the column is not there or a part is empty.
+    """
+    name = cfg.preprocess.split.column
+    if not name:
+        return None
+    if name not in h5io.label_names(joined):
+        there = ", ".join(h5io.label_names(joined))
+        raise UserError(f"{joined.filename} has columns {there}, no {name}: mend preprocess.split.column")
+    number, rng = h5io.read_labels(joined, [name])[:, 0], np.random.default_rng(cfg.seed)
+    parts = {part: rng.permutation(np.flatnonzero(number == i)) for i, part in enumerate(PARTS)}
+    if empty := [part for part, rows in parts.items() if not len(rows)]:
+        raise UserError(f"{joined.filename}: no row has {name} {PARTS.index(empty[0])}, {empty[0]}: mend the column")
+    if left := len(number) - sum(map(len, parts.values())):
+        print(f"{count(left)} rows are in no part, for {name} is not 0, 1 or 2")
+    return parts
 
 
 def split(star_id, fractions, rng):
@@ -102,20 +128,25 @@ def learn_continuum(h5, joined, rows, cfg):
     return curve
 
 
-def write_part(group, joined, rows, cfg, curve):
-    """Write the joined rows, in the order given, as one part: flux, labels to learn, all labels, star, joined row.
-
-    With a Continuum, spectra are given the errors of observed ones and normalised as those are.
-    """
+def write_flux(group, source, rows, cfg, curve):
+    """Write the rows of spectra `source` (n_joined, n_pix), in the order given, as the flux of a part."""
     generators = np.random.default_rng((cfg.seed, *group.name.encode())).spawn(2)
-    flux, source = h5io.create_spectra(group, len(rows), cfg.wave.n_pix, "flux"), h5io.dataset(joined, "spectra/flux")
-    step = cfg.preprocess.chunk_rows
+    flux, step = h5io.create_spectra(group, len(rows), cfg.wave.n_pix, "flux"), cfg.preprocess.chunk_rows
     for start in progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
         block = h5io.read_rows(source, rows[start : start + step])
         if curve:
             block = disturb(block, cfg.wave.grid(), cfg.grid.resolving_power, cfg.preprocess.observed, generators)
             block = curve.normalise(block)
         flux[start : start + step] = block
+
+
+def write_part(group, joined, rows, cfg, curve):
+    """Write the joined rows, in the order given, as one part: flux, labels to learn, all labels, star, joined row.
+
+    With a Continuum, spectra are given the errors of observed ones and normalised as those are.
+    """
+    if cfg.wave:
+        write_flux(group, h5io.dataset(joined, "spectra/flux"), rows, cfg, curve)
     units = h5io.label_units(joined)
     for key, names in (("labels", cfg.labels), ("grid_labels", h5io.label_names(joined))):
         data = group.create_dataset(key, data=h5io.read_labels(joined, names)[rows])

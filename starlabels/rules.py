@@ -13,6 +13,7 @@ GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow les
     "rv": (-500, 500),
     "resolving_power": (500, 35_000),
 } | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes were measured at 0.3
+READ_BOTH = ("spectrum_table_cnn",)  # builders that read pixels and features
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
 
@@ -37,6 +38,7 @@ def problems(cfg):
         yield ("train", "noise", "snr_max"), f"found {noise.snr_max:g}, expected more than snr_min {noise.snr_min:g}"
     yield from target_problems(cfg)
     yield from model_problems(cfg)
+    yield from feature_problems(cfg)
     if (cfg.train.loss == "parallax_nll") != ("fakemag" in cfg.labels) or (len(cfg.labels) > 1 and "fakemag" in cfg.labels):
         yield ("train", "loss"), "expected parallax_nll where labels is [fakemag], and nowhere else"
     for i, (low, high) in enumerate(cfg.test.snr):
@@ -105,6 +107,8 @@ def model_problems(cfg):
     arguments, components, wave = cfg.model.arguments, cfg.preprocess.components, cfg.wave
     if "passes" in arguments and components:
         yield ("preprocess", "components"), f"found {components}, expected null where model.builder is {cfg.model.builder}"
+    if arguments.get("members", 1) > 1 and (cfg.train.loss != "gaussian_nll" or cfg.target == "flux"):
+        yield ("model", "members"), "expected 1 where train.loss is not gaussian_nll"
     windows, elements = arguments.get("windows"), elemental(cfg.labels)
     if not isinstance(windows, dict) or not wave:
         return
@@ -118,6 +122,32 @@ def model_problems(cfg):
                 yield ("model", "windows", name), f"[{low:g}, {high:g}] holds no pixel"
     if missing := [name for name in elements if name not in windows]:
         yield ("model", "windows"), f"found none of {', '.join(missing)}, expected some for each element among labels"
+
+
+def feature_problems(cfg):
+    """(key, problem) of features that lack what they are made of, and of networks that do not read what there is."""
+    asked, reads_both = cfg.features, cfg.model.builder in READ_BOTH
+    if not asked:
+        if not cfg.wave:
+            yield ("features",), "expected some where wave is null: there is nothing else to read"
+        if reads_both:
+            yield ("model", "builder"), f"found {cfg.model.builder}, which reads features too: expected a section `features`"
+        return
+    if asked.parallax and asked.distance:
+        yield ("features", "distance"), "expected null where parallax is given"
+    for kind in asked.give:
+        if kind.endswith("_0") and not asked.a_v:
+            yield ("features", "give"), f"{kind} needs a_v"
+        if kind.startswith("absolute") and not (asked.parallax or asked.distance):
+            yield ("features", "give"), f"{kind} needs parallax or distance"
+    if not (asked.columns or (asked.give and asked.magnitudes) or asked.a_v or asked.parallax or asked.distance):
+        yield ("features", "columns"), "expected something to read: magnitudes and what to give of them, or columns"
+    if cfg.target == "flux" or cfg.train.loss == "parallax_nll":
+        yield ("features",), "expected none where target is flux or train.loss is parallax_nll"
+    if reads_both != bool(cfg.wave and not cfg.preprocess.components):
+        what = f"one of {', '.join(READ_BOTH)}" if not reads_both else "another"
+        where = "where pixels and features are read" if not reads_both else "where no pixels are read"
+        yield ("model", "builder"), f"found {cfg.model.builder}, expected {what} {where}"
 
 
 def target_problems(cfg):

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, StrictBool, StrictStr, Tag
 
 from starlabels.fields import Section, as_number, expected, integer, number, unknown
+from starlabels.features import BANDS
 from starlabels.labels import LABELS
 
 A, KMS = "Angstrom", "km/s"
@@ -144,6 +145,7 @@ class Split(Section):
     train: number(0, 1)
     validation: number(0, 1)
     test: number(0, 1)
+    column: StrictStr | None = None
 
 
 class Observed(Section):
@@ -218,10 +220,25 @@ class Intrinsic(Section):
     components: integer(2, 4000)
 
 
+KINDS = Literal["apparent", "apparent_0", "absolute", "absolute_0", "colours", "colours_0"]  # _0: without extinction
+
+
+class Features(Section):
+    magnitudes: dict[StrictStr, Literal[tuple(BANDS)]]
+    a_v: StrictStr | None
+    parallax: StrictStr | None
+    least_parallax: number(1e-4, 10, "mas")
+    distance: StrictStr | None
+    give: list[KINDS]
+    columns: list[StrictStr]
+    hidden: number(0, 0.9)
+
+
 class Test(Section):
     snr: list[Annotated[list[Signal], Field(min_length=2, max_length=2)]]
     n_stars: integer(1, 100_000_000) | None
     generator: StrictStr | None
+    reference: dict[StrictStr, StrictStr] | None = None
 
 
 class Jacobian(Section):
@@ -242,6 +259,7 @@ class Config(Section):
     train: Train
     autoencoder: Autoencoder | None = None
     intrinsic: Intrinsic | None = None
+    features: Features | None = None
     test: Test
     jacobian: Jacobian | None
     _text: str = PrivateAttr("")

@@ -14,18 +14,23 @@ from starlabels.models import start_keras
 BATCH = 256  # spectra
 
 
-def whole(network, basis):
-    """The model from flux (n, n_pix): the network itself, or behind the components that it was trained on."""
+def whole(network, basis, n_features=0):
+    """The model from flux (n, n_pix), and n_features beside it (n, n_pix + n_features).
+
+    It is the network itself, or with the components that it was trained on before it.
+    """
     import keras
+    from keras import ops
 
     network = keras.Model(network.inputs, network.outputs[0], name=network.name)  # without optimiser: a third of the size
     if not basis:
         return network
     from starlabels.models.layers import Components
 
-    layer = Components(len(basis.components), basis.n_blocks, name="components")
-    flux = keras.Input((len(basis.mean),), name="flux")
-    outputs = network(layer(flux))
+    n_pix, layer = len(basis.mean), Components(len(basis.components), basis.n_blocks, name="components")
+    flux = keras.Input((n_pix + n_features,), name="flux")
+    read = layer(flux[:, :n_pix]) if n_features else layer(flux)
+    outputs = network(ops.concatenate([read, flux[:, n_pix:]], axis=1) if n_features else read)
     layer.set_weights([basis.mean, basis.components])
     return keras.Model(flux, outputs, name=network.name)
 
@@ -38,10 +43,11 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
     for name, model in models.items():
         model.save(folder / f"{name}.keras")
     with h5io.create(folder / "scaling.h5", "3_train", digest, cfg, {"2_prepared.h5": h5.attrs["digest"]}) as out:
-        for group in ("scaling", "continuum"):
+        for group in ("scaling", "continuum", "features"):
             if group in h5:
                 h5.copy(group, out)
-        h5io.write_wave(out, h5io.read_wave(h5))
+        if cfg.wave:
+            h5io.write_wave(out, h5io.read_wave(h5))
         for group, table in tables.items():
             for name, values in (table or {}).items():
                 out[f"{group}/{name}"] = values

@@ -17,9 +17,10 @@ def of_recipe(cfg, h5):
 
     UserError if they shall come from the nodes and cannot.
     """
-    asked, wave = cfg.model.arguments.get("windows"), read_wave(h5)
+    asked = cfg.model.arguments.get("windows")
     if asked is None:
         return {}
+    wave = read_wave(h5)
     found = automatic(cfg, h5, wave) if asked == "auto" else {name: np.array(pairs) for name, pairs in asked.items()}
     for name, pairs in found.items():
         n = count(int(inside(wave, pairs).sum()))

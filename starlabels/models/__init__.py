@@ -20,16 +20,23 @@ BUILDERS = {
     "censored_cnn": censored.censored_cnn,
     "residual_mlp": mlp.residual_mlp,
     "mlp": mlp.mlp,
+    "spectrum_table_cnn": cnn.spectrum_table_cnn,
 }
 
 
 def predictor(network, **arguments):
-    """The model that answers for a trained network, built with those arguments: itself, or the mean of its passes."""
-    if "passes" not in arguments:
-        return network
-    from starlabels.models import bayesian
+    """The model that answers for a trained network, built with those arguments: itself, or the mean of its passes or members."""
+    if "passes" in arguments:
+        from starlabels.models import bayesian
 
-    return bayesian.predictor(network, arguments["passes"])
+        return bayesian.predictor(network, arguments["passes"])
+    if arguments.get("members", 1) == 1:
+        return network
+    import keras
+
+    from starlabels.models.bayesian import Passes
+
+    return keras.Model(network.inputs, Passes()(network.outputs[0]), name=network.name)
 
 
 def keep_freed_memory():

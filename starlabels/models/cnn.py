@@ -52,6 +52,38 @@ def bayesian_cnn(
     return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="bayesian_cnn")
 
 
+def spectrum_table_cnn(
+    n_inputs: int,
+    n_outputs: int,
+    n_features: int = 0,
+    *,
+    filters: Sequence[int] = (8, 4, 2),
+    kernel_size: int = 10,
+    dropout: float = 0.2,
+    dense: int = 32,
+    table: int = 27,
+    joined: int = 16,
+):
+    """The network of Guiglion et al. (2020), A&A 644, A168: a spectrum through convolutions, beside it a table.
+
+    The last n_features of the inputs (n, n_inputs) are the table's. Activations are leaky.
+    """
+    from keras import Input, Model, layers
+
+    def leaky(x):
+        return layers.LeakyReLU(negative_slope=0.3)(x)
+
+    inputs = Input((n_inputs,), name="inputs")
+    n_pix = n_inputs - n_features
+    x = layers.Reshape((n_pix, 1))(inputs[:, :n_pix])
+    for n in filters:
+        x = leaky(layers.Conv1D(n, kernel_size)(x))
+    x = layers.Flatten()(layers.Dropout(dropout)(x))
+    both = [leaky(layers.Dense(dense)(x)), leaky(layers.Dense(table)(inputs[:, n_pix:]))]
+    x = leaky(layers.Dense(joined)(layers.Concatenate()(both)))
+    return Model(inputs, layers.Dense(n_outputs, name="labels")(x), name="spectrum_table_cnn")
+
+
 def trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):
     """What the last hidden layer of a `bayesian_cnn` says of the flux (n, n_pix): (n, dense[-1])."""
     from keras import layers

@@ -88,6 +88,29 @@ class Columns(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("starlabels")
+class Flagged(keras.layers.Layer):
+    """Features (n, k), NaN where missing -> scaled ones, 0 where missing, then 1 where missing and 0 elsewhere (n, 2 k).
+
+    mean and std (k,) are fixed. Scaled ones approach `most` softly: one wrong magnitude would else outweigh all the others.
+    """
+
+    most = 5.0
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.trainable = False
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=(shape[-1],), name="mean", initializer="zeros")
+        self.std = self.add_weight(shape=(shape[-1],), name="std", initializer="ones")
+
+    def call(self, features):
+        missing = ops.isnan(features)
+        scaled = (ops.where(missing, self.mean, features) - self.mean) / self.std
+        return ops.concatenate([self.most * ops.tanh(scaled / self.most), ops.cast(missing, scaled.dtype)], axis=1)
+
+
+@keras.saving.register_keras_serializable("starlabels")
 class Still(keras.layers.Layer):
     """Its input as it is, through which no gradient flows back."""
 

@@ -1,0 +1,90 @@
+"""Cross-validation of a recipe on few stars, and what missing values cost: `python -m benchmarks.folds --config recipes/sos_ours.yaml`.
+
+After the recipe's 0_join.py: its stars are shared out in folds, each predicted by a network that learnt from the others. With
+--test N it is that many random test stars in each of so many splits; --hide takes away values of the features' columns.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from starlabels import cli, config, evaluation, features, h5io, inference, preprocess, trained
+from starlabels.calibration import NOISE_FREE
+
+VALIDATION = 0.1  # of the stars that are not tested
+
+
+def arguments(parser):
+    """Command-line arguments."""
+    parser.add_argument("--folds", type=int, default=5, help="folds, or with --test splits (default: 5)")
+    parser.add_argument("--test", type=int, help="test stars in each split, drawn at random (default: a fold)")
+    parser.add_argument("--hide", type=float, nargs="+", default=[0.0], help="shares of the values to take away (default: 0)")
+    parser.add_argument("--set", default="{}", help="sections of the recipe to change, as YAML, e.g. '{features: null}'")
+
+
+def derived(cfg, changes):
+    """The configuration of the same recipe as run <run>_fold, parts told by a column, with changes {section: {key: value}}."""
+    values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_fold"}
+    values["preprocess"]["split"]["column"] = "part"
+    for section, change in changes.items():
+        values[section] = values[section] | change if isinstance(change, dict) else change
+    recipe = Path("data") / f"{cfg.run}_fold.yaml"
+    recipe.write_text(yaml.safe_dump(values, sort_keys=False))
+    return config.load(recipe)
+
+
+def write_joined(source, cfg, part, share, rng):
+    """Write the joined file of a derived recipe: that of `source` with the column `part` (n,), a share of values taken away."""
+    names, units = h5io.label_names(source), h5io.label_units(source)
+    values = h5io.read_labels(source, names)
+    if cfg.features:
+        hidden = np.isin(names, features.columns_of(cfg.features)) & (rng.uniform(size=values.shape) < share)
+        values[hidden] = np.nan
+    with h5io.create(config.paths(cfg).joined, "0_join", config.digest(cfg, "0_join"), cfg) as h5:
+        for name in source:
+            if name != "labels":
+                source.copy(name, h5)
+        columns = np.column_stack([values, part])
+        h5io.write_labels(h5, columns, [*names, "part"], [*(units[name] for name in names), ""])
+
+
+def parts_of(stars, folds, n_test, rng):
+    """For each fold 0, 1, 2 (n,) for training, validation and test rows; rows of one star (n,) stay together."""
+    ids, star = np.unique(stars, return_inverse=True)
+    order = rng.permutation(len(ids))
+    for chunk in np.array_split(order, folds):
+        test = rng.permutation(len(ids))[:n_test] if n_test else chunk
+        others = np.setdiff1d(rng.permutation(len(ids)), test, assume_unique=True)
+        part = np.zeros(len(ids))
+        part[rng.choice(others, round(VALIDATION * len(others)), replace=False)], part[test] = 1, 2
+        yield part[star]
+
+
+def cross_validate(cfg, args, share):
+    """{mean, err, true (n, n_labels)} of all tested stars with a share of their values, and of the others', taken away."""
+    rng, found = np.random.default_rng((cfg.seed, round(100 * share))), []
+    changed = derived(cfg, yaml.safe_load(args.set))
+    with h5io.open_stage(config.paths(cfg).joined, "0_join", config.digest(cfg, "0_join")) as source:
+        for part in parts_of(h5io.read_text(source["star_id"]), args.folds, args.test, rng):
+            write_joined(source, changed, part, share, rng)
+            preprocess.run(changed)
+            inference.run(changed)
+            with h5io.open_stage(config.paths(changed).prepared, "2_preprocess") as h5:
+                found.append(evaluation.predict(trained.load(changed), h5["test"], changed)[NOISE_FREE])
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+
+def run(cfg, args):
+    """Print the scores for each share of values taken away."""
+    results = {share: evaluation.scores(cross_validate(cfg, args, share), cfg.labels) for share in args.hide}
+    what = f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds"
+    print(f"{cfg.run}, {what}")
+    print(f"{'hidden':<10}{'':<14}" + "".join(f"{name:>12}" for name in cfg.labels))
+    for share, scores in results.items():
+        for i, (score, values) in enumerate(scores.items()):
+            print(f"{'' if i else f'{share:.0%}':<10}{score:<14}" + "".join(f"{value:>12.4g}" for value in values.values()))
+
+
+if __name__ == "__main__":
+    cli.main(run, __doc__, arguments)
