@@ -115,7 +115,7 @@ RVS_LINES = {  # strongest in the window or near it (A, air; NIST), away from th
 }
 
 
-PACKAGED = {"teff": 6000.0, "logg": 3.5, "mh": -0.5, "vmic": 2.0}  # a node of the packaged elements
+PACKAGED = {"teff": 5000.0, "logg": 3.5, "mh": -0.5, "vmic": 2.0}  # a node of the packaged elements
 RVS = np.arange(8405.0, 8795.0, 0.1)
 
 
