@@ -1,6 +1,7 @@
 """Three elements moved at once, sampled against synthesised: `python -m benchmarks.elements --config recipes/astronn.yaml`.
 
-After grid.py. Stars at random in the grid, three elements of each moved by up to what the grid moves them, the others scaled.
+After grid.py, unless the packaged nodes have the elements. Stars at random in the grid, three elements of each moved by up to
+what the grid moves them, the others scaled.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -12,7 +13,12 @@ import numpy as np
 from starlabels import cli, grid
 from starlabels.synthesis import lines, nodes, sme
 
-STARS, MOVED = 20, 3
+MOVED = 3
+
+
+def arguments(parser):
+    """Command-line arguments."""
+    parser.add_argument("--stars", type=int, default=20, help="two spectra each are synthesised (default: 20)")
 
 
 def synthesised(node_grid, star):
@@ -22,13 +28,13 @@ def synthesised(node_grid, star):
     return nodes.element_spectrum(sme.Engine(), line_list, node_grid, *point, abundances)
 
 
-def draw(cfg, sampler):
-    """Labels {name: (n,)} of sound stars with MOVED elements moved, and which those are {element: [X/M]} of each."""
+def draw(cfg, sampler, n):
+    """Labels {name: (n,)} of n sound stars with MOVED elements moved, and which those are {element: [X/M]} of each."""
     rng = np.random.default_rng(cfg.seed + 2)
     labels, _ = grid.draw(cfg, rng)
-    rows = np.flatnonzero(sampler.sound(labels))[:STARS]
+    rows = np.flatnonzero(sampler.sound(labels))[:n]
     labels = {name: values[rows].astype(float) for name, values in labels.items()} | {"vsini": np.zeros(len(rows))}
-    names, moved = sampler.elements.names, []
+    names, moved = [name for name in sampler.elements.names if name in labels], []
     for star in range(len(rows)):
         some = rng.choice(names, MOVED, replace=False)
         moved.append({name.removesuffix("_m").title(): labels[name][star] for name in some})
@@ -42,13 +48,13 @@ def run(cfg, args):
     sampler = grid.sampler_for(cfg, build=False)
     if not sampler.elements:
         raise cli.UserError(f"{cfg.path}: grid.labels moves no element: use recipes/astronn_ours.yaml")
-    labels, moved = draw(cfg, sampler)
+    labels, moved = draw(cfg, sampler, args.stars)
     points = list(zip(*(labels[name] for name in nodes.AXES)))
     tasks = [(point, one) for point, one in zip(points, moved)] + [(point, {}) for point in points]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=sme.enter_sandbox) as pool:
         made = np.array(list(pool.map(partial(synthesised, sampler.grid), tasks)))
     wave, power = cfg.wave.grid(), cfg.grid.resolving_power
-    scaled = labels | {name: np.zeros(len(points)) for name in sampler.elements.names}
+    scaled = {name: values for name, values in labels.items() if name not in sampler.elements.names}
     found = [sampler.spectra(one, wave, power) for one in (labels, scaled)]
     bare = {"vsini": np.zeros(len(made)), "resolving_power": np.full(len(made), power), "rv": np.zeros(len(made))}
     own = sampler.broadening
@@ -63,4 +69,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__)
+    cli.main(run, __doc__, arguments)

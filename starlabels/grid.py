@@ -14,7 +14,7 @@ from starlabels.databases import star_ids
 from starlabels.labels import ELEMENTS, OFFSETS, abundance_name, label, offset_name
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import FOLDER, PACKAGED, VMIC
+from starlabels.synthesis.library import CHANGES, FOLDER, PACKAGED, VMIC
 from starlabels.synthesis.nodes import AXES, NodeGrid
 
 LABELS = (*AXES, "vsini")
@@ -132,7 +132,7 @@ def sampler_for(cfg, build=True):
         raise UserError(f"{cfg.path}: grid is null: there are no nodes")
     ranges = ranges_of(cfg)
     path, vmic = library_for(cfg, ranges, build)
-    elements = element_library(cfg, ranges, nodes.read_grid(path).resolving_power, build)
+    elements = element_library(cfg, ranges, path, build)
     return Sampler(path, ranges, vmic, cfg.grid.nodes.solar, elements)
 
 
@@ -154,17 +154,23 @@ def library_for(cfg, ranges, build):
     return path, None
 
 
-def element_library(cfg, ranges, resolving_power, build):
-    """The library of the elements whose abundances the grid varies, synthesised if it is not there; None if it varies none.
+def element_library(cfg, ranges, home, build):
+    """The library of the elements whose abundances the grid varies, packaged or else synthesised; None if it varies none.
 
-    resolving_power: of the nodes whose spectra they change.
+    home: path of the nodes whose spectra they change.
     """
     moved = tuple(element for element in ELEMENTS if offset_name(element) in ranges)
     if not moved:
         return None
     ranges = ranges | {"vmic": (HOME_VMIC, HOME_VMIC)}  # what vmic does to these changes is left out
+    name = f"{Path(home).stem}_elements.h5"
+    if Path(home).parent == FOLDER and name in CHANGES:
+        packaged = CHANGES[name]
+        if set(moved) <= set(packaged.elements) and covers(packaged, cfg, ranges):
+            return FOLDER / name
     axes = {name: spanning(ranges[name], step) for name, step in ELEMENT_STEPS.items()} | {"vmic": (HOME_VMIC,)}
-    kind = {"atmosphere": cfg.grid.nodes.atmosphere, "resolving_power": resolving_power, "elements": moved}
+    power = nodes.read_grid(home).resolving_power
+    kind = {"atmosphere": cfg.grid.nodes.atmosphere, "resolving_power": power, "elements": moved}
     wanted = NodeGrid(cfg.wave.min, cfg.wave.max, **axes, **kind)
     path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
     found(path, wanted, cfg, build, "single elements are moved")

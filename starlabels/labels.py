@@ -39,7 +39,7 @@ LABELS = {
 }
 
 
-ELEMENTS = ("Mg", "Si", "Ca", "Ti", "Cr", "Fe", "Ni")  # that synthetic spectra may have abundances of their own for
+ELEMENTS = ("Mg", "Al", "Si", "Ca", "Ti", "Cr", "Fe", "Ni")  # that synthetic spectra may have abundances of their own for
 
 
 def offset_name(element):
@@ -55,6 +55,7 @@ def abundance_name(element):
 OFFSETS = tuple(map(offset_name, ELEMENTS))
 OFFSET_OF = {abundance_name(element): offset_name(element) for element in ELEMENTS}  # [X/M] = [X/H] - [M/H]
 LABELS |= {offset_name(element): Label(f"[{element}/M]", "dex", "dex") for element in ELEMENTS}
+LABELS |= {f"{element.lower()}_fe": Label(f"[{element}/Fe]", "dex", "dex") for element in ELEMENTS if element != "Fe"}
 LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for element in ELEMENTS}
 
 

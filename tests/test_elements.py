@@ -8,6 +8,7 @@ import pytest
 from starlabels import grid
 from starlabels.cli import UserError
 from starlabels.synthesis import nodes
+from starlabels.synthesis.library import FOLDER
 from starlabels.synthesis.sampler import Sampler
 from tests.test_synthesis import CENTRES, GRID, toy_node
 
@@ -73,15 +74,77 @@ def test_elements_of_a_narrower_window_change_the_same_lines(libraries, tmp_path
     np.testing.assert_allclose(part[inside], whole[inside], atol=5e-5)
 
 
+FEW = {"grid.labels.teff": 6000, "grid.labels.logg": 4.5, "grid.labels.mh": 0, "grid.resolving_power": 20_000}
+
+
 @pytest.mark.parametrize("low, power", [(4500.0, 35_000), (8500.0, 25_000)])
 def test_elements_are_synthesised_with_the_pixels_of_the_nodes_they_change(make_config, monkeypatch, low, power):
     wanted = []
     monkeypatch.setattr(grid, "found", lambda path, nodes, *rest: wanted.append(nodes))
-    few = {"grid.labels.teff": 6000, "grid.labels.logg": 4.5, "grid.labels.mh": 0, "grid.labels.mg_m": 0.1}
-    cfg = make_config({"wave.min": low, "wave.max": low + 20, "grid.resolving_power": 20_000, **few})
+    cfg = make_config({"wave.min": low, "wave.max": low + 20, "grid.labels.cr_m": 0.1, **FEW})
     with pytest.raises(UserError, match="_elements.h5 not found"):
         grid.sampler_for(cfg)
     assert [(one.resolving_power, one.wave_min) for one in wanted] == [(power, low)]
+
+
+@pytest.mark.parametrize(
+    "changes, packaged",
+    [
+        ({}, True),
+        ({"grid.labels.ni_m": 0.1, "grid.labels.teff": 7500}, True),
+        ({"grid.labels.cr_m": 0.1}, False),  # an element that is not in it
+        ({"grid.labels.teff": 7600}, False),
+    ],
+)
+def test_elements_of_the_packaged_library_are_not_synthesised(make_config, changes, packaged):
+    cfg = make_config({"wave.min": 8410.0, "wave.max": 8790.0, "grid.labels.al_m": 0.1, **FEW, **changes})
+    home = FOLDER / "rvs_8400_8800.h5"
+    if packaged:
+        assert grid.element_library(cfg, grid.ranges_of(cfg), home, False) == FOLDER / "rvs_8400_8800_elements.h5"
+    else:
+        with pytest.raises(UserError, match="_elements.h5 is missing"):
+            grid.element_library(cfg, grid.ranges_of(cfg), home, False)
+
+
+RVS_LINES = {  # strongest in the window or near it (A, air; NIST), away from the calcium triplet
+    "mg_m": 8736.0,
+    "al_m": 8773.9,
+    "si_m": 8752.0,
+    "ti_m": 8435.0,
+    "ni_m": 8770.7,
+}
+
+
+PACKAGED = {"teff": 5000.0, "logg": 3.5, "mh": -0.5, "vmic": 2.0}  # a node of the packaged elements
+RVS = np.arange(8405.0, 8795.0, 0.1)
+
+
+def packaged():
+    """The Sampler of the packaged nodes and elements around one of their nodes."""
+    ranges = {name: (value, value) for name, value in PACKAGED.items()}
+    return Sampler(FOLDER / "rvs_8400_8800.h5", ranges, elements_path=FOLDER / "rvs_8400_8800_elements.h5")
+
+
+def test_each_element_of_the_packaged_library_deepens_its_own_lines():
+    sampler = packaged()
+    scaled = sampler.spectra(star(**PACKAGED), RVS, 20_000)[0]
+    for name in RVS_LINES:
+        change = sampler.spectra(star(**PACKAGED, **{name: 0.3}), RVS, 20_000)[0] - scaled
+        depths = {one: change[np.abs(RVS - place) < 0.5].min() for one, place in RVS_LINES.items()}
+        assert depths[name] < -0.01 and min(depths, key=depths.get) == name, depths
+
+
+def test_a_node_of_the_packaged_library_comes_back_with_an_element_moved():
+    sampler, path = packaged(), FOLDER / "rvs_8400_8800_elements.h5"
+    grid = nodes.read_grid(path)
+    first = np.flatnonzero((grid.points == [*PACKAGED.values(), 0]).all(axis=1))[0]
+    mg = 1 + 2 * sampler.elements.names.index("mg_m")
+    flux, _ = nodes.read_nodes(path, [first, first + mg])
+    own, labels = sampler.broadening, star(vsini=0.0, resolving_power=20_000, rv=0.0)
+    scaled, moved = (own.flux(own.transform(1 - row[None]), labels, own.onto(RVS))[0] for row in flux)
+    found = [sampler.spectra(star(**PACKAGED, vsini=0.0, mg_m=value), RVS, 20_000)[0] for value in (0.0, 0.3)]
+    np.testing.assert_allclose(found[1] - found[0], moved - scaled, atol=2e-4)
+    assert np.abs(moved - scaled).max() > 0.02
 
 
 def test_the_grid_writes_abundances_beside_offsets():

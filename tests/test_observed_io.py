@@ -79,6 +79,19 @@ def test_errors_of_an_image_are_taken_where_the_file_names_them(tmp_path):
     assert found.resolving_power == 1800
 
 
+@pytest.mark.parametrize("primary", [True, False])
+def test_rave_spectra_have_their_errors_and_resolving_power(tmp_path, primary):
+    path, keywords = tmp_path / "RAVE_20040403_1042m11_024.fits", {"CRVAL1": 8410.0, "CDELT1": 0.4, "CRPIX1": 1.0}
+    spectrum = fits.PrimaryHDU(FLUX) if primary else fits.ImageHDU(FLUX)
+    spectrum.header.update(keywords | {"EXTNAME": "SPECTRUM"})
+    error = fits.ImageHDU(ERROR, fits.Header(keywords), name="ERROR")
+    fits.HDUList([spectrum, error] if primary else [fits.PrimaryHDU(), spectrum, error]).writeto(path)
+    found = one(path)
+    same(found, 8410 + 0.4 * np.arange(N), error=ERROR)
+    assert found.resolving_power == 7500 and not found.rest
+    assert one(path.rename(tmp_path / "star.fits")).resolving_power is None
+
+
 def test_rows_of_an_image_that_nobody_names_are_an_error(tmp_path):
     with pytest.raises(UserError, match="an image of 2 rows and does not say what they are: give one spectrum a file"):
         one(image(tmp_path / "rows.fits", data=np.stack([FLUX, FLUX * 0.5])))

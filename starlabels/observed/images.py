@@ -17,6 +17,7 @@ NO_WAVELENGTH = r"^(RA|DEC|[GES]L(ON|AT)|X|Y|VELO|VRAD|FREQ|ENER|PIXEL|STOKES)\b
 # NOT_ENOUGH_PSF (14); ghost, persistence and corrected telluric lines (8-11, 13) are warnings only
 APOGEE_BAD = 0xFF | 1 << 12 | 1 << 14
 APOGEE_POWER = 22_500.0  # Wilson et al. 2019
+RAVE_NAME, RAVE_POWER = r"RAVE_\d{8}_\w+\.fits?", 7_500.0  # as data release 6 names its files; Steinmetz et al. 2006
 
 
 def apogee(hdus):
@@ -64,7 +65,10 @@ def from_hdus(path, hdus, index, about):
         return None
     if len(rows) > 1 and error is None and not any(f"{key}1" in header for key in ROW_NAMES):
         raise UserError(f"{path} is an image of {len(rows)} rows and does not say what they are: give one spectrum a file")
-    return Found(values, np.array(rows[0], "f8"), error, unit, log, **statements(about))
+    known = statements(about)
+    if known["resolving_power"] is None and re.match(RAVE_NAME, path.name):
+        known["resolving_power"] = RAVE_POWER
+    return Found(values, np.array(rows[0], "f8"), error, unit, log, **known)
 
 
 def as_rows(data):

@@ -9,7 +9,7 @@ from starlabels.labels import offset_name
 from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.interpolate import tensor
 from starlabels.synthesis.nodes import AXES, OFFSET, read_grid, read_nodes
-from starlabels.synthesis.sampler import low_rank, needed
+from starlabels.synthesis.sampler import fill, low_rank, needed
 from starlabels.synthesis.solar import factors
 
 
@@ -27,10 +27,11 @@ class Elements:
         n, k = len(grid.patterns), len(self.names)
         flux, failed = read_nodes(path, (rows[:, None] * n + np.arange(n)).ravel())
         flux, failed = flux.reshape(len(rows), n, -1), failed.reshape(len(rows), n).any(axis=1)
-        flux[failed] = 1  # where a node failed, elements change nothing: the main library has none there either
         scaled, up, down = flux[:, :1], flux[:, 1::2], flux[:, 2::2]
         slope, bend = (down - up) / (2 * OFFSET), (2 * scaled - up - down) / (2 * OFFSET**2)  # of the depth, (n_rows, k, n_pix)
         changes = np.concatenate([slope, bend], axis=1) * (factors(grid.wave()) if solar else np.float32(1))
+        changes[failed] = 0
+        fill(changes, failed, [len(axis) for axis in self.axes])  # all are neighbours where nodes are few
         coefficient, basis = low_rank(changes.reshape(len(rows) * 2 * k, -1))
         self.coefficient = coefficient.reshape(len(rows), 2 * k, -1)
         later = LIGHT * np.log(grid.wave()[0] / home.wave()[0])  # km/s from the first pixel of that window to the first here

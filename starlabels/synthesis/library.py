@@ -1,4 +1,4 @@
-"""The packaged node library, and `make nodes`: `python -m starlabels.synthesis.library [workers]` rebuilds it."""
+"""The packaged node libraries. `make nodes`, `python -m starlabels.synthesis.library [WORKERS [NAME ...]]`, rebuilds them."""
 
 import sys
 from pathlib import Path
@@ -48,12 +48,27 @@ VMIC = {
         resolving_power=25_000,
     ),
 }
+# So is what an element changes; these nodes are `quick`, and those above the rest
+CHANGES = {
+    "rvs_8400_8800_elements.h5": NodeGrid(
+        wave_min=8400.0,
+        wave_max=8800.0,
+        teff=(4500.0, 5000.0, 6000.0, 7500.0),
+        logg=(2.0, 3.5, 5.0),
+        mh=(-1.5, -0.5, 0.5),
+        vmic=(2.0,),
+        resolving_power=25_000,
+        elements=("Mg", "Al", "Si", "Ca", "Ti", "Ni"),
+        quick=True,
+    ),
+}
 
 
-def main(workers=2):
-    for name, grid in (PACKAGED | VMIC).items():
-        build(grid, FOLDER / name, workers)
+def main(workers=2, *names):
+    libraries = PACKAGED | VMIC | CHANGES
+    for name in names or libraries:
+        build(libraries[name], FOLDER / name, int(workers))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -46,8 +46,8 @@ def species_names(atomic):
     return np.array([f"{SYMBOLS[int(z) - 1]} {int(ion)}" for z, ion in atomic[:, :2]])
 
 
-def load(wave_min, wave_max, margin=6.0):
-    """Lines that shape the spectrum between wave_min and wave_max (A, air): those within `margin`, hydrogen further out.
+def load(wave_min, wave_max, margin=6.0, hydrogen=HYDROGEN_REACH):
+    """Lines that shape the spectrum between wave_min and wave_max (A, air): those within `margin`, of hydrogen that of its own.
 
     High Rydberg lines (upper level within 0.25 eV of the ionisation limit) of C, N, O, Mg, Si, S, Ca and Fe are dropped: their
     levels are dissolved in real atmospheres, and SMElib without occupation probabilities draws false 5 % dips for them.
@@ -62,7 +62,7 @@ def load(wave_min, wave_max, margin=6.0):
         atomic = np.column_stack([packed[name] for name in COLUMNS]).astype(float)
     number, wave = atomic[:, 0], atomic[:, 2]
     is_h = number == 1
-    reach = np.where(is_h, HYDROGEN_REACH, margin)
+    reach = np.where(is_h, hydrogen, margin)
     inside = (wave > wave_min - reach) & (wave < wave_max + reach)
     atomic = atomic[inside & (is_h | ~_rydberg(atomic))]
     return LineList(species_names(atomic), atomic)

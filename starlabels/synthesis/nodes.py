@@ -23,6 +23,9 @@ PIXELS_PER_FWHM = 3.4262  # 2.5 km/s at resolving power 35 000: coarser pixels a
 FINE = 2  # synthesised pixels per stored pixel
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
 SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
+# A quick library is three times as fast: what abundances change comes out 1 % off, the spectra themselves are not to be used
+QUICK_LAYERS = 2  # of the atmosphere only each second layer
+QUICK_HYDROGEN = 70.0  # A: hydrogen lines further from the window are left out
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class NodeGrid:
     """What a library holds: a window (A, air), the nodes of each label, the kind of atmospheres and the resolving power.
 
     Nodes are stored with the broadening of the highest resolving power that may be asked of them, so that few pixels suffice.
-    With `elements` each node comes in several patterns of abundances.
+    With `elements` each node comes in several patterns of abundances; `quick` ones serve for their differences only.
     """
 
     wave_min: float
@@ -42,6 +45,7 @@ class NodeGrid:
     atmosphere: str = "builtin"
     resolving_power: float = 35_000
     elements: tuple = ()
+    quick: bool = False
 
     @property
     def patterns(self):
@@ -74,7 +78,11 @@ class NodeGrid:
         from starlabels.synthesis import atmosphere, lines
 
         data = [h5io.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
-        settings = [asdict(self), PIXELS_PER_FWHM, FINE, MARGIN, data]
+        own = asdict(self)
+        if not own.pop("quick"):
+            settings = [own, PIXELS_PER_FWHM, FINE, MARGIN, data]
+        else:
+            settings = [own, PIXELS_PER_FWHM, FINE, MARGIN, data, QUICK_LAYERS, QUICK_HYDROGEN]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def fine_wave(self):
@@ -96,7 +104,10 @@ def element_spectrum(engine, lines, grid, teff, logg, mh, vmic, abundances):
     """As node_spectrum, with abundances {element: [X/M] in dex}; the atmosphere is that of scaled ones."""
     from starlabels.synthesis import sme
 
-    engine.load(lines, sme.atmosphere(grid.atmosphere, teff, logg, mh), mh, vmic, teff, logg, abundances=abundances)
+    structure = sme.atmosphere(grid.atmosphere, teff, logg, mh)
+    if grid.quick:
+        structure = sme.thinned(structure, QUICK_LAYERS)
+    engine.load(lines, structure, mh, vmic, teff, logg, abundances=abundances)
     flux = engine.spectrum(grid.fine_wave())
     sigma = grid.fwhm / broaden.FWHM / grid.step * FINE
     reach = int(np.ceil(6 * sigma))
@@ -110,11 +121,12 @@ def work(pipe, grid):
     from starlabels.synthesis import lines, sme
 
     folder = sme.enter_sandbox(keep_home=grid.atmosphere != "builtin")
+    hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # native prints
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max)
+            engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max, **hydrogen)
         except Exception as error:  # SMElib cannot start here: say so for every node
             while pipe.recv() is not None:
                 pipe.send(("failed", f"SMElib does not start: {error}"))
@@ -226,7 +238,7 @@ def gather(grid, partial, names, path):
         h5["nodes/failed"] = failed
         for name, axis in zip(AXES, grid.axes):
             h5[f"nodes/{name}"] = axis
-        h5["nodes"].attrs.update({"atmosphere": grid.atmosphere, "elements": ",".join(grid.elements)})
+        h5["nodes"].attrs.update({"atmosphere": grid.atmosphere, "elements": ",".join(grid.elements), "quick": grid.quick})
     print(f"{path}: {count(int((~failed).sum()))} nodes, {count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB")
 
 
@@ -237,7 +249,8 @@ def read_grid(path):
         low, high = h5["nodes/flux"].attrs["window"]
         elements = tuple(filter(None, str(h5["nodes"].attrs.get("elements", "")).split(",")))
         kind, power = str(h5["nodes"].attrs["atmosphere"]), round(float(h5["spectra"].attrs["resolving_power"]))
-        return NodeGrid(float(low), float(high), **axes, atmosphere=kind, resolving_power=power, elements=elements)
+        more = {"elements": elements, "quick": bool(h5["nodes"].attrs.get("quick", False))}
+        return NodeGrid(float(low), float(high), **axes, atmosphere=kind, resolving_power=power, **more)
 
 
 def read_nodes(path, rows=None):

@@ -38,7 +38,7 @@ class Sampler:
         factor = factors(self.grid.wave()) if solar else np.float32(1)
         depth = (1 - flux) * factor
         depth[self.failed] = 0
-        _fill(depth, self.failed, [len(axis) for axis in self.axes])
+        fill(depth, self.failed, [len(axis) for axis in self.axes])
         self.coefficient, basis = low_rank(depth)
         self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
         self.basis = self.broadening.transform(basis)  # (rank, n_freq)
@@ -158,7 +158,7 @@ def needed(axes, ranges):
     return [axis[i] for axis, i in zip(axes, cut)], rows
 
 
-def _fill(depth, failed, shape):
+def fill(depth, failed, shape):
     """Continue failed nodes from the nearest sound ones along logg, then teff: padding for the cubics, never a cell corner."""
     if not failed.any():
         return

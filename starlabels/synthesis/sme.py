@@ -63,6 +63,12 @@ def atmosphere(kind, teff, logg, mh):
     return structure(found.rhox, found.temp, found.xne, found.xna, found.rho)
 
 
+def thinned(structure, step):
+    """A `structure` of each step-th layer only."""
+    layers = ("RHOX", "temp", "xne", "xna", "rho")
+    return structure | {name: np.ascontiguousarray(structure[name][::step]) for name in layers}
+
+
 class Engine:
     """One SMElib. Load a model, then ask for spectra or opacities; the next load replaces the model."""
 
