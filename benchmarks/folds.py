@@ -1,4 +1,6 @@
-"""Cross-validation of a recipe on few stars, and what missing values cost: `python -m benchmarks.folds --config recipes/sos_ours.yaml`.
+"""Cross-validation of a recipe on few stars, and what missing values cost.
+
+    python -m benchmarks.folds --config recipes/sos_ours.yaml --hide 0 0.1 0.3 0.5
 
 After the recipe's 0_join.py: its stars are shared out in folds, each predicted by a network that learnt from the others. With
 --test N it is that many random test stars in each of so many splits; --hide takes away values of the features' columns.

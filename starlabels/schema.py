@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, StrictBool, StrictStr, Tag
 
-from starlabels.fields import Section, as_number, expected, integer, number, unknown
 from starlabels.features import BANDS
+from starlabels.fields import Section, as_number, expected, integer, number, unknown
 from starlabels.labels import LABELS
 
 A, KMS = "Angstrom", "km/s"

@@ -25,7 +25,7 @@ BUILDERS = {
 
 
 def predictor(network, **arguments):
-    """The model that answers for a trained network, built with those arguments: itself, or the mean of its passes or members."""
+    """The model that answers for a trained network, built with those arguments: itself, or the mean of passes or members."""
     if "passes" in arguments:
         from starlabels.models import bayesian
 
