@@ -57,7 +57,7 @@ def wave_problems(wave):
 
 def table_problems(cfg):
     """(key, problem) of what needs spectra in a recipe that reads tables."""
-    nothing = [("grid",), ("preprocess", "components"), ("preprocess", "observed"), ("test", "generator")]
+    nothing = [("grid",), ("preprocess", "components"), ("preprocess", "observed"), ("test", "generator"), ("train", "noise")]
     wanted = dict.fromkeys(nothing) | {("preprocess", "blocks"): 1, ("join", "resample"): False, ("target",): "labels"}
     for where, value in wanted.items():
         found = cfg
@@ -129,7 +129,7 @@ def feature_problems(cfg):
     asked, reads_both = cfg.features, cfg.model.builder in READ_BOTH
     if not asked:
         if not cfg.wave:
-            yield ("features",), "expected some where wave is null: there is nothing else to read"
+            yield ("wave",), "found null, expected a section `features` too, or there is nothing to read"
         if reads_both:
             yield ("model", "builder"), f"found {cfg.model.builder}, which reads features too: expected a section `features`"
         return

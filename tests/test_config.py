@@ -189,7 +189,9 @@ def test_the_default_is_the_afgk_recipe():
     assert (ROOT / "config.yaml").read_text() == (ROOT / "recipes/afgk.yaml").read_text()
 
 
-TABLES = {"wave": None, "grid": None, "preprocess.components": None, "jacobian": None, "train.noise": None}
+READ = {"magnitudes": {"g_mag": "G"}, "a_v": None, "parallax": "parallax", "least_parallax": 0.1, "distance": None}
+READ |= {"give": ["absolute"], "columns": [], "hidden": 0}
+TABLES = {"wave": None, "grid": None, "preprocess.components": None, "jacobian": None, "train.noise": None, "features": READ}
 SKY = {"ra": "RA", "dec": "DEC", "radius": 2.0, "to": {"ra": "ra", "dec": "dec"}}
 
 

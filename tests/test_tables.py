@@ -16,7 +16,10 @@ RECIPE = {
     "grid": None,
     "preprocess.components": None,
     "jacobian": None,
+    "train.noise": None,
     "labels": ["teff"],
+    "features": {"magnitudes": {}, "a_v": None, "parallax": None, "least_parallax": 0.1, "distance": None}
+    | {"give": [], "columns": ["feh"], "hidden": 0},
 }
 STARS = """source_id,teff,teff_err,feh,kind
 5853498713190525697,5800,50,0.0,dwarf
