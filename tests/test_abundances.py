@@ -34,5 +34,5 @@ def test_planes_have_a_pair_of_panels_for_each_element(labels, tmp_path, monkeyp
     noisy = labels + np.random.default_rng(0).normal(0, 0.05, labels.shape)
     abundances.planes(labels, noisy, NAMES, "95_105", tmp_path / "planes.png")
     panels = [ax for ax in drawn[0].axes if ax.get_label() != "<colorbar>"]
-    assert [ax.texts[0].get_text().split("\n")[0] for ax in panels[:2]] == ["[Mg/Fe]", "[Ni/Fe]"]
+    assert [ax.texts[0].get_text().split("  ")[0] for ax in panels[:2]] == ["[Mg/Fe]", "[Ni/Fe]"]
     assert len(panels) == 4 and panels[0].get_ylim() == panels[3].get_ylim()

@@ -32,10 +32,10 @@ def planes(true, predicted, names, key, path):
         for ax, x, y in zip(both, (feh, feh_predicted), (found[:, j], found_predicted[:, j])):
             cells.append(ax.hexbin(x, y, gridsize=40, extent=extent, **HEX))
             spread(ax, x, y, extent)
-        text = f"{of_iron(name)}\n{correlation(feh, found[:, j])}"
+        text = f"{of_iron(name)}  {correlation(feh, found[:, j])}"
         both[0].text(0.05, 0.95, text, transform=both[0].transAxes, va="top", fontsize=7, bbox=BOX)
         sigma = f"$\\sigma$ {np.std(found_predicted[:, j] - found[:, j]):.3f}"
-        text = f"{correlation(feh_predicted, found_predicted[:, j])}\n{sigma}"
+        text = f"{correlation(feh_predicted, found_predicted[:, j])}  {sigma}"
         both[1].text(0.05, 0.95, text, transform=both[1].transAxes, va="top", fontsize=7, bbox=BOX)
     for ax in axes[-2:, (len(elements) - 1) % columns + 1 :].flat:
         ax.axis("off")
@@ -76,7 +76,7 @@ def comparison(name, feh, true, predicted, trend, path):
         shade = {"c": errors[who], "cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if who in errors else {"color": "0.6"}
         shown = ax.scatter(x, y, **shade, **dots)
         line = np.linspace(*extent[:2], 200)
-        ax.plot(line, trend(line), color="k", lw=1.2, path_effects=HALO, label="trend of the training stars")
+        ax.plot(line, trend(line), color="k", lw=0.8, zorder=0.5, label="trend of the training stars")
         text = correlation(x, y) + (f"\nRMSE {rms(errors[who]):.3f}" if who in errors else "")
         ax.text(0.05, 0.05, text, transform=ax.transAxes, fontsize=7, bbox=BOX)
         ax.set(xlabel=IRON, title=who, xlim=extent[:2], ylim=extent[2:])
