@@ -207,9 +207,9 @@ def print_scores(metrics, labels):
 
 def draw(results, generated, labels, cfg):
     """Write the figures 4_*.png."""
+    from starlabels.plots import abundances, fidelity, uncertainty
     from starlabels.plots import distances as far
     from starlabels.plots import evaluation as plots
-    from starlabels.plots import fidelity, uncertainty
 
     folder, keys = config.paths(cfg).figure_dir, list(results)
     for old in folder.glob("4_*.png"):
@@ -233,6 +233,7 @@ def draw(results, generated, labels, cfg):
     middle = keys[len(cfg.test.snr) // 2]
     found = results[middle]
     plots.residuals(found["true"], found["mean"], labels, middle, folder / "4_residuals.png")
+    abundances.planes(found["true"], found["mean"], cfg.labels, middle, folder / "4_abundance_planes.png")
     if "crlb" in found:
         path = folder / "4_error_over_bound.png"
         plots.error_over_bound(found["true"], found["mean"] - found["true"], found["crlb"], labels, middle, path)
