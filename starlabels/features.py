@@ -70,8 +70,8 @@ def make(asked, table):
         found["modulus"] = (shift, {source})
     kinds = {"": plain, "_0": dust}
     for kind in asked.give:
-        what, _, ending = kind.partition("_")
-        magnitudes = kinds["_0" if ending else ""]
+        what, ending = kind.removesuffix("_0"), "_0" * kind.endswith("_0")
+        magnitudes = kinds[ending]
         if what == "apparent":
             found |= {name + ending: one for name, one in magnitudes.items()}
         elif what == "absolute":
