@@ -14,11 +14,12 @@ from starlabels.models import MISSING
 from starlabels.models.mlp import residual_mlp
 from starlabels.schedules import cosine
 
-BITS = {"edge": 1, "unlike": 2, "limit": 4}
+BITS = {"edge": 1, "unlike": 2, "limit": 4, "thin": 32}  # 8 and 16: observed/predict.py
 RULES = {
     "edge": "the spectrum pulls a label beyond the least or the greatest of the training stars",
     "unlike": "the spectrum differs from those of stars with its labels, or is a quarter noisier than any in training",
     "limit": "a label came out below the least that can be, and is given as that",
+    "thin": "fewer training stars have labels like its own than of 99 in 100 stars",
 }
 FALSE_ALARMS = 0.005  # of the validation stars, for each flag
 WIDTH, BLOCKS, BATCH, RATE = 256, 3, 128, 2e-3  # of the decoder and its training

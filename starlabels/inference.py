@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from starlabels import calibration, components, config, distances, features, guard, h5io, trained, training, windows
+from starlabels import calibration, components, config, distances, features, guard, h5io, thin, trained, training, windows
 from starlabels.cli import count
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
@@ -33,9 +33,11 @@ def run(cfg, args=None):
         start, (network, offset) = time.monotonic(), without_offset(network)
         network = predictor(network, **cfg.model.arguments)
         errors, watch = calibrate(network, cfg, h5, basis, offset)
+        few = few_stars(network, cfg, h5, basis) if cfg.features else None
         seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
         models = {"model": trained.whole(network, basis, n_features(h5))} | ({"decoder": watch.decoder} if watch else {})
-        tables = {"calibration": errors, "guard": watch and watch.table, "parallax": {"offset": offset}, "windows": seen}
+        tables = {"calibration": errors, "guard": watch and watch.table, "thin": few}
+        tables |= {"parallax": {"offset": offset}, "windows": seen}
         with replaced_folder(paths.model_dir) as folder:
             trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
     remove(paths.partial_dir)
@@ -171,6 +173,17 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
     decoder = guard.train_decoder(labels, components, basis.variance, cfg.seed)
     least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
     return errors, guard.fit(decoder, labels, components, inputs, mean, least)
+
+
+def few_stars(network, cfg, h5, basis):
+    """What tells stars whose labels few training stars have, see `thin.fit`; training labels that are missing are predicted."""
+    train, validation, n = batches(cfg, h5, basis, "train"), batches(cfg, h5, basis, "validation"), len(cfg.labels)
+    labels = train.target[: thin.MOST, :n].copy()  # in random order on disk
+    lacking = np.flatnonzero(np.isnan(labels).any(axis=1))
+    if len(lacking):
+        found = network.predict(train.spectra.batch(lacking, None, None), batch_size=EVALUATED, verbose=0)[:, :n]
+        labels[lacking] = np.where(np.isnan(labels[lacking]), found, labels[lacking])
+    return thin.fit(labels, network.predict(validation, verbose=0)[:, :n])
 
 
 def with_errors(target, n_labels, offset=0.0):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import calibration, components, config, guard, h5io
+from starlabels import calibration, components, config, guard, h5io, thin
 from starlabels.cli import UserError
 from starlabels.labels import lowest, unscale
 from starlabels.models import start_keras
@@ -82,11 +82,13 @@ class Trained(NamedTuple):
     digest: str
     offset: float = 0.0  # mas, of the parallaxes that fakemag was learnt from
     windows: dict | None = None  # {element: (k, 2) in A} that it is read from, of a censored network
+    thin: dict | None = None  # what thin.fit gives, of a network that reads a table
 
     @property
     def bits(self):
         """{flag: bit} of those that this model can set."""
-        return {name: bit for name, bit in guard.BITS.items() if self.guard or name == "limit"}
+        can = {"edge": self.guard, "unlike": self.guard, "limit": True, "thin": self.thin}
+        return {name: bit for name, bit in guard.BITS.items() if can[name]}
 
     def predict(self, flux, snr):
         """{mean, err (n, n_labels), flags (n,)} of flux: an array (n, n_pix) or batches of it, of S/N snr (n,).
@@ -105,6 +107,8 @@ class Trained(NamedTuple):
             found["err"], *scatter = (calibration.apply(self.calibration, part, snr).astype("f4") for part in parts)
             for err in scatter:
                 found |= {"err_model": err, "err_predictive": np.sqrt(np.maximum(found["err"] ** 2 - err**2, 0))}
+        if self.thin:
+            flags |= guard.BITS["thin"] * thin.flags(self.thin, output[:, :n]).astype("u1")
         if self.guard:
             unlike, growth = guard.flags(self.guard, inputs, output[:, :n])
             flags |= unlike
@@ -134,14 +138,14 @@ def open_folder(folder):
         names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
         offset = float(h5["parallax/offset"][()]) if "parallax" in h5 else 0.0
-        errors, table, windows = (
+        errors, table, windows, few = (
             {name: data[()] for name, data in h5[group].items()} if group in h5 else None
-            for group in ("calibration", "guard", "windows")
+            for group in ("calibration", "guard", "windows", "thin")
         )
     print(start_keras())
     model = read(folder / "model.keras")
     watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset, windows)
+    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset, windows, few)
 
 
 def reader(model):
