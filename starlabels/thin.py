@@ -12,7 +12,7 @@ FALSE_ALARMS = 0.01  # of the validation stars
 
 
 def fit(train, validation):
-    """{labels (m, n_labels), threshold} of scaled labels of training stars (n, n_labels), in random order, and validation stars.
+    """{labels (m, n_labels), threshold} of scaled labels of training stars (n, n_labels), in random order, and of validation.
 
     Those of validation are as predicted.
     """
@@ -26,7 +26,7 @@ def flags(table, labels):
 
 
 def distance(train, labels):
-    """Distance (n,) of labels (n, n_labels) to the NEIGHBOUR-th nearest of train (m, n_labels), or the last of fewer; or NaN."""
+    """Distance (n,) of labels (n, n_labels) to the NEIGHBOUR-th nearest of train (m, n_labels), the last of fewer; or NaN."""
     from sklearn.neighbors import NearestNeighbors
 
     far, known = np.full(len(labels), np.nan), np.isfinite(labels).all(axis=1)

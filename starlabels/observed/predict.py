@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import components, continuum, guard, h5io, trained
+from starlabels import components, continuum, guard, h5io, tabular, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
@@ -30,7 +30,7 @@ RULES = guard.RULES | {
 
 def arguments(parser):
     """Command-line arguments."""
-    parser.add_argument("files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra")
+    parser.add_argument("files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra, or of a table")
     help_model = f"folder of the trained model, models/<run> (default: {MODEL})"
     parser.add_argument("--model", type=Path, default=MODEL, help=help_model)
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of tables and figures (default: results)")
@@ -76,7 +76,10 @@ class Machine(NamedTuple):
 def run(cfg, args):
     """Write results.csv, results.fits, a figure a star and index.html into the folder args.out; print a line a star."""
     if cfg.wave is None:
-        raise UserError(f"{args.model} reads tables, not spectra: name another model")
+        return tabular.run(cfg, args)
+    if cfg.features:
+        mend = "give join.databases its spectra with their columns, and run 4_test.py"
+        raise UserError(f"{args.model} reads spectra and tables together, predict.py one of them: {mend}")
     options = io.Options(
         args.medium, args.resolving_power, args.wave_column, args.flux_column, args.error_column, args.wave_unit
     )
