@@ -78,8 +78,15 @@ def cross_validate(cfg, args, share):
 
 
 def run(cfg, args):
-    """Print the scores for each share of values taken away."""
-    results = {share: evaluation.scores(cross_validate(cfg, args, share), cfg.labels) for share in args.hide}
+    """Print the scores for each share of values taken away, as soon as they are known."""
+    results = {}
+    for share in args.hide:
+        results[share] = evaluation.scores(cross_validate(cfg, args, share), cfg.labels)
+        print_table(cfg, args, results)
+
+
+def print_table(cfg, args, results):
+    """Print scores {share hidden: {score: {label: number}}}."""
     what = f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds"
     print(f"{cfg.run}, {what}")
     print(f"{'hidden':<10}{'':<14}" + "".join(f"{name:>12}" for name in cfg.labels))
