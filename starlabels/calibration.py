@@ -8,6 +8,7 @@ MOST_KNOTS = 12
 STARS_A_KNOT = 200  # at least; each knot sees twice as many, of whom the right number lies within one error to 2.3 %
 PRIOR_STARS = 10  # as much trust in the factor 1 as this many stars give; ln factor scatters by 0.96 / sqrt(stars)
 NOISE_FREE = "inf"
+AS_THEY_ARE = "as_they_are"  # in figures: real stars, to which no noise was added
 SMALLEST = 0.5  # factor where labels have errors: large ones tell nothing of the network's
 
 

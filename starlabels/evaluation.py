@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from starlabels import calibration, config, distances, guard, h5io, limits, trained
+from starlabels import calibration, config, distances, figures, guard, h5io, limits, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
 from starlabels.features import Beside
@@ -30,7 +30,7 @@ def run(cfg, args=None):
         if cfg.wave and not cfg.features:  # a table tells more than the bound knows
             add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
         reference = references(h5["test"], cfg)
-        units = h5io.label_units(h5["test"])
+        units, beside = h5io.label_units(h5["test"]), figures.surroundings(h5, cfg)
         for found in results.values() if "fakemag" in cfg.labels else []:
             found |= distances.of_part(found, h5["test"], model.offset)
     labels = [label(name, units[name]) for name in cfg.labels]
@@ -53,7 +53,10 @@ def run(cfg, args=None):
     everything = {f"snr{key}": found for key, found in results.items()} | ({"generated": generated} if generated else {})
     save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
     print_scores(metrics, labels)
-    draw(results, generated, labels, cfg)
+    figures.draw(results, generated, labels, cfg)
+    if beside:
+        figures.draw_catalogue(results[NOISE_FREE], reference, labels, beside, cfg)
+    print(f"figures: {paths.figure_dir}/4_*.png")
     wrong = calibration.violations(metrics) if getattr(args, "strict", False) else []
     if wrong:
         fail("\n".join(wrong), code=1)
@@ -203,42 +206,3 @@ def print_scores(metrics, labels):
             print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>{width}}" for cell in cells))
     if "distance" in metrics:
         distances.print_scores(metrics)
-
-
-def draw(results, generated, labels, cfg):
-    """Write the figures 4_*.png."""
-    from starlabels.plots import abundances, fidelity, uncertainty
-    from starlabels.plots import distances as far
-    from starlabels.plots import evaluation as plots
-
-    folder, keys = config.paths(cfg).figure_dir, list(results)
-    for old in folder.glob("4_*.png"):
-        old.unlink()  # another recipe's ranges, or what this model cannot give
-    complete = np.isfinite(results[keys[0]]["true"]).all(axis=1)
-    if not complete.all():
-        print(f"figures show the {count(int(complete.sum()))} of {count(len(complete))} test stars that have all labels")
-        results = {key: {name: values[complete] for name, values in found.items()} for key, found in results.items()}
-    if not complete.any():
-        return
-    for key, r in results.items():
-        plots.one_to_one(r["true"], r["mean"], labels, key, folder / f"4_one_to_one_{key}.png")
-        if "distance_true" in r:
-            far.one_to_one(r, key, folder / f"4_distance_{key}.png")
-    noisy = {key: results[key] for key in keys if key != NOISE_FREE}
-    if noisy:
-        plots.error_vs_snr(results, labels, folder / "4_error_vs_snr.png")
-    if noisy and "err" in noisy[keys[0]]:
-        uncertainty.pulls(results, labels, folder / "4_pulls.png")
-        uncertainty.reliability(results, labels, folder / "4_reliability.png")
-    middle = keys[len(cfg.test.snr) // 2]
-    found = results[middle]
-    plots.residuals(found["true"], found["mean"], labels, middle, folder / "4_residuals.png")
-    abundances.planes(found["true"], found["mean"], cfg.labels, middle, folder / "4_abundance_planes.png")
-    if "crlb" in found:
-        path = folder / "4_error_over_bound.png"
-        plots.error_over_bound(found["true"], found["mean"] - found["true"], found["crlb"], labels, middle, path)
-    if generated:
-        errors = {"synthesised": results[NOISE_FREE], "generated": generated}
-        errors = {name: one["mean"] - one["true"] for name, one in errors.items()}
-        fidelity.inferred(errors, labels, folder / "4_generated.png")
-    print(f"figures: {folder}/4_*.png")

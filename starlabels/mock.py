@@ -132,9 +132,13 @@ def stars(rng, n):
     return table
 
 
-def place(rng, m_k):
-    """Distances (n,) of stars of absolute magnitude m_k (n,) inside SEEN, and their extinctions A_V."""
-    sin_b = np.sin(np.radians(rng.uniform(0, HIGHEST_B, len(m_k))))
+def place(rng, m_k, b=None):
+    """Distances (n,) of stars of absolute magnitude m_k (n,) inside SEEN, and their extinctions A_V.
+
+    b (n,): their galactic latitudes in degrees, not 0; None: uniform in 0 to HIGHEST_B.
+    """
+    b = rng.uniform(0, HIGHEST_B, len(m_k)) if b is None else np.abs(b)
+    sin_b = np.sin(np.radians(b))
     law = gamma(3, scale=1 / (1 / DISC + sin_b / HEIGHT))
     low, high = (law.cdf(10 ** (0.2 * (limit - m_k) + 1)) for limit in SEEN)
     far = law.ppf(rng.uniform(low, high))

@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from starlabels.calibration import NOISE_FREE
+from starlabels.calibration import AS_THEY_ARE, NOISE_FREE
 from starlabels.labels import LABELS
 from starlabels.limits import rms
 from starlabels.plots import COLUMN, PAGE, VERMILLION, color, plt, save
@@ -70,18 +70,20 @@ def strip(residual):
     return 1.25 * np.percentile(np.abs(residual), 99.8) or 1.0
 
 
-def corner(residual):
-    """Bias, sigma and number of the residuals (n,), to three digits of sigma."""
+def corner(residual, rmse=False):
+    """Bias, sigma and number of the residuals (n,), or their RMSE instead, to three digits of sigma."""
     bias = np.median(residual)
     sigma = 1.4826 * np.median(np.abs(residual - bias))
     digits = int(np.clip(2 - np.floor(np.log10(sigma or 1)), 0, 6))
     text = f"{bias:+.{digits}f}".replace("-", MINUS) if round(bias, digits) else f"{0:.{digits}f}"  # never "-0.000"
-    return f"bias {text}\n$\\sigma_{{\\rm MAD}}$ {sigma:.{digits}f}\n$N$ {len(residual)}"
+    last = f"RMSE {rms(residual):.{digits}f}" if rmse else f"$N$ {len(residual)}"
+    return f"bias {text}\n$\\sigma_{{\\rm MAD}}$ {sigma:.{digits}f}\n{last}"
 
 
 def words(key):
     """A range of S/N, as keyed in metrics.json, in words."""
-    return "noise-free" if key == NOISE_FREE else "S/N " + key.replace("_", "\N{EN DASH}")
+    known = {NOISE_FREE: "noise-free", AS_THEY_ARE: "test stars as they are"}
+    return known.get(key, "S/N " + key.replace("_", "\N{EN DASH}"))
 
 
 def same_colors(fig, cells, axes):
