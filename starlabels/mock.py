@@ -92,7 +92,7 @@ def draw(rng, kind, n):
     mh = np.where(young, rng.normal(0, 0.2, n), rng.normal(-0.6, 0.35, n))
     if kind == "dwarf":
         mass, age = power_law(rng, *(np.full(n, end) for end in MASSES), 2.35), rng.uniform(*AGES, n)
-        luminosity, radius = main_sequence(mass, mh, age / lifetime(mass, mh))
+        luminosity, radius = main_sequence(mass, mh, np.minimum(age / lifetime(mass, mh), 1))
         radius[age > lifetime(mass, mh)] = np.nan  # no dwarf any more
     else:
         age = rng.uniform(*EVOLVED_AGES, n)

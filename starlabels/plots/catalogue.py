@@ -2,12 +2,12 @@
 
 import numpy as np
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from starlabels.labels import label
 from starlabels.plots import COLUMN, PAGE, VERMILLION, color, plt, save
 from starlabels.plots.abundances import ends, spread
-from starlabels.plots.evaluation import BOX, COLUMNS, HALO, HEX, corner, running, same_colors, strip, ticks
+from starlabels.plots.evaluation import BOX, COLUMNS, HALO, HEX, corner, running, same_colors, span, strip, ticks
 from starlabels.plots.study import subsample
 
 CELLS = 45  # of the map of training stars, along each axis
@@ -18,13 +18,16 @@ LOGG = r"$\log g$ (dex, cm s$^{-2}$)"
 def kiel(train, test, thin, names, path):
     """Kiel diagrams of training and of test stars as predicted (n, n_labels), and a map of training stars per cell.
 
-    Coloured by [M/H], or [Fe/H]; on the map the test stars flagged thin (n,). None without teff and logg.
+    Coloured by [M/H], or [Fe/H]; on the map the test stars flagged thin (n,). Test stars beyond all of training sit on the
+    frame. None without teff and logg.
     """
     if not {"teff", "logg"} <= set(names):
         return None
     t, g = names.index("teff"), names.index("logg")
     metal = next((name for name in ("mh", "feh") if name in names), None)
-    x, y = (ends(np.r_[train[:, i], test[:, i]][np.isfinite(np.r_[train[:, i], test[:, i]])]) for i in (t, g))
+    x, y = (widened(train[:, i]) for i in (t, g))
+    test = test.copy()
+    test[:, t], test[:, g] = np.clip(test[:, t], *x), np.clip(test[:, g], *y)
     fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.75), sharex=True, sharey=True)
     fig.get_layout_engine().set(w_pad=0.02, wspace=0.01)
     dots = [stars(ax, sample, (t, g), metal and names.index(metal)) for ax, sample in zip(axes, (train, test))]
@@ -45,6 +48,12 @@ def kiel(train, test, thin, names, path):
     axes[0].set(xlim=x[::-1], ylim=y[::-1], ylabel=LOGG)
     ticks((axes[0].xaxis,), 4)
     return save(fig, path)
+
+
+def widened(values):
+    """Both ends of an axis that shows all the values (n,)."""
+    low, high = span(values[np.isfinite(values)])
+    return low - 0.03 * (high - low), high + 0.03 * (high - low)
 
 
 def stars(ax, sample, place, shade):
@@ -85,7 +94,7 @@ def panels(labels, height):
 
 def error_histograms(errors, labels, path):
     """Histograms of errors {whose: predicted - true (n, n_labels)}, stars on a logarithmic axis; outliers in the end bins."""
-    fig, axes = panels(labels, 2.3)
+    fig, axes = panels(labels, 2.0)
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
         found = {who: values[np.isfinite(values[:, j]), j] for who, values in errors.items()}
         limit = max(strip(values) for values in found.values() if len(values))
@@ -97,9 +106,9 @@ def error_histograms(errors, labels, path):
             ax.stairs(n, edges, fill=i == 0, color=color(i), alpha=0.35 if i == 0 else 1)
             ax.stairs(n, edges, color=color(i), lw=1, label=who)
             text = {"color": color(i), "fontsize": 6.5, "va": "top", "transform": ax.transAxes, "bbox": BOX}
-            ax.text(0.97 if i else 0.03, 0.97, corner(values, rmse=True), ha="right" if i else "left", **text)
+            ax.text(0.96 if i else 0.04, 0.96, corner(values, rmse=True), ha="right" if i else "left", **text)
             peak = max(peak, n.max())
-        ax.set(yscale="log", ylim=(0.7, 20 * peak), xlim=(-limit, limit), xlabel=rf"pred $-$ true {one.axis}")
+        ax.set(yscale="log", ylim=(0.7, 16 * peak), xlim=(-limit, limit), xlabel=rf"pred $-$ true {one.axis}")
         ticks((ax.xaxis,), 4, symmetric=True)
     for ax in axes[:, 0]:
         ax.set_ylabel("stars per bin")
@@ -120,14 +129,17 @@ def error_against(x, name, error, labels, path):
         far, wrong = np.clip(np.log10(x[rows]), low, high), error[rows, j]
         limit = strip(wrong)
         shown = np.clip(wrong, -0.99 * limit, 0.99 * limit)
-        shape = {"gridsize": (40, 20), "xscale": "log", "extent": (low, high, -limit, limit)}
+        shape = {"gridsize": (30, 18), "xscale": "log", "extent": (low, high, -limit, limit)}
         cells.append(ax.hexbin(10**far, shown, **shape, **HEX))
         centre, percentiles = running(far, wrong)
         for line, width in zip(percentiles, (0.9, 1.2, 0.9)):
             ax.plot(10**centre, line, color=VERMILLION, lw=width, path_effects=HALO)
         ax.axhline(0, color="k", lw=0.5)
         ax.set(xlim=(10**low, 10**high), ylim=(-limit, limit), xlabel=name, title=one.axis)
-        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], symmetric=True, prune="both"))
+        ticks((ax.yaxis,), 5, symmetric=True)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if high - low > 1.5 else (1, 2, 5)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
     for ax in axes[:, 0]:
         ax.set_ylabel(r"pred $-$ true")
     same_colors(fig, cells, axes)
