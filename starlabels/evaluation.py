@@ -46,7 +46,9 @@ def run(cfg, args=None):
     if generated:
         metrics["generated"] = scores(generated, cfg.labels)
     if reference:
-        metrics["reference"] = scores(reference, cfg.labels)
+        there = [i for i, name in enumerate(cfg.labels) if name in cfg.test.reference]
+        some = {name: values[:, there] for name, values in reference.items()}
+        metrics["reference"] = scores(some, [cfg.labels[i] for i in there])
     if "distance_true" in results[NOISE_FREE]:
         far = {key: distances.scores(found) for key, found in results.items()}
         metrics |= {"distance": far, "parallax_offset": model.offset}
@@ -200,7 +202,8 @@ def print_scores(metrics, labels):
     tables = metrics["snr"] | {key: metrics[key] for key in ("generated", "reference") if key in metrics}
     for key, table in tables.items():
         for i, (score, values) in enumerate(table.items()):
-            print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{v:{width}.3g}" for v in values.values()))
+            cells = [f"{values[name]:.3g}" if name in values else "" for name in metrics["labels"]]
+            print(f"{'' if i else key.replace('_', '-'):<10}{score:<12}" + "".join(f"{cell:>{width}}" for cell in cells))
         cells = [f"{name} {part:.1%}" for name, part in metrics["flagged"].get(key, {}).items()]
         if cells:
             print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>{width}}" for cell in cells))

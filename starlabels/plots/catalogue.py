@@ -10,8 +10,8 @@ from starlabels.plots.abundances import ends, spread
 from starlabels.plots.evaluation import BOX, COLUMNS, HALO, HEX, corner, running, same_colors, span, strip, ticks
 from starlabels.plots.study import subsample
 
-CELLS = 45  # of the map of training stars, along each axis
-BINS = 41  # of a histogram of errors
+CELLS = 45  # of the map of training stars, along each axis, at most
+BINS, WIDEST = 41, 8  # of a histogram of errors: edges, and half its width in median errors
 LOGG = r"$\log g$ (dex, cm s$^{-2}$)"
 
 
@@ -36,13 +36,15 @@ def kiel(train, test, thin, names, path):
         for one in dots:
             one.set_clim(*same)
         fig.colorbar(dots[0], ax=axes[:2], label=label(metal).axis, extend="both", pad=0.01, aspect=25)
-    cells = np.linspace(*x, CELLS), np.linspace(*y, CELLS)
+    n_cells = int(np.clip(np.sqrt(len(train)), 10, CELLS))
+    cells = np.linspace(*x, n_cells + 1), np.linspace(*y, n_cells + 1)
     n, *_ = np.histogram2d(train[:, t], train[:, g], bins=cells)
     drawn = axes[2].pcolormesh(*cells, np.where(n > 0, n, np.nan).T, norm=LogNorm(1, max(2, n.max())), rasterized=True)
     fig.colorbar(drawn, ax=axes[2], label="training stars per cell", pad=0.02, aspect=25)
     style = {"mec": VERMILLION, "mfc": "none", "mew": 0.8, "ms": 3.5 if thin.sum() < 300 else 2}
-    axes[2].plot(test[thin, t], test[thin, g], "o", **style, label="test, flagged thin", clip_on=False)
-    axes[2].legend(loc="upper left", handletextpad=0.1, borderpad=0.1)
+    [marks] = axes[2].plot(test[thin, t], test[thin, g], "o", **style, label="test, flagged thin", clip_on=False)
+    marks.set_in_layout(False)  # an empty line that is not clipped would count as one at the corner of the figure
+    axes[2].legend(loc="upper left", handletextpad=0.1, borderpad=0.2, frameon=True, fc="w", ec="none")
     for ax, title in zip(axes, ("training", "test, predicted", "training, and where it is thin")):
         ax.set(xlabel=label("teff").axis, title=title)
     axes[0].set(xlim=x[::-1], ylim=y[::-1], ylabel=LOGG)
@@ -97,7 +99,7 @@ def error_histograms(errors, labels, path):
     fig, axes = panels(labels, 2.0)
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
         found = {who: values[np.isfinite(values[:, j]), j] for who, values in errors.items()}
-        limit = max(strip(values) for values in found.values() if len(values))
+        limit = max(WIDEST * np.median(np.abs(values)) for values in found.values() if len(values)) or 1.0
         edges, peak = np.linspace(-limit, limit, BINS), 1
         for i, (who, values) in enumerate(found.items()):
             if not len(values):
@@ -118,10 +120,13 @@ def error_histograms(errors, labels, path):
 
 
 def error_against(x, name, error, labels, path):
-    """Errors predicted - true (n, n_labels) against x (n,) > 0 called `name`, on a logarithmic axis, with percentiles."""
+    """Errors predicted - true (n, n_labels) against x (n,) > 0 called `name`, on a logarithmic axis, with percentiles.
+
+    The outermost hundredth of the stars at each end, and far outliers, sit on the frame.
+    """
     fig, axes = panels(labels, 2.1)
     ok = np.isfinite(x) & (x > 0)
-    low, high = np.log10(np.percentile(x[ok], [0.2, 99.8]))
+    low, high = np.log10(np.percentile(x[ok], [1, 99]))
     low, high = low - 0.02, high + 0.02
     cells = []
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
