@@ -146,7 +146,7 @@ def test_a_split_column_that_is_not_there_or_leaves_a_part_empty_is_an_error():
         ({"a_v": None, "give": ["absolute_0"]}, "features.give: absolute_0 needs a_v"),
         ({"parallax": None, "give": ["absolute"]}, "features.give: absolute needs parallax or distance"),
         ({"distance": "far"}, "features.distance: expected null where parallax is given"),
-        (None, "features: expected some where wave is null"),
+        (None, "wave: found null, expected a section `features` too"),
         ({"magnitudes": {"g_mag": "Y"}}, "features.magnitudes.g_mag: found 'Y', unknown"),
     ],
 )

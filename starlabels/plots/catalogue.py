@@ -44,7 +44,7 @@ def kiel(train, test, thin, names, path):
     style = {"mec": VERMILLION, "mfc": "none", "mew": 0.8, "ms": 3.5 if thin.sum() < 300 else 2}
     [marks] = axes[2].plot(test[thin, t], test[thin, g], "o", **style, label="test, flagged thin", clip_on=False)
     marks.set_in_layout(False)  # an empty line that is not clipped would count as one at the corner of the figure
-    axes[2].legend(loc="upper left", handletextpad=0.1, borderpad=0.2, frameon=True, fc="w", ec="none")
+    axes[2].legend(loc="upper left", handletextpad=0.1, borderpad=0.2, frameon=True, facecolor="w", edgecolor="none")
     for ax, title in zip(axes, ("training", "test, predicted", "training, and where it is thin")):
         ax.set(xlabel=label("teff").axis, title=title)
     axes[0].set(xlim=x[::-1], ylim=y[::-1], ylabel=LOGG)
