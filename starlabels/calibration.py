@@ -68,12 +68,17 @@ def report(true, mean, err, own=0.0):
 
 
 def violations(metrics, low=0.63, high=0.73):
-    """A line for each label and S/N range of metrics.json whose 68 % coverage leaves low to high; noise-free is no range."""
-    tables = {key: table.get("coverage_68") for key, table in metrics["snr"].items() if key != NOISE_FREE}
+    """A line for each label and S/N range of metrics.json whose 68 % coverage leaves low to high.
+
+    Noise-free is a range only where there is no other: the spectra, or tables, have noise of their own.
+    """
+    found = {key: table.get("coverage_68") for key, table in metrics["snr"].items()}
+    tables = {key: table for key, table in found.items() if key != NOISE_FREE} or found
     if not tables or not all(tables.values()):
         return ["no coverage to check: the model predicts no errors, or test.snr has no range"]
+    where = {key: "" if key == NOISE_FREE else f" at S/N {key.replace('_', '-')}" for key in tables}
     return [
-        f"{name} at S/N {key.replace('_', '-')}: {value:.1%} of the stars within one error, expected {low:.0%} to {high:.0%}"
+        f"{name}{where[key]}: {value:.1%} of the stars within one error, expected {low:.0%} to {high:.0%}"
         for key, table in tables.items()
         for name, value in table.items()
         if not low <= value <= high  # NaN too

@@ -128,3 +128,11 @@ def test_ratio_in_a_cell_is_rms_over_rms_and_empty_below_five_stars():
 
     cell, error = np.array([0] * 5 + [2] * 4), np.array([3.0, -3, 3, -3, 3, 9, 9, 9, 9])
     np.testing.assert_array_equal(ratios(cell, 3, error, np.full(9, 2.0)), [1.5, np.nan, np.nan])
+
+
+def test_without_ranges_of_noise_coverage_is_checked_on_the_stars_as_they_are():
+    metrics = {"snr": {calibration.NOISE_FREE: {"coverage_68": {"teff": 0.5, "logg": 0.68}}}}
+    [line] = calibration.violations(metrics)
+    assert line.startswith("teff: 50.0% of the stars within one error")
+    metrics["snr"]["100_200"] = {"coverage_68": {"teff": 0.68, "logg": 0.68}}
+    assert calibration.violations(metrics) == []
