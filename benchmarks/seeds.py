@@ -1,0 +1,65 @@
+"""How far a recipe's scores hang on chance: it is trained anew with other seeds, so other splits, first weights and batches.
+
+    python -m benchmarks.seeds --config recipes/sos.yaml --n 10
+
+After the recipe's 0_join.py. Of the residuals the mean, median, standard deviation and median absolute deviation of each
+training, as Turchi et al. (2024) list them, and how these scatter.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from starlabels import cli, config, evaluation, h5io, inference, preprocess, trained
+from starlabels.calibration import NOISE_FREE
+
+SCORES = {
+    "mean": np.nanmean,
+    "median": np.nanmedian,
+    "sigma": np.nanstd,
+    "MAD": lambda d, axis: np.nanmedian(np.abs(d - np.nanmedian(d, axis=axis)), axis=axis),
+}
+
+
+def arguments(parser):
+    """Command-line arguments."""
+    parser.add_argument("--n", type=int, default=10, help="trainings (default: 10)")
+
+
+def seeded(cfg, seed):
+    """The configuration of the same recipe as run <run>_seed with another seed; the joined file is that of the recipe."""
+    values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_seed", "seed": seed}
+    recipe = Path("data") / f"{cfg.run}_seed.yaml"
+    recipe.write_text(yaml.safe_dump(values, sort_keys=False))
+    other = config.load(recipe)
+    joined = config.paths(other).joined
+    joined.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(config.paths(cfg).joined, joined)
+    return other
+
+
+def residuals(cfg):
+    """Predicted less true labels (n, n_labels) of the test stars of a recipe, trained anew."""
+    preprocess.run(cfg)
+    inference.run(cfg)
+    with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
+        found = evaluation.predict(trained.load(cfg), h5["test"], cfg)[NOISE_FREE]
+    return found["mean"] - found["true"]
+
+
+def run(cfg, args):
+    """Print the scores of each training, their mean and how they scatter."""
+    found = [residuals(seeded(cfg, seed)) for seed in range(1, args.n + 1)]
+    names = cfg.labels
+    print(f"{cfg.run}, {args.n} trainings" + "".join(f"{name:>36}" for name in names))
+    print(f"{'seed':<10}" + "".join(f"{score:>9}" for _ in names for score in SCORES))
+    table = np.array([[score(d, axis=0) for score in SCORES.values()] for d in found])  # (n, n_scores, n_labels)
+    rows = table.swapaxes(1, 2).reshape(args.n, -1)
+    for what, row in (*enumerate(rows, start=1), ("mean", rows.mean(axis=0)), ("scatter", rows.std(axis=0, ddof=1))):
+        print(f"{what:<10}" + "".join(f"{value:>9.3g}" for value in row))
+
+
+if __name__ == "__main__":
+    cli.main(run, __doc__, arguments)
