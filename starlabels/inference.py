@@ -67,7 +67,7 @@ def build(cfg, h5, basis, seen=None):
         flagged = Flagged(name="features")
         read.append(flagged(inputs[:, n_spectrum:]))
     n_read = [x.shape[1] for x in read]
-    known = {"labels": cfg.labels, "wave": h5io.read_wave(h5) if cfg.wave else None, "n_features": n_read[-1]}
+    known = {"labels": cfg.labels, "wave": h5io.read_wave(h5) if cfg.wave else None, "n_features": n_read[-1] * (n_table > 0)}
     known |= {"windows": seen} if seen else {}
     network = training.build(cfg, sum(n_read), OUTPUTS[cfg.train.loss] * len(cfg.labels), **known)
     if not basis and not n_table:

@@ -130,8 +130,6 @@ def feature_problems(cfg):
     if not asked:
         if not cfg.wave:
             yield ("wave",), "found null, expected a section `features` too, or there is nothing to read"
-        if reads_both:
-            yield ("model", "builder"), f"found {cfg.model.builder}, which reads features too: expected a section `features`"
         return
     if asked.parallax and asked.distance:
         yield ("features", "distance"), "expected null where parallax is given"

@@ -66,7 +66,8 @@ def spectrum_table_cnn(
 ):
     """The network of Guiglion et al. (2020), A&A 644, A168: a spectrum through convolutions, beside it a table.
 
-    The last n_features of the inputs (n, n_inputs) are the table's. Activations are leaky.
+    The last n_features of the inputs (n, n_inputs) are the table's; without, it is their network of spectra. Activations are
+    leaky.
     """
     from keras import Input, Model, layers
 
@@ -79,8 +80,10 @@ def spectrum_table_cnn(
     for n in filters:
         x = leaky(layers.Conv1D(n, kernel_size)(x))
     x = layers.Flatten()(layers.Dropout(dropout)(x))
-    both = [leaky(layers.Dense(dense)(x)), leaky(layers.Dense(table)(inputs[:, n_pix:]))]
-    x = leaky(layers.Dense(joined)(layers.Concatenate()(both)))
+    x = leaky(layers.Dense(dense)(x))
+    if n_features:
+        x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
+    x = leaky(layers.Dense(joined)(x))
     return Model(inputs, layers.Dense(n_outputs, name="labels")(x), name="spectrum_table_cnn")
 
 
