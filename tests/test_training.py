@@ -15,6 +15,7 @@ from starlabels import (
     components,
     config,
     evaluation,
+    figures,
     grid,
     guard,
     h5io,
@@ -88,7 +89,7 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
         mean = batches.target + shift + np.random.default_rng(0).normal(size=err.shape).astype("f4")
         return {"mean": mean, "err": err, "flags": np.zeros(len(snr), "u1")}
 
-    monkeypatch.setattr(evaluation, "draw", lambda *args: None)
+    monkeypatch.setattr(figures, "draw", lambda *args: None)
     monkeypatch.setattr(trained.Trained, "predict", gaussian)
     monkeypatch.setattr(evaluation.calibration, "violations", partial(calibration.violations, low=0.5, high=0.85))
     strict = Namespace(strict=True)
@@ -130,7 +131,7 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
 
 
 def test_same_seed_gives_the_same_metrics(run, monkeypatch):
-    monkeypatch.setattr(evaluation, "draw", lambda *args: None)
+    monkeypatch.setattr(figures, "draw", lambda *args: None)
     evaluation.run(run)
     first = config.paths(run).metrics.read_text()
     inference.run(run)
