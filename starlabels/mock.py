@@ -188,13 +188,15 @@ def run(args):
     print(f"wrote {plots.survey(table, args.out.with_suffix('.png'))}")
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--n", type=int, default=20_000, help="number of stars (default 20000)")
-    parser.add_argument("--out", type=Path, default=Path("data/mock_survey.csv"), help="CSV file to write")
+def main(run, doc, n, out, **more):
+    """The command line of a mock: --n, --out and --seed with their defaults, and more {option: (default, help)}."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("--n", type=int, default=n, help=f"number of stars (default {n})")
+    parser.add_argument("--out", type=Path, default=Path(out), help="CSV file to write")
     parser.add_argument("--seed", type=int, default=1, help="of the draws (default 1)")
-    parser.add_argument("--zero-point", type=float, default=-0.05, help="mas, added to every parallax (default -0.05)")
+    for option, (default, text) in more.items():
+        name = "--" + option.replace("_", "-")
+        parser.add_argument(name, type=type(default), default=default, help=f"{text} (default {default})")
     args = parser.parse_args()
     if args.n < 1 or args.seed < 0:
         fail(f"--n {args.n} --seed {args.seed}: expected at least one star, and a seed of 0 or more")
@@ -205,4 +207,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run, __doc__, 20_000, "data/mock_survey.csv", zero_point=(-0.05, "mas, added to every parallax")))

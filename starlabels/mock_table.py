@@ -22,15 +22,13 @@ A_V is known to 15 %. Missing: magnitudes beyond the limit; of all stars BP and 
 8 %, each in 0.5 % for itself; the parallax in 2 %, A_V in 5 %, the other estimates in 20 %, each label in 2 %.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from starlabels import mock
-from starlabels.cli import count, fail
+from starlabels.cli import count
 from starlabels.features import BANDS, extinction
 
 MAGNITUDES = {
@@ -129,20 +127,5 @@ def run(args):
     print(f"{count(int(table.notna().all(axis=1).sum()))} stars have everything")
 
 
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--n", type=int, default=600_000, help="number of stars (default 600000)")
-    parser.add_argument("--out", type=Path, default=Path("data/mock_table.csv"), help="CSV file to write")
-    parser.add_argument("--seed", type=int, default=1, help="of the draws (default 1)")
-    args = parser.parse_args()
-    if args.n < 1 or args.seed < 0:
-        fail(f"--n {args.n} --seed {args.seed}: expected at least one star, and a seed of 0 or more")
-    try:
-        run(args)
-    except OSError as error:
-        fail(f"{error.filename or args.out}: {error.strerror or error}")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(mock.main(run, __doc__, 600_000, "data/mock_table.csv"))
