@@ -6,11 +6,10 @@ After the recipe's 0_join.py: its stars are shared out in folds, each predicted 
 --test N it is that many random test stars in each of so many splits; --hide takes away values of the features' columns.
 """
 
-from pathlib import Path
-
 import numpy as np
 import yaml
 
+from benchmarks.derived import derive
 from starlabels import cli, config, evaluation, features, h5io, inference, preprocess, trained
 from starlabels.calibration import NOISE_FREE
 
@@ -23,17 +22,6 @@ def arguments(parser):
     parser.add_argument("--test", type=int, help="test stars in each split, drawn at random (default: a fold)")
     parser.add_argument("--hide", type=float, nargs="+", default=[0.0], help="shares of the values to take away (default: 0)")
     parser.add_argument("--set", default="{}", help="sections of the recipe to change, as YAML, e.g. '{features: null}'")
-
-
-def derived(cfg, changes):
-    """The configuration of the same recipe as run <run>_fold, parts told by a column, with changes {section: {key: value}}."""
-    values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_fold"}
-    values["preprocess"]["split"]["column"] = "part"
-    for section, change in changes.items():
-        values[section] = values[section] | change if isinstance(change, dict) else change
-    recipe = Path("data") / f"{cfg.run}_fold.yaml"
-    recipe.write_text(yaml.safe_dump(values, sort_keys=False))
-    return config.load(recipe)
 
 
 def write_joined(source, cfg, part, share, rng):
@@ -66,7 +54,9 @@ def parts_of(stars, folds, n_test, rng):
 def cross_validate(cfg, args, share):
     """{mean, err, true (n, n_labels)} of all tested stars with a share of their values, and of the others', taken away."""
     rng, found = np.random.default_rng((cfg.seed, round(100 * share))), []
-    changed = derived(cfg, yaml.safe_load(args.set))
+    split = cfg.preprocess.split.model_dump() | {"column": "part"}
+    changes = yaml.safe_load(args.set)
+    changed = derive(cfg, "fold", changes | {"preprocess": changes.get("preprocess", {}) | {"split": split}})
     with h5io.open_stage(config.paths(cfg).joined, "0_join", config.digest(cfg, "0_join")) as source:
         for part in parts_of(h5io.read_text(source["star_id"]), args.folds, args.test, rng):
             write_joined(source, changed, part, share, rng)

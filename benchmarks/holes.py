@@ -5,12 +5,11 @@ the others, and both networks are tested against the true labels of the same sta
 """
 
 import shutil
-from pathlib import Path
 
 import h5py
 import numpy as np
-import yaml
 
+from benchmarks.derived import derive
 from starlabels import cli, config, evaluation, h5io, inference, join, preprocess, trained
 from starlabels.limits import rms
 
@@ -21,13 +20,9 @@ MOST = 1.2  # times the error of training on all labels, clean
 
 def damaged(cfg):
     """The configuration of the same recipe on a damaged copy of its grid, which is written."""
-    values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_holes"}
     path = config.paths(cfg).grid.with_name(f"{cfg.grid.name}_holes.h5")
-    values["join"] |= {"databases": [{"path": str(path), "where": None}]}
-    recipe = Path("data") / f"{cfg.run}_holes.yaml"
-    recipe.write_text(yaml.safe_dump(values))
     damage(config.paths(cfg).grid, path, cfg.labels, np.random.default_rng(cfg.seed))
-    return config.load(recipe)
+    return derive(cfg, "holes", {"join": {"databases": [{"path": str(path), "where": None}]}})
 
 
 def damage(source, path, learnt, rng):

@@ -7,11 +7,10 @@ training, as Turchi et al. (2024) list them, and how these scatter.
 """
 
 import shutil
-from pathlib import Path
 
 import numpy as np
-import yaml
 
+from benchmarks.derived import derive
 from starlabels import cli, config, evaluation, h5io, inference, preprocess, trained
 from starlabels.calibration import NOISE_FREE
 
@@ -30,10 +29,7 @@ def arguments(parser):
 
 def seeded(cfg, seed):
     """The configuration of the same recipe as run <run>_seed with another seed; the joined file is that of the recipe."""
-    values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_seed", "seed": seed}
-    recipe = Path("data") / f"{cfg.run}_seed.yaml"
-    recipe.write_text(yaml.safe_dump(values, sort_keys=False))
-    other = config.load(recipe)
+    other = derive(cfg, "seed", {"seed": seed})
     joined = config.paths(other).joined
     joined.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(config.paths(cfg).joined, joined)

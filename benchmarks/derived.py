@@ -1,0 +1,20 @@
+"""A recipe with a few changes, as a run of its own."""
+
+from pathlib import Path
+
+import yaml
+
+from starlabels import config
+
+
+def derive(cfg, ending, changes):
+    """The configuration of the same recipe as run <run>_<ending>, with changes {section: {key: value} or value}.
+
+    It is written to data/<run>_<ending>.yaml.
+    """
+    values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_{ending}"}
+    for section, change in changes.items():
+        values[section] = values[section] | change if isinstance(change, dict) else change
+    recipe = Path("data") / f"{cfg.run}_{ending}.yaml"
+    recipe.write_text(yaml.safe_dump(values, sort_keys=False))  # the order of columns and labels means something
+    return config.load(recipe)
