@@ -93,9 +93,9 @@ def write(h5, joined, parts, asked):
     columns, there = columns_of(asked), h5io.label_names(joined)
     if missing := [name for name in columns if name not in there]:
         raise UserError(f"{joined.filename} has columns {', '.join(there)}, no {', '.join(missing)}: mend `features`")
+    table = h5io.read_labels(joined, columns)
     for part, rows in parts.items():
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-        table = h5io.read_labels(joined, columns)
         made = [make(asked, dict(zip(columns, table[chunk].T))) for chunk in chunks]
         h5[part]["features"] = np.concatenate([one.values for one in made])
     train, names = h5["train/features"][:], made[0].names
