@@ -100,9 +100,9 @@ def run_script(name, *arguments):
 
 
 def quiet(name, n_inputs, n_outputs, **arguments):
-    """The network of a builder, without the dropout that makes it answer differently each time."""
-    if "dropout" in inspect.signature(BUILDERS[name]).parameters:
-        arguments["dropout"] = 0.0
+    """The network of a builder, of those arguments that it takes, without dropout: that answers differently each time."""
+    known = inspect.signature(BUILDERS[name]).parameters
+    arguments = {key: value for key, value in {**arguments, "dropout": 0.0}.items() if key in known}
     return BUILDERS[name](n_inputs, n_outputs, **arguments)
 
 
