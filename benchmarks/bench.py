@@ -126,7 +126,7 @@ def run(cfg, args):
     with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", cfg) as h5:
         rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
     for n in () if args.no_memory else SIZES:
-        found = memory.peaks(cfg, n)
+        found = memory.of_spectra(cfg, n)
         rows += [(f"{stage} of {count(n)} spectra", f"{gb:.2f} GB {s:5.0f} s") for stage, (gb, s) in found.items()]
     print(f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}")
     for what, value in rows:

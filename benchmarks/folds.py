@@ -7,7 +7,6 @@ After the recipe's 0_join.py: its stars are shared out in folds, each predicted 
 """
 
 import numpy as np
-import yaml
 
 from benchmarks.derived import derive
 from starlabels import cli, config, evaluation, features, h5io, inference, preprocess, trained
@@ -21,7 +20,6 @@ def arguments(parser):
     parser.add_argument("--folds", type=int, default=5, help="folds, or with --test splits (default: 5)")
     parser.add_argument("--test", type=int, help="test stars in each split, drawn at random (default: a fold)")
     parser.add_argument("--hide", type=float, nargs="+", default=[0.0], help="shares of the values to take away (default: 0)")
-    parser.add_argument("--set", default="{}", help="sections of the recipe to change, as YAML, e.g. '{features: null}'")
 
 
 def write_joined(source, cfg, part, share, rng):
@@ -51,15 +49,19 @@ def parts_of(stars, folds, n_test, rng):
         yield part[star]
 
 
-def cross_validate(cfg, args, share):
-    """{mean, err, true (n, n_labels)} of all tested stars with a share of their values, and of the others', taken away."""
-    rng, found = np.random.default_rng((cfg.seed, round(100 * share))), []
+def cross_validate(cfg, folds, n_test=None, share=0.0, changes=None):
+    """{mean, err, true (n, n_labels)} of all tested stars with a share of their values, and of the others', taken away.
+
+    changes: sections of the recipe to change. The splits hang on the recipe's seed alone, so that variants can be compared.
+    """
+    splits, hiding = (np.random.default_rng((cfg.seed, i)) for i in range(2))
+    changes = changes or {}
     split = cfg.preprocess.split.model_dump() | {"column": "part"}
-    changes = yaml.safe_load(args.set)
     changed = derive(cfg, "fold", changes | {"preprocess": changes.get("preprocess", {}) | {"split": split}})
+    found = []
     with h5io.open_stage(config.paths(cfg).joined, "0_join", config.digest(cfg, "0_join")) as source:
-        for part in parts_of(h5io.read_text(source["star_id"]), args.folds, args.test, rng):
-            write_joined(source, changed, part, share, rng)
+        for part in parts_of(h5io.read_text(source["star_id"]), folds, n_test, splits):
+            write_joined(source, changed, part, share, hiding)
             preprocess.run(changed)
             inference.run(changed)
             with h5io.open_stage(config.paths(changed).prepared, "2_preprocess") as h5:
@@ -69,20 +71,20 @@ def cross_validate(cfg, args, share):
 
 def run(cfg, args):
     """Print the scores for each share of values taken away, as soon as they are known."""
-    results = {}
+    results, what = {}, f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds"
     for share in args.hide:
-        results[share] = evaluation.scores(cross_validate(cfg, args, share), cfg.labels)
-        print_table(cfg, args, results)
+        found = cross_validate(cfg, args.folds, args.test, share)
+        results[f"{share:.0%}"] = evaluation.scores(found, cfg.labels)
+        print_table(f"{cfg.run}, {what}", "hidden", cfg.labels, results)
 
 
-def print_table(cfg, args, results):
-    """Print scores {share hidden: {score: {label: number}}}."""
-    what = f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds"
-    print(f"{cfg.run}, {what}")
-    print(f"{'hidden':<10}{'':<14}" + "".join(f"{name:>12}" for name in cfg.labels))
-    for share, scores in results.items():
+def print_table(what, head, labels, results):
+    """Print scores {row: {score: {label: number}}}."""
+    print(what)
+    print(f"{head:<24}{'':<14}" + "".join(f"{name:>12}" for name in labels))
+    for row, scores in results.items():
         for i, (score, values) in enumerate(scores.items()):
-            print(f"{'' if i else f'{share:.0%}':<10}{score:<14}" + "".join(f"{value:>12.4g}" for value in values.values()))
+            print(f"{'' if i else row:<24}{score:<14}" + "".join(f"{value:>12.4g}" for value in values.values()))
 
 
 if __name__ == "__main__":

@@ -96,3 +96,22 @@ def sky(ra, dec, path):
     ax.set(xlabel="right ascension", ylabel="declination")
     ax.set_title(f"{count(len(ra))} stars", fontsize=7.5, loc="right")
     return save(fig, path)
+
+
+def ablation(rmse, labels, path):
+    """RMSE {sources: (n_labels,)} of each label over that of the first sources, whose own numbers stand above."""
+    (first, reference), *others = ((name, np.array(values)) for name, values in rmse.items())
+    fig, ax = plt.subplots(figsize=(PAGE if len(labels) > 5 else COLUMN, 2.6))
+    x = np.arange(len(labels))
+    ax.axhline(1, color="k", lw=0.8, label=first)
+    for i, (name, values) in enumerate(others):
+        ax.vlines(x, 1, values / reference, color="0.8", lw=0.8, zorder=0)
+        ax.plot(x, values / reference, "os"[i % 2], ms=5, color=color(i), label=name)
+    for one, value, position in zip(labels, reference, x):
+        text = f"{value:.3g} {one.unit}".strip()
+        ax.text(position, 1.07, text, ha="center", va="bottom", fontsize=7)
+    ax.set_xticks(x, [one.symbol for one in labels])
+    ax.set(xlim=(-0.5, len(x) - 0.5), ylim=(0, max(1.2, ax.get_ylim()[1])), ylabel=f"RMSE over that of {first}")
+    ax.tick_params(axis="x", which="both", length=0)
+    ax.legend(loc="lower left", ncols=len(rmse))
+    return save(fig, path)
