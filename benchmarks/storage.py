@@ -1,0 +1,68 @@
+"""How spectra are best kept in HDF5: `python -m benchmarks.storage`, after grid.py.
+
+Bytes a pixel and spectra a second, written in blocks, read in blocks, and read as training from pixels does, in short runs of
+rows in random order; without noise and at S/N 100. float16 rounds a continuum of 1 by up to 0.0005.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from starlabels import cli, config, h5io
+from starlabels.data import add_noise
+
+N, RUN = 2048, 8  # spectra; rows of a run
+BLOSC = {name: hdf5plugin.Blosc(cname=name, clevel=3, shuffle=hdf5plugin.Blosc.BITSHUFFLE) for name in ("lz4", "zstd")}
+KINDS = {  # type, filters
+    "float32": ("f4", {}),
+    "float32, checksums": ("f4", {"fletcher32": True}),
+    "float32, gzip": ("f4", {"compression": "gzip", "shuffle": True}),
+    "float32, blosc lz4": ("f4", BLOSC["lz4"]),
+    "float32, blosc zstd": ("f4", BLOSC["zstd"]),
+    "float16": ("f2", {}),
+    "float16, blosc zstd": ("f2", BLOSC["zstd"]),
+}
+
+
+def measure(flux, kind, rows, filters, path):
+    """Bytes a pixel, and spectra a second written, read, and read in random runs, of flux in chunks of so many rows."""
+    n = len(flux)
+    starts, some = range(0, n, 97), np.random.default_rng(0).permutation(n // RUN)[: n // RUN // 4]
+    with h5py.File(path, "w") as h5:
+        data = h5.create_dataset("flux", flux.shape, kind, chunks=(rows, flux.shape[1]), **filters)
+        blocks = ((i, flux[i : i + 97].astype(kind)) for i in starts)  # HDF5 would convert float16 far slower
+        written = seconds(lambda: [data.write_direct(block, dest_sel=np.s_[i : i + 97]) for i, block in blocks])
+    with h5py.File(path) as h5:
+        read = seconds(lambda: [h5["flux"][i : i + 97] for i in starts])
+        runs = seconds(lambda: [h5["flux"][i * RUN : (i + 1) * RUN] for i in some])
+    return path.stat().st_size / flux.size, n / written, n / read, len(some) * RUN / runs
+
+
+def seconds(function):
+    """Seconds that a function takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def run(cfg, args):
+    """Print the table."""
+    with h5io.open_stage(config.paths(cfg).grid, "grid") as h5:
+        clean = h5["spectra/flux"][:N]
+    noisy = add_noise(clean.copy(), np.full(len(clean), 100.0), np.random.default_rng(1))
+    print(f"{'':<24}{'rows a chunk':>14}{'bytes/pixel':>14}{'written':>12}{'read':>12}{'random runs':>14}")
+    for what, flux in (("without noise", clean), ("S/N 100", noisy)):
+        print(what)
+        for name, (kind, filters) in KINDS.items():
+            for rows in (h5io.CHUNK_BYTES // (4 * flux.shape[1]), RUN):
+                with tempfile.TemporaryDirectory() as folder:
+                    size, *rates = measure(flux, kind, rows, filters, Path(folder) / "x.h5")
+                print(f"{name:<24}{rows:>14}{size:>14.2f}" + "".join(f"{rate:>10.0f}/s" for rate in rates))
+
+
+if __name__ == "__main__":
+    cli.main(run, __doc__)
