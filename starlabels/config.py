@@ -26,7 +26,12 @@ OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "4_test": ("3_train", ["test"]),
     "jacobian": ("3_train", ["jacobian"]),
 }
-NO_EFFECT = [("grid", "nodes", "workers"), ("preprocess", "chunk_rows")]  # keys that change speed, not results
+NO_EFFECT = [  # keys that change speed, or what is seen meanwhile, not results
+    ("grid", "nodes", "workers"),
+    ("preprocess", "chunk_rows"),
+    ("train", "devices"),
+    ("train", "tensorboard"),
+]
 
 
 def load(path):
@@ -171,6 +176,8 @@ def dependencies(cfg, stage):
             section = section and section[name]
         if section:
             section.pop(inner[-1])
+    if values.get("train", {}).get("precision") == "float32":
+        values["train"].pop("precision")  # models made before there was the key are of that
     parts = dependencies(cfg, before) if before else {}
     parts |= {name: sha(values[name]) for name in sections}
     if stage == "grid":

@@ -129,6 +129,19 @@ def generate(spectra, labels):
     return labels, spectra
 
 
+def shared(batch, part, n):
+    """Of a batch (inputs, target) of b rows, one of n equal parts, or for part None all of them in turn; with weights (b / n,).
+
+    Rows are repeated with weight 0 until n divides them, and the others weigh so much that the mean over the parts is that of
+    the batch. Drawn whole, a batch has the same noise on however many devices.
+    """
+    rows = len(batch[0])
+    each = math.ceil(rows / n)
+    places = np.arange(n * each) if part is None else np.arange(part * each, (part + 1) * each)
+    weights = np.where(places < rows, n * each / rows, 0).astype(np.float32)
+    return (*(values[places % rows] for values in batch), weights)
+
+
 class SpectrumBatches(keras.utils.PyDataset):
     """Batches (inputs (b, n_inputs), target (b, n_labels)), both float32, of rows that are in random order on disk.
 
@@ -137,8 +150,10 @@ class SpectrumBatches(keras.utils.PyDataset):
     spectra: Pixels or Components, of which the first len(target) rows are used; draw_snr(rng, n) gives their S/N, None means
     noise-free. In training every epoch goes `passes` times through the rows, each time in a new order of short runs of rows,
     with new S/N and noise; else rows come in order and the noise stays the same, so that epochs and models compare. All
-    follows from seed and epoch.
+    follows from seed and epoch. share: None, or what `shared` takes beside a batch, which then has weights.
     """
+
+    share = None
 
     def __init__(self, spectra, target, batch_size, draw_snr=None, seed=(0,), training=False, passes=1, pair=infer):
         super().__init__(workers=2)  # with one, tf.data tunes itself, and now and then ends an epoch seconds late
@@ -172,7 +187,8 @@ class SpectrumBatches(keras.utils.PyDataset):
         places = places[places // n == np.repeat(starts // n, self.run)]  # the last run of a pass may be shorter
         rows, snr = places % n, self.snr[places] if self.draw_snr else None
         spectra = self.spectra.batch(rows, snr, np.random.default_rng((*self.seed, self.epoch, 1 + i)))
-        return self.pair(spectra, self.target[rows])
+        batch = self.pair(spectra, self.target[rows])
+        return shared(batch, *self.share) if self.share else batch
 
     def on_epoch_end(self):
         """Called by Keras after the last batch of an epoch."""

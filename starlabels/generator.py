@@ -11,6 +11,7 @@ import numpy as np
 
 from starlabels import components, config, h5io, trained, training
 from starlabels.cli import UserError, count
+from starlabels.devices import start
 from starlabels.files import remove, replaced_folder
 from starlabels.intrinsic import Intrinsic, of_nodes, of_table
 from starlabels.labels import label, scale
@@ -37,31 +38,42 @@ class Code(NamedTuple):
 
 def run(cfg, args=None):
     """3_train for target flux: save models/<run>/ and draw the loss; UserError if spectra are missing, or training diverges."""
-    from starlabels.plots import training as plots
-
     paths, digest = config.paths(cfg), config.digest(cfg, "3_train")
     coding_dir, histories = paths.partial_dir.with_name(f"{cfg.run}.autoencoder.partial"), {}
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
-        print(start_keras())
+        devices = start(cfg.train)
         if cfg.autoencoder:
-            code, histories["autoencoder"] = learn_code(cfg, h5, coding_dir, digest)
+            code, histories["autoencoder"] = learn_code(cfg, h5, coding_dir, digest, devices)
         else:
             code = intrinsic_code(cfg, h5) if cfg.intrinsic else linear_code(components.read(h5), cfg.labels)
-        network = training.build(cfg, len(code.reads), len(code.mean))
-        size, n_code = count(network.count_params()), len(code.mean)
-        print(f"{cfg.model.builder}: {size} parameters, {', '.join(code.reads)} to {n_code} numbers")
-        histories["network"] = fit(network, code, cfg, h5, paths.partial_dir, digest)
-        models = {"model": joined(network, code, cfg, h5)}
-        if code.encoder:
-            models["autoencoder"] = chained(code.encoder, code.decoder)
-        tables = {"intrinsic": code.intrinsic and code.intrinsic.table}
-        seconds = {name: sum(history["seconds"]) for name, history in histories.items()}
-        with replaced_folder(paths.model_dir) as folder:
-            trained.save(folder, models, tables, histories["network"], sum(seconds.values()), cfg, digest, h5)
-            if cfg.autoencoder:
-                trained.write_history(histories["autoencoder"], folder / "autoencoder.csv")
-    for folder in (paths.partial_dir, coding_dir):
-        remove(folder)
+        n_inputs, n_code = len(code.reads), len(code.mean)
+        with devices.scope():
+            network = training.build(cfg, n_inputs, n_code, devices.precision)
+        print(f"{cfg.model.builder}: {count(network.count_params())} parameters, {', '.join(code.reads)} to {n_code} numbers")
+        histories["network"] = fit(network, code, cfg, h5, paths.partial_dir, digest, devices)
+        if devices.is_chief:
+            network = devices.freed(network, lambda: training.build(cfg, n_inputs, n_code))
+            keep(network, code, histories, cfg, h5, digest, {"": paths.partial_dir, "autoencoder": coding_dir})
+    devices.wait()
+
+
+def keep(network, code, histories, cfg, h5, digest, folders):
+    """Save models/<run>/ of a network that gives a code, and draw the loss; folders {name: of a training}, which go."""
+    from starlabels.plots import training as plots
+
+    paths, models = config.paths(cfg), {"model": joined(network, code, cfg, h5)}
+    if code.encoder:
+        models["autoencoder"] = chained(code.encoder, code.decoder)
+    tables = {"intrinsic": code.intrinsic and code.intrinsic.table}
+    seconds = {name: sum(history["seconds"]) for name, history in histories.items()}
+    with replaced_folder(paths.model_dir) as folder:
+        trained.save(folder, models, tables, histories["network"], sum(seconds.values()), cfg, digest, h5)
+        if cfg.autoencoder:
+            trained.write_history(histories["autoencoder"], folder / "autoencoder.csv")
+        for name, source in folders.items():
+            training.keep_board(source, folder / training.BOARD / name)
+    for source in folders.values():
+        remove(source)
     for name, history in histories.items():
         print(f"trained the {name}: {len(history['loss'])} epochs in {seconds[name]:.0f} s")
         suffix = "" if name == "network" else f"_{name}"
@@ -69,7 +81,7 @@ def run(cfg, args=None):
     print(f"{paths.model_dir}/model.keras")
 
 
-def learn_code(cfg, h5, folder, digest):
+def learn_code(cfg, h5, folder, digest, devices):
     """The Code of the recipe's autoencoder, trained on the open 2_prepared.h5, and the history of that training."""
     import keras
 
@@ -77,9 +89,15 @@ def learn_code(cfg, h5, folder, digest):
     from starlabels.models.mlp import autoencoder
 
     plan, (mean, size) = cfg.autoencoder, moments(h5["train/flux"])
-    keras.utils.set_random_seed(cfg.seed)
-    encoder, decoder = autoencoder(cfg.wave.n_pix, hidden=plan.hidden, code=plan.code, activation=plan.activation)
-    both = chained(encoder, decoder)
+
+    def build(precision="float32"):
+        keras.utils.set_random_seed(cfg.seed)
+        with training.policy(precision):
+            return autoencoder(cfg.wave.n_pix, hidden=plan.hidden, code=plan.code, activation=plan.activation)
+
+    with devices.scope():
+        parts = build(devices.precision)
+        both = chained(*parts)
     print(f"autoencoder: {count(both.count_params())} parameters, {count(len(h5['train/flux']))} training spectra")
     train, validation = (
         SpectrumBatches(
@@ -93,7 +111,9 @@ def learn_code(cfg, h5, folder, digest):
         )
         for part in ("train", "validation")
     )
-    history = training.fit(both, plan.train, train, validation, folder, digest, cfg.path)
+    history = training.fit(both, plan.train, train, validation, folder, digest, cfg, devices)
+    encoder = devices.freed(parts[0], lambda: build()[0])
+    decoder = devices.freed(parts[1], lambda: build()[1])
     flux, latent = keras.Input((cfg.wave.n_pix,), name="flux"), keras.Input((plan.code,), name="code")
     to_scaled, to_flux = (keras.layers.Normalization(mean=mean, variance=size**2, invert=back) for back in (False, True))
     encoder = keras.Model(flux, encoder(to_scaled(flux)), name="encoder")
@@ -145,7 +165,7 @@ def intrinsic_code(cfg, h5):
     return Code(codes, zero, zero + scatter, reads, intrinsic=found)
 
 
-def fit(network, code, cfg, h5, folder, digest):
+def fit(network, code, cfg, h5, folder, digest, devices):
     """History of training the network to give the codes of the open 2_prepared.h5, see `training.fit`."""
     from starlabels.data import Pixels, SpectrumBatches, generate
 
@@ -156,7 +176,7 @@ def fit(network, code, cfg, h5, folder, digest):
         seed, passes = (cfg.seed, *part.encode()), cfg.train.passes if is_train else 1
         return SpectrumBatches(spectra, labels, cfg.train.batch_size, None, seed, is_train, passes, generate)
 
-    return training.fit(network, cfg.train, batches("train"), batches("validation"), folder, digest, cfg.path)
+    return training.fit(network, cfg.train, batches("train"), batches("validation"), folder, digest, cfg, devices)
 
 
 def chained(first, second):

@@ -7,10 +7,11 @@ import numpy as np
 
 from starlabels import calibration, components, config, distances, features, guard, h5io, thin, trained, training, windows
 from starlabels.cli import count
+from starlabels.devices import ONE, start
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
 from starlabels.losses import OUTPUTS
-from starlabels.models import predictor, start_keras
+from starlabels.models import predictor
 
 EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
@@ -18,38 +19,49 @@ DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars ar
 
 def run(cfg, args=None):
     """Train, save models/<run>/, draw the loss; UserError if the spectra are missing or stale, or training diverges."""
-    from starlabels.plots import training as plots
-
     paths, digest = config.paths(cfg), config.digest(cfg, "3_train")
     source = h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess"))
     with source as h5:
-        print(start_keras())
+        devices = start(cfg.train)
         basis = components.read(h5)
         seen = windows.of_recipe(cfg, h5)
-        network = build(cfg, h5, basis, seen)
+        with devices.scope():
+            network = build(cfg, h5, basis, seen, devices.precision)
         size, n = count(network.count_params()), count(len(h5["train/labels"]))
         print(f"{cfg.model.builder}: {size} parameters, {n} training {'spectra' if cfg.wave else 'stars'}")
-        history = fit(network, cfg, h5, basis, paths.partial_dir, digest)
-        start, (network, offset) = time.monotonic(), without_offset(network)
-        network = predictor(network, **cfg.model.arguments)
-        errors, watch = calibrate(network, cfg, h5, basis, offset)
-        few = few_stars(network, cfg, h5, basis) if cfg.features else None
-        seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
-        models = {"model": trained.whole(network, basis, n_features(h5))} | ({"decoder": watch.decoder} if watch else {})
-        tables = {"calibration": errors, "guard": watch and watch.table, "thin": few}
-        tables |= {"parallax": {"offset": offset}, "windows": seen}
-        with replaced_folder(paths.model_dir) as folder:
-            trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
+        history = fit(network, cfg, h5, basis, paths.partial_dir, digest, devices)
+        if devices.is_chief:
+            network = devices.freed(network, lambda: build(cfg, h5, basis, seen))
+            keep(network, history, cfg, h5, basis, seen, digest)
+    devices.wait()
+
+
+def keep(network, history, cfg, h5, basis, seen, digest):
+    """Save models/<run>/ of a network trained on the open 2_prepared.h5, with its errors and flags, and draw the loss."""
+    from starlabels.plots import training as plots
+
+    paths, start = config.paths(cfg), time.monotonic()
+    network, offset = without_offset(network)
+    network = predictor(network, **cfg.model.arguments)
+    errors, watch = calibrate(network, cfg, h5, basis, offset)
+    few = few_stars(network, cfg, h5, basis) if cfg.features else None
+    seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
+    models = {"model": trained.whole(network, basis, n_features(h5))} | ({"decoder": watch.decoder} if watch else {})
+    tables = {"calibration": errors, "guard": watch and watch.table, "thin": few}
+    tables |= {"parallax": {"offset": offset}, "windows": seen}
+    with replaced_folder(paths.model_dir) as folder:
+        trained.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
+        training.keep_board(paths.partial_dir, folder / training.BOARD)
     remove(paths.partial_dir)
     spent = f"{len(history['loss'])} epochs in {seconds['train']:.0f} s, errors and flags in {seconds['calibrate']:.0f} s"
     print(f"trained {spent}: {paths.model_dir}/model.keras")
     plots.loss(history, cfg.train.loss, paths.figure_dir / "3_loss.png")
 
 
-def build(cfg, h5, basis, seen=None):
+def build(cfg, h5, basis, seen=None, precision="float32"):
     """The network of the recipe from pixels, or from components and ln noise, and from features, to its labels.
 
-    Either may be there alone; see `training.build`. seen: `windows.of_recipe`.
+    Either may be there alone; see `training.build`, also for precision. seen: `windows.of_recipe`.
     """
     import keras
     from keras import ops
@@ -69,7 +81,7 @@ def build(cfg, h5, basis, seen=None):
     n_read = [x.shape[1] for x in read]
     known = {"labels": cfg.labels, "wave": h5io.read_wave(h5) if cfg.wave else None, "n_features": n_read[-1] * (n_table > 0)}
     known |= {"windows": seen} if seen else {}
-    network = training.build(cfg, sum(n_read), OUTPUTS[cfg.train.loss] * len(cfg.labels), **known)
+    network = training.build(cfg, sum(n_read), OUTPUTS[cfg.train.loss] * len(cfg.labels), precision, **known)
     if not basis and not n_table:
         return of_this_kind(network, cfg)
     outputs = network(ops.concatenate(read, axis=1) if len(read) > 1 else read[0])
@@ -119,10 +131,10 @@ def without_offset(network):
     return keras.Model(network.inputs, last.input, name=network.name), float(last.get_weights()[0].item())
 
 
-def fit(network, cfg, h5, basis, folder, digest):
+def fit(network, cfg, h5, basis, folder, digest, devices=ONE):
     """History of training the network on the open 2_prepared.h5, see `training.fit`."""
     train, validation = batches(cfg, h5, basis, "train", cfg.train.passes), batches(cfg, h5, basis, "validation")
-    return training.fit(network, cfg.train, train, validation, folder, digest, cfg.path)
+    return training.fit(network, cfg.train, train, validation, folder, digest, cfg, devices)
 
 
 def batches(cfg, h5, basis, part, passes=1):

@@ -195,7 +195,9 @@ class Noise(Section):
     missing: number(0, 1)
 
 
-class Train(Section):
+class Loop(Section):
+    """How a network is trained."""
+
     batch_size: integer(1, 100_000)
     max_epochs: integer(1, 10_000)
     passes: integer(1, 10_000)
@@ -209,11 +211,19 @@ class Train(Section):
     noise: Noise | None
 
 
+class Train(Loop):
+    """And on what, and what is written meanwhile: the same for all networks of a run."""
+
+    devices: Literal["one", "all", "workers"] = "one"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    tensorboard: StrictBool = False
+
+
 class Autoencoder(Section):
     hidden: list[integer(1, 100_000)] = Field(min_length=1)
     code: integer(1, 4000)
     activation: StrictStr
-    train: Train
+    train: Loop
 
 
 class Intrinsic(Section):

@@ -1,5 +1,11 @@
-"""The loop of every training: epochs with their rate and time, early stopping, and a place to go on from after a kill."""
+"""The loop of every training: epochs with their rate and time, early stopping, and a place to go on from after a kill.
 
+A folder has all of a training that is under way: history.csv, a line more after each epoch, tensorboard/ if the recipe asks for
+it, and `state`, which is replaced as a whole.
+"""
+
+import contextlib
+import csv
 import inspect
 import json
 import math
@@ -7,20 +13,27 @@ import shutil
 import sys
 import time
 
+import numpy as np
+
 from starlabels.cli import UserError
+from starlabels.devices import ONE
 from starlabels.files import remove, replaced_folder
 from starlabels.losses import LOSSES
 from starlabels.models import BUILDERS
 from starlabels.schedules import cosine
+from starlabels.trained import write_history
 
-LAST, BEST = "last.weights.h5", "best.weights.h5"  # files of a training that is under way
+STATE, LAST, BEST = "state", "last.weights.h5", "best.weights.h5"  # of a training that is under way
+CURVES, BOARD = "history.csv", "tensorboard"  # to follow it by
+KEYS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 STEPS = 32  # between returns to Python: at each step they would cost a fifth of the time
 
 
-def build(cfg, n_inputs, n_outputs, **known):
+def build(cfg, n_inputs, n_outputs, precision="float32", **known):
     """The network of the recipe's section `model`, its random draws seeded; UserError if its arguments do not go together.
 
-    known: what else a builder may ask for, such as wave; it takes the place of an argument of that name.
+    precision: Keras's dtype policy of its layers, of which those that give the outputs keep to float32. known: what else a
+    builder may ask for, such as wave; it takes the place of an argument of that name.
     """
     import keras
 
@@ -28,61 +41,102 @@ def build(cfg, n_inputs, n_outputs, **known):
     builder = BUILDERS[cfg.model.builder]
     asked = {name: known[name] for name in inspect.signature(builder).parameters if name in known}
     try:
-        return builder(n_inputs, n_outputs, **cfg.model.arguments | asked)
+        with policy(precision):
+            return builder(n_inputs, n_outputs, **cfg.model.arguments | asked)
     except ValueError as error:
         raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
 
 
-def fit(network, train, batches, validation, folder, digest, source):
-    """Train on SpectrumBatches by the recipe's section `train`, from where a killed training left `folder`.
-
-    {loss, val_loss, learning_rate, seconds: a list with a number an epoch}. UserError naming the file `source` of the recipe
-    if it diverges.
-    """
+@contextlib.contextmanager
+def policy(name):
+    """The context in which Keras's layers are of that dtype policy."""
     import keras
 
-    compile_network(network, train, steps=len(batches))
-    network.optimizer.build(network.trainable_variables)
-    history, ended = resume(network, folder, digest)
-    batches.go_to(epoch=len(history["loss"]))
-    watchers = callbacks(train)
-    if not ended:
-        network.fit(
-            batches,
-            validation_data=validation,
-            epochs=train.max_epochs,
-            initial_epoch=len(history["loss"]),
-            shuffle=False,  # the batches shuffle themselves
-            verbose=1 if sys.stdout.isatty() else 0,
-            callbacks=[
-                epoch_reporter(network, train.max_epochs),
-                *watchers,
-                keras.callbacks.LambdaCallback(
-                    on_train_begin=lambda _: replay(watchers, history, network),
-                    on_epoch_end=lambda _, logs: checkpoint(network, history, logs, folder, digest),
-                ),
-            ],
-        )
-    if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
-        remove(folder)
-        raise UserError(f"{source}: training diverged, the loss is not finite: lower train.learning_rate")
-    network.load_weights(folder / BEST)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def fit(network, train, batches, validation, folder, digest, cfg, devices=ONE):
+    """Train on SpectrumBatches by the section `train`, from where a killed training left `folder`, on devices.
+
+    Of cfg, the Config, only what is the same for all networks of a run. {loss, val_loss, learning_rate, seconds: a list with a
+    number an epoch}. UserError naming the recipe if it diverges.
+    """
+    with devices.scope():
+        compile_network(network, train, len(batches), devices)
+        network.optimizer.build(network.trainable_variables)
+        history, ended = resume(network, folder, digest, devices)
+        batches.go_to(epoch=len(history["loss"]))
+        batches.share = devices.share
+        validation.share = devices.share if devices.strategy else None  # workers each go through all, and agree
+        if not ended:
+            board = folder / BOARD if cfg.train.tensorboard and devices.is_chief else None
+            with devices.together():
+                loop(
+                    network,
+                    train,
+                    (batches, validation),
+                    history,
+                    lambda logs: checkpoint(network, history, logs, folder, digest, devices),
+                    board,
+                    devices,
+                )
+        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
+            if devices.is_chief:
+                remove(folder)
+            raise UserError(f"{cfg.path}: training diverged, the loss is not finite: lower train.learning_rate")
+        if devices.is_chief:
+            network.load_weights(folder / STATE / BEST)
+        assign(network.variables, devices)
     return history
 
 
-def compile_network(network, train, steps):
-    """Give the network the loss of the recipe, and its optimiser with its schedule, of `steps` an epoch."""
+def loop(network, train, batches, history, keep, board, devices):
+    """Keras's loop over the epochs that the history lacks, on batches (of training, of validation).
+
+    keep(logs): called after each epoch. board: None, or the folder that TensorBoard is to read.
+    """
+    import keras
+
+    watchers = callbacks(train)
+    network.fit(
+        batches[0],
+        validation_data=batches[1],
+        epochs=train.max_epochs,
+        initial_epoch=len(history["loss"]),
+        shuffle=False,  # the batches shuffle themselves
+        verbose=1 if sys.stdout.isatty() else 0,
+        callbacks=[
+            epoch_reporter(network, train.max_epochs, devices),
+            *watchers,
+            keras.callbacks.LambdaCallback(
+                on_train_begin=lambda _: replay(watchers, history, network), on_epoch_end=lambda _, logs: keep(logs)
+            ),
+            *([keras.callbacks.TensorBoard(board, write_graph=False)] if board else []),
+        ],
+    )
+
+
+def compile_network(network, train, steps, devices=ONE):
+    """Give the network the loss of the recipe, and its optimiser with its schedule, of `steps` an epoch, on devices."""
     import keras
 
     rate = train.learning_rate
     if train.schedule == "cosine":
         rate = cosine(rate, train.max_epochs * steps)
-    options = {"global_clipnorm": train.clip_norm}
+    options = {"global_clipnorm": devices.longest(train.clip_norm)}
     if train.optimizer == "adamax":
         optimizer = keras.optimizers.Adamax(rate, **options)
     else:
         optimizer = keras.optimizers.Adam(rate, amsgrad=train.optimizer == "amsgrad", **options)
-    network.compile(optimizer, loss=LOSSES[train.loss], steps_per_execution=STEPS)
+    if devices.precision == "mixed_float16":  # whose least number is 6e-8: gradients are scaled up to be seen
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    compiled = "auto" if devices.worker is None else False  # by XLA, which does not know the workers' sums
+    network.compile(devices.join(optimizer), LOSSES[train.loss], steps_per_execution=STEPS, jit_compile=compiled)
 
 
 def callbacks(train):
@@ -96,8 +150,11 @@ def callbacks(train):
     return found
 
 
-def epoch_reporter(model, max_epochs):
-    """A Keras callback: rate and seconds into the history, an end to diverged training, a line an epoch in a log."""
+def epoch_reporter(model, max_epochs, devices):
+    """A Keras callback: rate and seconds into the history, an end to diverged training, a line an epoch in a log.
+
+    Losses are the workers' mean, so that all stop and slow down at the same epoch.
+    """
     import keras
 
     line = "epoch {:3d}/{}  loss {loss:.5f}  validation {val_loss:.5f}  rate {learning_rate:.1e}  {seconds:.1f} s"
@@ -106,6 +163,7 @@ def epoch_reporter(model, max_epochs):
     def report(epoch, logs):
         nonlocal last
         now = time.monotonic()
+        logs["loss"], logs["val_loss"] = map(float, devices.mean([logs["loss"], logs["val_loss"]]))
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
         logs["seconds"] = now - last
         last = now
@@ -117,30 +175,67 @@ def epoch_reporter(model, max_epochs):
     return keras.callbacks.LambdaCallback(on_epoch_end=report)
 
 
-def checkpoint(network, history, logs, folder, digest):
+def checkpoint(network, history, logs, folder, digest, devices):
     """Add an epoch's logs to the history; keep it, the weights with the optimiser's, and the best so far in `folder`."""
     best = not history["val_loss"] or logs["val_loss"] < min(history["val_loss"])
     for key, values in history.items():
         values.append(float(logs[key]))
-    with replaced_folder(folder) as tmp:
+    if not devices.is_chief:
+        return
+    with replaced_folder(folder / STATE) as tmp:
         network.save_weights(tmp / LAST)
-        shutil.copy(tmp / LAST if best else folder / BEST, tmp / BEST)
+        shutil.copy(tmp / LAST if best else folder / STATE / BEST, tmp / BEST)
         state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
         (tmp / "history.json").write_text(json.dumps(state))
+    with (folder / CURVES).open("a", newline="") as file:
+        csv.writer(file).writerow([len(history["loss"]), *(values[-1] for values in history.values())])
 
 
-def resume(network, folder, digest):
-    """History of a killed training of this very recipe, its weights put into the network, and whether it had ended."""
-    empty = {"loss": [], "val_loss": [], "learning_rate": [], "seconds": []}
+def resume(network, folder, digest, devices=ONE):
+    """History of a killed training of this very recipe, its weights put into the network, and whether it had ended.
+
+    All as the chief has it.
+    """
+    devices.agree(digest)
+    history, ended = read_state(network, folder, digest) if devices.is_chief else ({key: [] for key in KEYS}, False)
+    done, ended = (int(one) for one in devices.from_chief([len(history["loss"]), ended]))
+    if done:
+        [values] = devices.from_chief([np.array([history[key] or [0.0] * done for key in KEYS])])  # (4, done)
+        history = dict(zip(KEYS, np.asarray(values).tolist()))
+        print(f"going on after epoch {done} of a training that was stopped")
+    assign(network.variables + network.optimizer.variables, devices)
+    if devices.is_chief:
+        if not done:
+            remove(folder)  # of another recipe
+        folder.mkdir(parents=True, exist_ok=True)
+        write_history(history, folder / CURVES)
+        print(f"a line an epoch: {folder / CURVES}")
+    return history, bool(ended)
+
+
+def read_state(network, folder, digest):
+    """The history in `folder` and whether it had ended, its weights put into the network; an empty one if there is none."""
     try:
-        found = json.loads((folder / "history.json").read_text())
-        if found["digest"] != digest:
-            return empty, False
-        network.load_weights(folder / LAST)
+        found = json.loads((folder / STATE / "history.json").read_text())
+        if found["digest"] == digest:
+            network.load_weights(folder / STATE / LAST)
+            return found["history"], found["ended"]
     except (OSError, ValueError, KeyError):
-        return empty, False
-    print(f"going on after epoch {len(found['history']['loss'])} of a training that was stopped")
-    return found["history"], found["ended"]
+        pass
+    return {key: [] for key in KEYS}, False
+
+
+def assign(variables, devices):
+    """Give Keras variables the chief's values."""
+    if devices.worker is not None:
+        for variable, value in zip(variables, devices.from_chief([one.numpy() for one in variables])):
+            variable.assign(value)
+
+
+def keep_board(folder, target):
+    """Copy what the training in `folder` wrote for TensorBoard, if anything."""
+    if (folder / BOARD).exists():
+        shutil.copytree(folder / BOARD, target)
 
 
 def replay(watchers, history, network):

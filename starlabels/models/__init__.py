@@ -1,7 +1,7 @@
 """The networks, by name. A builder is called with (n_inputs, n_outputs, **arguments) and returns an uncompiled Keras model.
 
 A builder's keyword-only arguments, with their defaults, are the schema of the `model:` section of the configuration; of others
-it is given those that it has, see training.build.
+it is given those that it has, see training.build. Layers that give the outputs are of float32 whatever Keras's policy.
 Builders import Keras when called: this package costs nothing to import, so mistakes in the configuration show at once.
 """
 
@@ -47,8 +47,8 @@ def keep_freed_memory():
         mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
-def start_keras() -> str:
-    """Import Keras and its backend in silence; return the backend and the device in words."""
+def start_keras(first=lambda: None) -> str:
+    """Import Keras and its backend in silence, with a call of first() between; return the backend and the device in words."""
     keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -57,10 +57,18 @@ def start_keras() -> str:
     try:
         import keras
 
-        devices = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
+        first()
+        devices = accelerators()
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
     device = ", ".join(devices) if devices else f"no GPU found, {os.cpu_count()} CPU cores"
     return f"Keras {keras.__version__} on {keras.backend.backend()}, {device}"
+
+
+def accelerators():
+    """Names of the GPUs, or the like, that Keras found."""
+    import keras
+
+    return [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]

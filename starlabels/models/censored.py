@@ -71,16 +71,16 @@ def censored_cnn(
         raise ValueError(f"labels are elements only, {', '.join(elements)}: add teff or another of the whole star")
     flux = Input((n_pix,), name="flux")
     whole = trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
-    outputs = [layers.Dense(each * len(main), name="main")(whole)]
+    outputs = [layers.Dense(each * len(main), name="main", dtype="float32")(whole)]
     if elements:
         means = Still()(Columns(range(len(main)))(outputs[0]))
         star = [means, layers.Dense(auxiliary, kernel_constraint=MaxNorm(LONGEST), name="auxiliary")(whole)]
         for name in elements:
             window = Columns(np.flatnonzero(inside(wave, windows[name])), name=f"window_{name}")(flux)
             x = layers.Concatenate()([own_lines(window, branch, dropout, l2, activation), *star])
-            outputs.append(layers.Dense(each, name=name)(layers.Dense(joined, activation=activation)(x)))
-    found = layers.Concatenate()(outputs) if elements else outputs[0]
-    return Model(flux, Columns(order(labels, main, elements, each), name="labels")(found), name="censored_cnn")
+            outputs.append(layers.Dense(each, name=name, dtype="float32")(layers.Dense(joined, activation=activation)(x)))
+    found = layers.Concatenate(dtype="float32")(outputs) if elements else outputs[0]
+    return Model(flux, Columns(order(labels, main, elements, each), name="labels", dtype="float32")(found), name="censored_cnn")
 
 
 def own_lines(window, widths, dropout, l2, activation):

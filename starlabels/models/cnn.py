@@ -25,7 +25,7 @@ def seed_cnn(
     x = layers.Flatten()(x)
     for n in dense:
         x = layers.Dense(n, activation=activation, kernel_initializer=initializer)(x)
-    return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="seed_cnn")
+    return Model(flux, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="seed_cnn")
 
 
 def bayesian_cnn(
@@ -49,7 +49,7 @@ def bayesian_cnn(
 
     flux = Input((n_pix,), name="flux")
     x = trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
-    return Model(flux, layers.Dense(n_outputs, name="labels")(x), name="bayesian_cnn")
+    return Model(flux, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="bayesian_cnn")
 
 
 def spectrum_table_cnn(
@@ -84,7 +84,7 @@ def spectrum_table_cnn(
     if n_features:
         x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
     x = leaky(layers.Dense(joined)(x))
-    return Model(inputs, layers.Dense(n_outputs, name="labels")(x), name="spectrum_table_cnn")
+    return Model(inputs, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="spectrum_table_cnn")
 
 
 def trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):

@@ -38,7 +38,7 @@ def residual_mlp(
         y = layers.Dropout(dropout)(y) if dropout else y
         x = layers.Add()([x, dense(width)(y)])
     x = layers.LayerNormalization()(x)
-    return Model(inputs, dense(n_outputs, name="labels")(x), name="residual_mlp")
+    return Model(inputs, dense(n_outputs, name="labels", dtype="float32")(x), name="residual_mlp")
 
 
 def side_by_side(members):
@@ -77,8 +77,8 @@ def mlp(
             x = layers.Dense(n, activation=activation)(x)
             x = layers.BatchNormalization()(x) if batch_norm else x
             x = layers.Dropout(dropout)(x) if dropout and i < len(dense) - 1 else x
-        outputs.append(layers.Dense(width)(x))
-    return Model(inputs, layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0], name="mlp")
+        outputs.append(layers.Dense(width, dtype="float32")(x))
+    return Model(inputs, layers.Concatenate(dtype="float32")(outputs) if len(outputs) > 1 else outputs[0], name="mlp")
 
 
 def autoencoder(n_pix: int, *, hidden: Sequence[int], code: int, activation: str = "relu"):
@@ -95,4 +95,4 @@ def autoencoder(n_pix: int, *, hidden: Sequence[int], code: int, activation: str
 
     flux, latent = Input((n_pix,), name="flux"), Input((code,), name="code")
     encoder = Model(flux, layers.Dense(code)(chain(flux, hidden)), name="encoder")
-    return encoder, Model(latent, layers.Dense(n_pix)(chain(latent, hidden[::-1])), name="decoder")
+    return encoder, Model(latent, layers.Dense(n_pix, dtype="float32")(chain(latent, hidden[::-1])), name="decoder")
