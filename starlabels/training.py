@@ -72,7 +72,11 @@ def fit(network, train, batches, validation, folder, digest, cfg, devices=ONE):
         history, ended = resume(network, folder, digest, devices)
         batches.go_to(epoch=len(history["loss"]))
         batches.share = devices.share
-        validation.share = devices.share if devices.strategy else None  # workers each go through all, and agree
+        if devices.strategy:
+            validation.share = devices.share  # workers each go through all of it
+            batches.workers = validation.workers = (
+                1  # with more, Keras trains on batches that it has drawn to learn their shape
+            )
         if not ended:
             board = folder / BOARD if cfg.train.tensorboard and devices.is_chief else None
             with devices.together():
@@ -136,7 +140,8 @@ def compile_network(network, train, steps, devices=ONE):
     if devices.precision == "mixed_float16":  # whose least number is 6e-8: gradients are scaled up to be seen
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     compiled = "auto" if devices.worker is None else False  # by XLA, which does not know the workers' sums
-    network.compile(devices.join(optimizer), LOSSES[train.loss], steps_per_execution=STEPS, jit_compile=compiled)
+    at_once = 1 if devices.strategy else STEPS  # TensorFlow fails where a step on several devices is inside a loop
+    network.compile(devices.join(optimizer), LOSSES[train.loss], steps_per_execution=at_once, jit_compile=compiled)
 
 
 def callbacks(train):
