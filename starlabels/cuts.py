@@ -6,6 +6,7 @@ import tokenize
 import numpy as np
 import pandas as pd
 
+from starlabels import safe
 from starlabels.cli import UserError, count
 
 QUERY_ERRORS = (
@@ -30,6 +31,7 @@ def columns(values, errors):
 def keep(frame, query, where):
     """Mask (n,) of the rows that a pandas query on the columns (n, k) keeps; UserError, saying where it is, if it is none."""
     try:
+        safe.check_query(query)
         found = frame.eval(query)
     except QUERY_ERRORS as error:
         why = str(error).splitlines()[0]

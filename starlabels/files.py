@@ -1,9 +1,16 @@
 """Files and folders that appear whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 from pathlib import Path
+
+
+def sha256(path):
+    """SHA-256 of a file, 64 hex digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove(folder):

@@ -16,6 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from starlabels import links
 from starlabels.cli import UserError
 
 SCHEMA = 1
@@ -102,7 +103,13 @@ def open_hdf5(path, hint):
         why = "is truncated" if "truncated" in str(error) else "is not a sound HDF5 file"
         raise UserError(f"{path} {why}: {hint}") from error
     with h5:
+        links.check(h5, path)
         yield h5
+
+
+def open_buffer(buffer):
+    """An h5py.File of the bytes in a buffer; OSError if they are none."""
+    return h5py.File(buffer, "r")
 
 
 @contextlib.contextmanager
@@ -200,7 +207,9 @@ def write_text(group, name, values):
 
 
 def read_text(data):
-    """Texts (n,) of a dataset of text or numbers, as bytes of fixed length."""
+    """Texts (n,) of a dataset of text or numbers, as bytes of fixed length; UserError if it holds anything else."""
+    if data.dtype.kind == "O" and not h5py.check_string_dtype(data.dtype):
+        raise UserError(f"{data.file.filename}: {data.name} holds objects, expected text or numbers: take it out")
     values = data[:]
     return np.char.encode(data.asstr()[:].astype(str), "utf-8") if values.dtype.kind == "O" else values.astype("S")
 

@@ -1,12 +1,14 @@
 """A trained model: its folder models/<run>/, and the labels, errors and flags it gives for spectra."""
 
 import csv
+import json
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import calibration, components, config, guard, h5io, thin
+from starlabels import calibration, components, config, files, guard, h5io, safe, thin
 from starlabels.cli import UserError
 from starlabels.labels import lowest, unscale
 from starlabels.models import start_keras
@@ -38,11 +40,11 @@ def whole(network, basis, n_features=0):
 def save(folder, models, tables, history, seconds, cfg, digest, h5):
     """Write {name: Keras model} as <name>.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
 
-    scaling.h5 has the moments of the labels, the wavelengths and `tables` {group: {name: values} or None}.
+    scaling.h5 has the moments of the labels, the wavelengths, `tables` {group: {name: values} or None}, and the files' SHA-256.
     """
     for name, model in models.items():
         model.save(folder / f"{name}.keras")
-    with h5io.create(folder / "scaling.h5", "3_train", digest, cfg, {"2_prepared.h5": h5.attrs["digest"]}) as out:
+    with h5io.create(folder / "scaling.h5", "3_train", digest, cfg, {h5.filename: h5.attrs["digest"]}) as out:
         for group in ("scaling", "continuum", "features"):
             if group in h5:
                 h5.copy(group, out)
@@ -51,7 +53,8 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
         for group, table in tables.items():
             for name, values in (table or {}).items():
                 out[f"{group}/{name}"] = values
-        out.attrs.update({"train_seconds": seconds, "target": cfg.target})
+        sums = {f"{name}.keras": files.sha256(folder / f"{name}.keras") for name in models}
+        out.attrs.update({"train_seconds": seconds, "target": cfg.target, "files": json.dumps(sums)})
     write_history(history, folder / "history.csv")
     (folder / "config.yaml").write_text(cfg.text, encoding="utf-8")
 
@@ -167,12 +170,25 @@ def basis_of(model):
 
 
 def read(path):
-    """The Keras model in a file; UserError naming 3_train.py if it is missing or damaged."""
+    """The Keras model in a file beside its scaling.h5; UserError naming 3_train.py if it is missing, damaged or of another one.
+
+    One that would run code is refused.
+    """
     import keras
 
     from starlabels.models import bayesian, layers  # noqa: F401  load_model finds our layers by them
 
     try:
+        safe.check_keras(path)
+        check_sum(path)
         return keras.models.load_model(path, safe_mode=True)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} cannot be read: run python 3_train.py") from error
+
+
+def check_sum(path):
+    """UserError if the scaling.h5 beside a model's file was written with another one; those of old do not tell."""
+    with h5io.open_stage(path.with_name("scaling.h5"), "3_train") as h5:
+        known = json.loads(h5.attrs.get("files", "{}")).get(path.name)
+    if known and known != files.sha256(path):
+        raise UserError(f"{path} is not the one that the scaling.h5 beside it was written with: re-run python 3_train.py")

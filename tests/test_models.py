@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from starlabels import safe
 from starlabels.models import BUILDERS
 from tests.conftest import quiet
 
@@ -28,6 +29,7 @@ def test_every_network_survives_saving_and_safe_loading(name, tmp_path):
     model = quiet(name, 500, 3)
     flux = np.random.default_rng(0).random((5, 500), dtype="f4")
     model.save(tmp_path / "model.keras")
+    safe.check_keras(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     assert again.predict(flux, verbose=0).shape == (5, 3)
     np.testing.assert_allclose(again.predict(flux, verbose=0), model.predict(flux, verbose=0), rtol=1e-5)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starlabels import safe
 from starlabels.synthesis.interpolate import cells, tensor
 
 TABLE_FILE = Path(__file__).parents[2] / "data/atmospheres/builtin.npz"
@@ -14,8 +15,7 @@ FLUX_ERROR = 0.05  # models whose flux is not constant to this were interpolated
 
 @cache
 def _table():
-    with np.load(TABLE_FILE, allow_pickle=False) as packed:
-        return {name: packed[name] for name in packed}
+    return safe.arrays(TABLE_FILE)
 
 
 def limits():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starlabels import safe
 from starlabels.cli import UserError
 
 LINE_FILE = Path(__file__).parents[2] / "data/lines/gaia_eso_4200_9200.npz"
@@ -58,8 +59,8 @@ def load(wave_min, wave_max, margin=6.0, hydrogen=HYDROGEN_REACH):
             f"wave: spectra from {wave_min:g} to {wave_max:g} A need lines outside the packaged list, "
             f"{COVERAGE[0]:g}-{COVERAGE[1]:g} A: choose a window inside it"
         )
-    with np.load(LINE_FILE, allow_pickle=False) as packed:
-        atomic = np.column_stack([packed[name] for name in COLUMNS]).astype(float)
+    packed = safe.arrays(LINE_FILE)
+    atomic = np.column_stack([packed[name] for name in COLUMNS]).astype(float)
     number, wave = atomic[:, 0], atomic[:, 2]
     is_h = number == 1
     reach = np.where(is_h, hydrogen, margin)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from starlabels import h5io
+from starlabels import h5io, safe
 from starlabels.cli import UserError, count, progress
 from starlabels.synthesis import broaden
 
@@ -234,7 +234,7 @@ def gather(grid, partial, names, path):
         for i, name in enumerate(names):
             failed[i] = not (partial / f"{name}.npy").exists()
             if not failed[i]:
-                flux[i] = np.load(partial / f"{name}.npy", allow_pickle=False)
+                flux[i] = safe.arrays(partial / f"{name}.npy")[""]
         h5["nodes/failed"] = failed
         for name, axis in zip(AXES, grid.axes):
             h5[f"nodes/{name}"] = axis

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starlabels import safe
 from starlabels.cli import UserError
 
 FILE = Path(__file__).parents[2] / "data/lines/solar_depths.npz"
@@ -11,8 +12,8 @@ FILE = Path(__file__).parents[2] / "data/lines/solar_depths.npz"
 
 def factors(wave):
     """Factors (n_pix,) float32 on the line depth at wavelengths (n_pix,) in A, air; UserError outside what was measured."""
-    with np.load(FILE, allow_pickle=False) as table:
-        known, factor = table["wave"], table["factor"]
+    table = safe.arrays(FILE)
+    known, factor = table["wave"], table["factor"]
     if wave[-1] < known[0] or wave[0] > known[-1]:
         found = f"{wave[0]:.0f} to {wave[-1]:.0f} A, {FILE.name} has {known[0]:.0f} to {known[-1]:.0f} A"
         raise UserError(f"grid.nodes.solar: {found}: set it to false")
