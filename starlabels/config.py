@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError, create_model
 
-from starlabels import h5io
+from starlabels import h5io, provenance
 from starlabels.cli import UserError
 from starlabels.fields import nearest
 from starlabels.rules import problems
@@ -46,6 +46,7 @@ def load(path):
     if found:
         raise UserError("\n".join(found))
     cfg._text, cfg._path = text, path
+    provenance.RECIPE[:] = [text]
     return cfg
 
 

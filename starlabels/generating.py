@@ -8,7 +8,7 @@ from textwrap import shorten
 import numpy as np
 import pandas as pd
 
-from starlabels import generator
+from starlabels import generator, h5io
 from starlabels.cli import UserError, count
 from starlabels.generated import MOST, WRITERS, Spectra
 from starlabels.labels import LABELS
@@ -94,6 +94,7 @@ def lines_of(path, names):
     wanted = f"give a CSV table with columns {', '.join(names)}"
     if not path.is_file():
         raise UserError(f"{path} not found: {wanted}")
+    h5io.note(path)
     text = path.read_bytes().decode("utf-8-sig", "replace")
     if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
         raise UserError(f"{path} is not text in UTF-8: {wanted}")

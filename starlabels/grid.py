@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from starlabels import catalogue, h5io
+from starlabels import catalogue, h5io, provenance
 from starlabels.catalogue import Catalogue
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
@@ -42,7 +42,8 @@ def run(cfg, args=None):
     if not sound.all():
         print(f"kept {count(int(sound.sum()))} of {count(len(sound))} label sets: the others lie beside failed nodes")
     stars, n = stars.rows(sound), int(sound.sum())
-    inputs = {str(sampler.path): sampler.grid.digest}
+    files = [*sampler.files, *([cfg.grid.labels_csv] if cfg.grid.labels_csv else [])]
+    inputs = {provenance.name_of(path): h5io.file_digest(path) for path in files}
     with h5io.create(target, "grid", digest(cfg, "grid"), cfg, inputs) as h5:
         h5io.write_wave(h5, wave, resolving_power=cfg.grid.resolving_power)
         flux = h5io.create_spectra(h5, n, len(wave))

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -24,6 +25,8 @@ SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preproce
            "4_test": "4_test.py", "jacobian": "jacobian.py"}  # fmt: skip
 PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+ENDS = 1 << 20  # bytes: of files not ours the first and the last so many count, all of those not larger than both
+READ = {}  # {file: digest} of what this process has read, for its figures to say
 CHUNK_BYTES = 4 << 20  # more than HDF5 caches, so that reading one row reads that row only
 
 
@@ -71,6 +74,7 @@ def now():
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@functools.cache
 def versions():
     """{package: version} of Python and of what the results depend on."""
     found = {"python": sys.version.split()[0]}
@@ -80,6 +84,7 @@ def versions():
     return found
 
 
+@functools.cache
 def commit():
     """The commit of this code, with + if files differ from it; "unknown" outside a git checkout."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
@@ -104,7 +109,13 @@ def open_hdf5(path, hint):
         raise UserError(f"{path} {why}: {hint}") from error
     with h5:
         links.check(h5, path)
+        note(path)
         yield h5
+
+
+def note(path):
+    """Remember a file that is read, and its digest."""
+    READ[str(path)] = file_digest(path)
 
 
 def open_buffer(buffer):
@@ -137,8 +148,8 @@ def file_digest(path):
             return str(h5.attrs["digest"])
     size = path.stat().st_size
     with path.open("rb") as file:
-        first = file.read(1 << 20)
-        file.seek(max(0, size - (1 << 20)))
+        first = file.read(ENDS)
+        file.seek(max(0, size - ENDS))
         return hashlib.sha256(b"%d" % size + first + file.read()).hexdigest()[:16]
 
 

@@ -64,6 +64,7 @@ def read(path, names=None, also=(), texts=(), required=()):
                 raise UserError(f"{path} has no column {name}{nearest(name, there)}")
         return [name for name in there if names is None or name in (*names, *required, *also)]
 
+    h5io.note(path)
     start = io.content(path, 16)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         found = read_hdf5(path, wanted)

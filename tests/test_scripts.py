@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, STAGES, run_script
 
+from starlabels import provenance
+
 OUTPUT = {
     "grid.py": "data/grids/smoke.h5",
     "0_join.py": "data/smoke/0_joined.h5",
@@ -62,6 +64,15 @@ def test_metrics_have_the_agreed_keys(finished):
         assert {"coverage_68", "coverage_95", "pull_std"} <= set(scores)
     assert all(metrics["snr"]["100_200"][score]["teff"] > 0 for score in ("crlb", "ratio"))
     assert set(metrics["flagged"]["100_200"]) == {"edge", "unlike", "limit"}
+
+
+@pytest.mark.parametrize("name", ["models/smoke", "models/smoke/predictions.h5", "figures/smoke/4_pulls.png"])
+def test_what_came_of_the_nodes_says_so(finished, monkeypatch, name):
+    monkeypatch.chdir(finished[0])
+    lines = [line.strip() for line in provenance.tree(Path(name), provenance.read(name), set())]
+    inputs = [line for line in lines if line.startswith("from ") and ", digest " in line]
+    assert any(line.startswith("from data/nodes/blue_4450_4990.h5, digest ") for line in inputs)
+    assert len(inputs) >= 4 and all(": as it was" in line for line in inputs)
 
 
 def test_jacobian_file_holds_all_labels_and_the_physics(finished):

@@ -258,7 +258,8 @@ def draw(answers, drawn, cfg, args, taken, most):
             found.append(None)
             continue
         found.append(report.picture_name(one.name, taken))
-        plots.star(spectrum, one, args.out / found[-1], cfg.lines)
+        sources = [path for path in args.files if one.name.startswith(path.name)]
+        plots.star(spectrum, one, args.out / found[-1], cfg.lines, sources)
     return found
 
 

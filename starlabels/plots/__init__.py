@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib
 
+from starlabels import provenance
 from starlabels.files import replaced_file
 
 matplotlib.use("Agg")
@@ -21,11 +22,14 @@ def color(i):
     return COLORS[i % (len(COLORS) - 1)]
 
 
-def save(fig, path):
-    """Write a figure as PNG by way of `<path>.tmp`, make its folder if missing, close the figure, return the path."""
+def save(fig, path, sources=()):
+    """Write a figure as PNG by way of `<path>.tmp`, make its folder if missing, close the figure, return the path.
+
+    Its text chunks say how it was made, and of which files; sources: those that it shows beside all that was noted as read.
+    """
     try:
         with replaced_file(path) as tmp:
-            fig.savefig(tmp, format="png")
+            fig.savefig(tmp, format="png", metadata=provenance.of_figure(sources))
     finally:
         plt.close(fig)
     return Path(path)

@@ -25,11 +25,14 @@ def comparison(wave, observed, model, name, path, n_rows=3):
     return save(fig, path)
 
 
-def star(spectrum, answer, path, lines=None):
-    """A star's Spectrum over that regenerated at its labels, below what the Answer says; lines {name: [A, ...]} are named."""
+def star(spectrum, answer, path, lines=None, sources=()):
+    """A star's Spectrum over that regenerated at its labels, below what the Answer says; lines {name: [A, ...]} are named.
+
+    sources: the files that it may be from.
+    """
     fig, tops = rows(spectrum, 3 if np.ptp(spectrum.wave) > WIDE else 2, "model", lines or {})
     header(fig, tops[0], answer)
-    return save(fig, path)
+    return save(fig, path, sources)
 
 
 def rows(spectrum, n_rows, word, lines=None):

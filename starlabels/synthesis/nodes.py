@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from starlabels import h5io, safe
+from starlabels import h5io, provenance, safe
 from starlabels.cli import UserError, count, progress
 from starlabels.synthesis import broaden
 
@@ -223,7 +223,10 @@ def gather(grid, partial, names, path):
     """Write the library `path` from the finished nodes in `partial`."""
     wave, shape = grid.wave(), [len(axis) for axis in grid.axes]
     cfg = SimpleNamespace(text=json.dumps(asdict(grid)))
-    with h5io.create(path, "nodes", grid.digest, cfg) as h5:
+    from starlabels.synthesis import atmosphere, lines
+
+    inputs = {provenance.name_of(one): h5io.file_digest(one) for one in (lines.LINE_FILE, atmosphere.TABLE_FILE)}
+    with h5io.create(path, "nodes", grid.digest, cfg, inputs) as h5:
         h5io.write_wave(h5, wave, resolving_power=grid.resolving_power)
         h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
         flux = h5.create_dataset(

@@ -11,7 +11,7 @@ from starlabels.labels import OFFSET_OF, OFFSETS
 from starlabels.synthesis import broaden
 from starlabels.synthesis.interpolate import cells, tensor
 from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
-from starlabels.synthesis.solar import factors
+from starlabels.synthesis.solar import FILE, factors
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 # Label steps of the sensitivities
@@ -43,6 +43,7 @@ class Sampler:
         self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
         self.basis = self.broadening.transform(basis)  # (rank, n_freq)
         self.elements = None
+        self.files = [path, *filter(None, (vmic_path, elements_path)), *([FILE] if solar else [])]  # all that it is made of
         if elements_path:
             from starlabels.synthesis.elements import Elements
 
