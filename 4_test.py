@@ -2,7 +2,7 @@
 
 With target flux: generate the spectra of held-out labels, and score them against the synthesised ones.
 Reads  data/<run>/2_prepared.h5, models/<run>/{model.keras, decoder.keras, scaling.h5}, the node library
-Writes models/<run>/{predictions.h5, metrics.json}, figures/<run>/4_*.png
+Writes models/<run>/{predictions.h5, metrics.json, README.md}, figures/<run>/4_*.png
 """
 
 from starlabels import cli, evaluation, fidelity

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from starlabels import calibration, config, distances, figures, guard, h5io, limits, trained
+from starlabels import calibration, card, config, distances, figures, guard, h5io, limits, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
 from starlabels.features import Beside
@@ -30,6 +30,7 @@ def run(cfg, args=None):
         if cfg.wave and not cfg.features:  # a table tells more than the bound knows
             add_bounds(results, limits.sensitivity_of(cfg, h5["test"], h5io.read_wave(h5)))
         reference = references(h5["test"], cfg)
+        n_train = len(h5["train/labels"])
         units, beside = h5io.label_units(h5["test"]), figures.surroundings(h5, cfg)
         for found in results.values() if "fakemag" in cfg.labels else []:
             found |= distances.of_part(found, h5["test"], model.offset)
@@ -54,6 +55,7 @@ def run(cfg, args=None):
         metrics |= {"distance": far, "parallax_offset": model.offset}
     everything = {f"snr{key}": found for key, found in results.items()} | ({"generated": generated} if generated else {})
     save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
+    card.write(cfg, metrics, model.model, n_train)
     print_scores(metrics, labels)
     figures.draw(results, generated, labels, cfg)
     if beside:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import config, generator, h5io, jacobians, limits, trained
+from starlabels import card, config, generator, h5io, jacobians, limits, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.evaluation import write_metrics
 from starlabels.generator import call
@@ -23,11 +23,12 @@ def run(cfg, args=None):
         generated = compare(lambda rows: made.flux(labels[rows]), flux, len(labels))
         coded = coder and compare(lambda rows: call(coder, flux[rows]), flux, len(labels))
         shown = examples(flux, labels, generated["max"], made)
-        mean_flux = h5["train/flux"][:CHUNK].mean(axis=0)
+        n_train, mean_flux = len(h5["train/labels"]), h5["train/flux"][:CHUNK].mean(axis=0)
     found = {"generator": generated} | ({"autoencoder": coded} if coded else {})
     metrics = {"run": cfg.run, "labels": cfg.labels, "n_test": len(labels), "versions": h5io.versions()}
     metrics |= {name: scores(one) for name, one in found.items()}
     save(found, metrics, cfg, digest, {paths.model_dir: made.digest})
+    card.write(cfg, metrics, made.model, n_train)
     print_scores(metrics)
     draw(generated, shown, mean_flux, wave, labels, [label(name, units[name]) for name in cfg.labels], cfg)
 

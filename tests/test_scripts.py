@@ -64,6 +64,8 @@ def test_metrics_have_the_agreed_keys(finished):
         assert {"coverage_68", "coverage_95", "pull_std"} <= set(scores)
     assert all(metrics["snr"]["100_200"][score]["teff"] > 0 for score in ("crlb", "ratio"))
     assert set(metrics["flagged"]["100_200"]) == {"edge", "unlike", "limit"}
+    card = (finished[0] / "models/smoke/README.md").read_text()
+    assert all(f"{value:.4g}" in card for scores in metrics["snr"].values() for value in scores["rmse"].values())
 
 
 @pytest.mark.parametrize("name", ["models/smoke", "models/smoke/predictions.h5", "figures/smoke/4_pulls.png"])
