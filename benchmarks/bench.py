@@ -69,11 +69,13 @@ def training_epochs(cfg, h5):
 
 def synthesis():
     """Seconds a node of the default window takes in one worker process, start not counted."""
+    from starlabels.schema import Cluster
     from starlabels.synthesis import nodes
     from starlabels.synthesis.library import PACKAGED
 
     points = np.array([[6000.0, 4.0, 0.0, 2.0], [8000.0, 4.0, 0.0, 2.0], [6500.0, 3.0, 0.5, 2.0], [9500.0, 3.5, -1.0, 2.0]])
-    ticks = [time.perf_counter() for _ in nodes.synthesise(PACKAGED["blue_4450_4990.h5"], points, 1)]
+    one = Cluster(scheduler=None, workers=1)
+    ticks = [time.perf_counter() for _ in nodes.synthesise(PACKAGED["blue_4450_4990.h5"], points, one)]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 
 

@@ -27,7 +27,6 @@ OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "jacobian": ("3_train", ["jacobian"]),
 }
 NO_EFFECT = [  # keys that change speed, or what is seen meanwhile, not results
-    ("grid", "nodes", "workers"),
     ("preprocess", "chunk_rows"),
     ("train", "devices"),
     ("train", "tensorboard"),
@@ -171,12 +170,8 @@ def dependencies(cfg, stage):
     """{section or file: 16 hex digits} of all that the stage's file depends on, through all stages before it."""
     before, sections = OWN_SECTIONS[stage]
     values = cfg.model_dump(mode="json", include=set(sections))
-    for key in NO_EFFECT:
-        section, inner = values.get(key[0]), key[1:]
-        for name in inner[:-1]:
-            section = section and section[name]
-        if section:
-            section.pop(inner[-1])
+    for section, key in NO_EFFECT:
+        values.get(section, {}).pop(key, None)
     if values.get("train", {}).get("precision") == "float32":
         values["train"].pop("precision")  # models made before there was the key are of that
     parts = dependencies(cfg, before) if before else {}

@@ -190,7 +190,7 @@ def found(path, wanted, cfg, build, why):
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
         print(f"{why}: {path} needs {count(len(wanted.points))} nodes")
-        nodes.build(wanted, path, cfg.grid.nodes.workers)
+        nodes.build(wanted, path, cfg.cluster)
 
 
 def own_library(cfg):

@@ -44,6 +44,11 @@ Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 Signal = number(0.1, 100_000)  # S/N
 
 
+class Cluster(Section):
+    scheduler: StrictStr | None
+    workers: integer(1, 256)
+
+
 class Wave(Section):
     min: number(900, 60_000, A)
     max: number(900, 60_000, A)
@@ -72,7 +77,6 @@ class Nodes(Section):
     padding: integer(0, 2)
     atmosphere: StrictStr
     solar: StrictBool
-    workers: integer(1, 256)
 
 
 Draw = Annotated[
@@ -259,6 +263,7 @@ class Jacobian(Section):
 class Config(Section):
     run: Name
     seed: integer(0, 2**32 - 1)
+    cluster: Cluster = Cluster(scheduler=None, workers=2)  # models made before there was the section lack it
     wave: Wave | None  # None: the recipe reads tables, no spectra
     labels: list[StrictStr] = Field(min_length=1)
     target: Literal["labels", "flux"]

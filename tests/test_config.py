@@ -28,6 +28,8 @@ MISTAKES = [  # replace, by, end of the message
     ("vsini, mh]", "vsini, mh, teff]", "labels[4]: teff is listed twice"),
     ("max: 4990.0", "max: 4400.0", "wave.max: found 4400, expected more than min 4450 Angstrom"),
     ("max: 4990.0", "max: 4990.02", "wave.step: (max - min)/step is 10800.4 pixels, expected a whole number"),
+    ("workers: 2 ", "workers: 0 ", "cluster.workers: found 0, expected an integer in [1, 256]"),
+    ("scheduler: null", "scheduler: 8786", "cluster.scheduler: found 8786, expected text (a number needs quotes)"),
     ("test: 0.2", "test: 0.3", "preprocess.split: the fractions sum to 1.1, expected 1"),
     ("{min: 0, max: 300}", "{min: -5, max: 300}", "vsini: found -5 to 300, expected within [0, 500] km/s"),
     ("{min: 0, max: 300}", "{min: 5, max: 5}", "grid.labels.vsini.max: found 5, expected more than min 5"),
@@ -141,7 +143,7 @@ def test_wave_grid_excludes_its_maximum(make_config):
         ({"test.snr": [[1, 2]]}, "4_test"),
         ({"test.generator": "models/rvs"}, "4_test"),
         ({"jacobian.n_stars": 5}, "jacobian"),
-        ({"grid.nodes.workers": 7}, None),
+        ({"cluster.workers": 7, "cluster.scheduler": "tcp://host:8786"}, None),
         ({"preprocess.chunk_rows": 999}, None),
     ],
 )

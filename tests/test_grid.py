@@ -74,7 +74,7 @@ def test_a_window_outside_the_line_list_is_refused_before_any_work(make_config):
 def test_finished_nodes_are_not_synthesised_again(tmp_path, monkeypatch):
     asked = []
 
-    def fake(grid, points, workers):
+    def fake(grid, points, cluster):
         for i, point in enumerate(points):
             asked.append(tuple(point))
             if len(asked) == 3:
@@ -83,47 +83,31 @@ def test_finished_nodes_are_not_synthesised_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(nodes, "synthesise", fake)
     with pytest.raises(KeyboardInterrupt):
-        nodes.build(SMALL_NODES, tmp_path / "n.h5", 1)
+        nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
     assert not (tmp_path / "n.h5").exists()
-    nodes.build(SMALL_NODES, tmp_path / "n.h5", 1)
+    nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
     assert len(asked) == 5 and len(set(asked)) == 4  # only the one under way was asked twice
     flux, failed = nodes.read_nodes(tmp_path / "n.h5")
     assert flux == pytest.approx(0.9, abs=1e-4) and not failed.any()
 
 
 def test_failed_nodes_are_recorded_and_not_tried_again(tmp_path, monkeypatch, capsys):
-    def fake(grid, points, workers):
+    def fake(grid, points, cluster):
         for i in range(len(points)):
             yield (i, None, "SMElib ended its process") if i == 1 else (i, np.ones(len(grid.wave()), "f4"), "")
 
     monkeypatch.setattr(nodes, "synthesise", fake)
-    nodes.build(SMALL_NODES, tmp_path / "n.h5", 1)
+    nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
     assert nodes.read_nodes(tmp_path / "n.h5")[1].tolist() == [False, True, False, False]
     assert "6000_4.5_0_2 failed: SMElib ended its process" in capsys.readouterr().out
 
 
 def test_a_library_of_failures_is_not_kept(tmp_path, monkeypatch):
-    fake = lambda grid, points, workers: ((i, None, "no such atmospheres") for i in range(len(points)))  # noqa: E731
+    fake = lambda grid, points, cluster: ((i, None, "no such atmospheres") for i in range(len(points)))  # noqa: E731
     monkeypatch.setattr(nodes, "synthesise", fake)
     with pytest.raises(UserError, match="all 4 nodes failed: no such atmospheres"):
-        nodes.build(SMALL_NODES, tmp_path / "n.h5", 1)
+        nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_worker_that_dies_costs_one_node_only(monkeypatch):
-    monkeypatch.setattr(nodes, "work", dying_worker)
-    done = {i: (flux, reason) for i, flux, reason in nodes.synthesise(SMALL_NODES, SMALL_NODES.points, 2)}
-    assert sorted(done) == [0, 1, 2, 3]
-    assert [done[i][0] is None for i in range(4)] == [True, False, False, False]
-    assert done[0][1] == "SMElib ended its process"
-
-
-def dying_worker(pipe, grid):
-    """A worker that vanishes at the first node, as SMElib does when its equation of state fails."""
-    while (point := pipe.recv()) is not None:
-        if point == (6000.0, 4.0, 0.0, 2.0):
-            os._exit(0)
-        pipe.send(("ok", np.ones(3)))
 
 
 @pytest.mark.slow

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import components, continuum, guard, h5io, tabular, trained
+from starlabels import cluster, components, continuum, guard, h5io, tabular, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
 from starlabels.observed import extras, io, report
-from starlabels.observed.prepare import Preparation, Prepared, check_window, noise_of
+from starlabels.observed.prepare import Preparation, Prepared, around, check_window, noise_of
 from starlabels.observed.spectrum import check
 from starlabels.schema import Range
 
@@ -46,6 +46,7 @@ def arguments(parser):
     photometry = "CSV file with columns name, k_mag, a_k (mag) for distances; name: of the file, or the star's id in HDF5"
     parser.add_argument("--photometry", type=Path, help=photometry)
     parser.add_argument("--wave-unit", help="Angstrom, nm or micron, where the file does not tell")
+    cluster.arguments(parser)
 
 
 def recipe(args):
@@ -87,15 +88,17 @@ def run(cfg, args):
     meta = {"MODEL": args.model, "STARLAB": h5io.commit(), "DATE": h5io.now(), "KERAS": version("keras")}
     answers, pictures, taken, machine, more = [], [], set(), None, extras.columns(cfg)
     magnitudes = extras.read_photometry(args.photometry, more) if args.photometry else {}
-    with report.Tables(args.out, cfg.labels, units, meta, more) as tables:
+    with (
+        cluster.caller(cluster.of_arguments(args), BATCH) as call,
+        report.Tables(args.out, cfg.labels, units, meta, more) as tables,
+    ):
         stream = spectra(args.files, options, cfg.wave.grid())
         while batch := list(itertools.islice(stream, BATCH)):
             ready = [one for one in batch if not isinstance(one, report.Answer)]
             if ready and not machine:
                 machine = open_machine(cfg, args.model)
             batch = [one if isinstance(one, report.Answer) else extras.with_photometry(one, magnitudes) for one in batch]
-            prepared = [one if isinstance(one, report.Answer) else prepare(machine, one, args) for one in batch]
-            found, drawn = answer(machine, prepared)
+            found, drawn = answer(machine, prepared(machine, batch, args, call))
             tables.add(found)
             pictures += draw(found, drawn, cfg, args, taken, args.figures - len(taken))
             answers += found
@@ -117,7 +120,7 @@ def spectra(files, options, wave):
                 try:
                     check(observed)
                     check_window(observed, wave)
-                    yield observed
+                    yield around(observed, wave)
                 except UserError as error:
                     yield failed(observed.name, error)
         except UserError as error:
@@ -156,15 +159,32 @@ def least_power(cfg):
     return drawn.min if isinstance(drawn, Range) else float(drawn)
 
 
-def prepare(machine, observed, args):
-    """(Observed, Prepared) of an Observed spectrum, or its Answer if that fails."""
+def prepared(machine, batch, args, call):
+    """The batch with (Observed, Prepared) for each Observed that can be prepared, the Answer that says why for the others."""
+    good = [one for one in batch if not isinstance(one, report.Answer)]
+    found = iter(call(prepare, good, machine.prepare, machine.wave, args.rv, args.prepare) if good else [])
+    return [one if isinstance(one, report.Answer) else paired(one, next(found)) for one in batch]
+
+
+def paired(observed, found):
+    """(Observed, Prepared), or the Answer that `prepare` found or that tells of its end."""
+    if found is cluster.LOST:
+        found = failed(observed.name, "the process that prepared it ended, again and again: run it without --workers")
+    return found if isinstance(found, report.Answer) else (observed, found)
+
+
+def prepare(observed, preparation, wave, rv, anyway):
+    """The Prepared of an Observed spectrum on the pixels `wave`, or its Answer if that fails.
+
+    anyway: also if its file calls it normalised. preparation: None if the model was not trained for observed spectra.
+    """
     try:
-        if observed.normalised and observed.rest and not args.prepare:
-            return observed, as_it_is(observed, machine.wave)
-        if machine.prepare is None:
+        if observed.normalised and observed.rest and not anyway:
+            return as_it_is(observed, wave)
+        if preparation is None:
             hint = "train it with preprocess.observed, as recipes/observed_highres.yaml does, or give its survey's HDF5"
             raise UserError(f"{observed.name}: the model was not trained for observed spectra: {hint}")
-        return observed, machine.prepare(observed, args.rv)
+        return preparation(observed, rv)
     except UserError as error:
         return failed(observed.name, error)
 

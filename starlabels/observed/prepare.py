@@ -128,6 +128,13 @@ def check_window(observed, wave):
         raise UserError(f"{found} {wave[0]:.0f} to {wave[-1]:.0f} A: take a model of that window, or check the wavelength unit")
 
 
+def around(observed, wave):
+    """An Observed spectrum without what is so far from the pixels `wave` that nothing depends on it."""
+    near = (observed.wave > wave[0] * (1 - 2 * EDGE / LIGHT)) & (observed.wave < wave[-1] * (1 + 2 * EDGE / LIGHT))
+    error = None if observed.error is None else observed.error[near]
+    return observed._replace(wave=observed.wave[near], flux=observed.flux[near], error=error)
+
+
 def rebin(wave, flux, error, target, memory=1.0):
     """Flux and error (m,) on ascending wavelengths `target` (m,): means over its pixels, NaN where less than half is seen.
 

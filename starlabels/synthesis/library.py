@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starlabels.schema import Cluster
 from starlabels.synthesis.nodes import NodeGrid, build
 
 FOLDER = Path(__file__).parents[2] / "data/nodes"
@@ -67,7 +68,7 @@ CHANGES = {
 def main(workers=2, *names):
     libraries = PACKAGED | VMIC | CHANGES
     for name in names or libraries:
-        build(libraries[name], FOLDER / name, int(workers))
+        build(libraries[name], FOLDER / name, Cluster(scheduler=None, workers=workers))
 
 
 if __name__ == "__main__":

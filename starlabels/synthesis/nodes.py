@@ -1,13 +1,13 @@
-"""Node libraries: unbroadened spectra synthesised on a grid of labels, and the worker processes that make them."""
+"""Node libraries: unbroadened spectra synthesised on a grid of labels, and the workers that make them."""
 
+import functools
 import hashlib
 import json
-import multiprocessing as mp
-import os
 import shutil
+import socket
+import threading
 from dataclasses import asdict, dataclass
 from itertools import product
-from multiprocessing import connection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from starlabels import h5io, provenance, safe
 from starlabels.cli import UserError, count, progress
+from starlabels.cluster import LOST, connect, results
 from starlabels.synthesis import broaden
 
 AXES = ("teff", "logg", "mh", "vmic")
@@ -26,6 +27,7 @@ SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
 # A quick library is three times as fast: what abundances change comes out 1 % off, the spectra themselves are not to be used
 QUICK_LAYERS = 2  # of the atmosphere only each second layer
 QUICK_HYDROGEN = 70.0  # A: hydrogen lines further from the window are left out
+ONE_AT_A_TIME = threading.Lock()  # SMElib keeps its state in globals, however many threads a worker has
 
 
 @dataclass(frozen=True)
@@ -116,73 +118,49 @@ def element_spectrum(engine, lines, grid, teff, logg, mh, vmic, abundances):
     return smooth[::FINE].astype("f4")
 
 
-def work(pipe, grid):
-    """A worker process: receives labels, answers ("ok", flux) or ("failed", reason); SMElib may end it without a word."""
+@functools.lru_cache(maxsize=1)
+def tools(grid, digest):
+    """SMElib and the lines of a NodeGrid, made once a worker process; UserError if they cannot be had or are not ours."""
+    from dask.distributed import get_worker
+
     from starlabels.synthesis import lines, sme
 
-    folder = sme.enter_sandbox(keep_home=grid.atmosphere != "builtin")
+    here = socket.gethostname()
+    if grid.digest != digest:
+        raise UserError(f"cluster: the worker on {here} has other lines or atmospheres in data/: give it this very folder")
+    sme.enter_sandbox(keep_home=grid.atmosphere != "builtin", inside=get_worker().local_directory)
     hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # native prints
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        return sme.Engine(), lines.load(grid.wave_min, grid.wave_max, **hydrogen)
+    except Exception as error:  # whatever keeps a library from loading
+        raise UserError(f"cluster: SMElib does not start on {here}: {' '.join(str(error).split())}") from None
+
+
+def work(point, grid, digest):
+    """Flux (n_pix,) of a node, or the reason in words why there is none; in a worker, which SMElib may end without a word."""
+    from starlabels.synthesis import sme
+
+    with ONE_AT_A_TIME, sme.silent():
+        engine, lines = tools(grid, digest)
         try:
-            engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max, **hydrogen)
-        except Exception as error:  # SMElib cannot start here: say so for every node
-            while pipe.recv() is not None:
-                pipe.send(("failed", f"SMElib does not start: {error}"))
-            return
-        while (point := pipe.recv()) is not None:
-            try:
-                pipe.send(("ok", node_spectrum(engine, line_list, grid, *point)))
-            except Exception as error:  # whatever it was, the other nodes go on and this one is recorded
-                pipe.send(("failed", " ".join(str(error).split()) or type(error).__name__))
-    except (EOFError, BrokenPipeError):
-        pass  # the parent is gone
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            return node_spectrum(engine, lines, grid, *point)
+        except Exception as error:  # whatever it was, the other nodes go on and this one is recorded
+            return " ".join(str(error).split()) or type(error).__name__
 
 
-def synthesise(grid, points, workers):
-    """Yield (index, flux or None, reason) for each point (n, 4) as worker processes finish them; a dead worker is replaced."""
-    todo, context, busy = list(range(len(points)))[::-1], mp.get_context("spawn"), {}
-
-    def start():
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, grid), daemon=True)
-        process.start()
-        theirs.close()
-        return ours, process
-
-    def feed(pipe, process):
-        if todo:
-            index = todo.pop()
-            pipe.send(tuple(map(float, points[index])))
-            busy[pipe] = (index, process)
-        else:
-            pipe.send(None)
-            process.join()
-
-    try:
-        for _ in range(min(workers, len(points))):
-            feed(*start())
-        while busy:
-            for pipe in connection.wait(list(busy)):
-                index, process = busy.pop(pipe)
-                try:
-                    status, result = pipe.recv()
-                except EOFError:
-                    process.join()
-                    status, result = "failed", "SMElib ended its process"
-                    pipe, process = start() if todo else (None, None)
-                if pipe:
-                    feed(pipe, process)
-                yield (index, result, "") if status == "ok" else (index, None, result)
-    finally:
-        for _, process in busy.values():
-            process.kill()
+def synthesise(grid, points, cluster):
+    """Yield (index, flux or None, reason) for each point (n, 4) as the workers of a `cluster` section finish them."""
+    if not len(points):
+        return
+    with connect(cluster, len(points)) as client:
+        for index, found in results(client, work, [tuple(map(float, point)) for point in points], grid, grid.digest):
+            if isinstance(found, str):
+                yield index, None, "SMElib ended its process" if found is LOST else found
+            else:
+                yield index, found, ""
 
 
-def build(grid, path, workers):
+def build(grid, path, cluster):
     """Synthesise the nodes of `grid` that are not there yet and gather them in the library `path`.
 
     Every finished node is kept at once in `<path>.partial/<digest>`, so that a killed run goes on where it was.
@@ -195,8 +173,8 @@ def build(grid, path, workers):
     todo = [i for i, name in enumerate(names) if not _finished(partial, name)]
     if len(todo) < len(points):
         print(f"{path}: {count(len(points) - len(todo))} of {count(len(points))} nodes were there already")
-    results = synthesise(grid, points[todo], workers)
-    for k, flux, reason in progress(results, f"synthesising {path.name}", total=len(todo)):
+    made = synthesise(grid, points[todo], cluster)
+    for k, flux, reason in progress(made, f"synthesising {path.name}", total=len(todo)):
         temporary = partial / f".{names[todo[k]]}.tmp"
         if flux is None:
             temporary.write_text(reason)

@@ -1,9 +1,10 @@
 """SMElib, the radiative transfer of SME (Piskunov & Valenti 2017, A&A 597, A16), driven through PySME's low-level wrapper.
 
 SMElib keeps its state in globals and may end its process when its equation of state fails, so everything here runs in worker
-processes: see `nodes.synthesise`. Importing pysme writes into HOME: workers get a private one (`enter_sandbox`).
+processes: see `nodes.work`. Importing pysme writes into HOME: workers get a private one (`enter_sandbox`).
 """
 
+import contextlib
 import os
 import tempfile
 
@@ -17,19 +18,34 @@ OPACITY_FLAGS = np.array([1] * 13 + [0, 1] + [0] * 5, np.int16)
 NUCLEUS_ABUNDANCE = "solar"  # PySME's solar pattern; metals are scaled by [M/H], hydrogen and helium are not
 
 
-def enter_sandbox(keep_home=False):
+def enter_sandbox(keep_home=False, inside=None):
     """Give this (worker) process a current folder and HOME of its own, where pysme and SMElib may leave their files.
 
-    With keep_home PySME keeps the atmosphere grids that it downloads in the user's ~/.sme.
+    With keep_home PySME keeps the atmosphere grids that it downloads in the user's ~/.sme. inside: a folder, else that for
+    temporary files.
     """
     import logging
 
-    folder = tempfile.mkdtemp(prefix="starlabels-sme-")
+    folder = tempfile.mkdtemp(prefix="starlabels-sme-", dir=inside)
     if not keep_home:
         os.environ["HOME"] = folder
     os.chdir(folder)
     logging.disable(logging.INFO)
-    return folder
+
+
+@contextlib.contextmanager
+def silent():
+    """Within it nothing that SMElib prints appears: it writes past python to the file descriptors."""
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    with open(os.devnull, "w") as nowhere:
+        for descriptor in (1, 2):
+            os.dup2(nowhere.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, old in zip((1, 2), kept):
+            os.dup2(old, descriptor)
+            os.close(old)
 
 
 def gauss_legendre(n):
