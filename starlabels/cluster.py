@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from starlabels.cli import UserError
 from starlabels.schema import Cluster
 
-PATIENCE = 5  # s that a scheduler may take to answer
+PATIENCE = 10  # s that a scheduler may take to answer
 DEATHS = 2  # of workers of our own with the same call, before it is put off to the end
+NEVER = "10000 days"  # that a worker of our own may take to come back: dask forgets late ones, and waits for ever for the last
 LOST = "lost"  # in the place of a result: workers die of this call
 SILENT = logging.CRITICAL + 1
 LOGGERS = ("distributed", "distributed.client", "distributed.scheduler", "distributed.nanny", "tornado.application", "asyncio")
@@ -28,6 +29,7 @@ def connect(cluster, n_calls):
 
     n_calls: more workers than that are not started. UserError if no scheduler answers.
     """
+    import dask
     from dask.distributed import Client, LocalCluster
 
     for name in LOGGERS:
@@ -37,6 +39,7 @@ def connect(cluster, n_calls):
         if cluster.scheduler is not None:
             client = stack.enter_context(reach(cluster.scheduler))
         else:
+            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="starlabels-dask-", ignore_cleanup_errors=True))
             options = {"threads_per_worker": 1, "memory_limit": None, "dashboard_address": None, "local_directory": folder}
             options |= {"silence_logs": SILENT, "scheduler_kwargs": {"allowed_failures": DEATHS - 1}}

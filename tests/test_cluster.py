@@ -1,6 +1,7 @@
 """Nodes by dask workers: the same whoever makes them, whatever is killed, and one line where there is no scheduler."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,8 +25,10 @@ def expected():
 @pytest.fixture(scope="module")
 def scheduler():
     """The address of a cluster that somebody else started: one worker with two threads, a call is put off after one death."""
+    import dask
     from dask.distributed import LocalCluster
 
+    dask.config.set({"distributed.deploy.lost-worker-timeout": cluster.NEVER})
     options = {"dashboard_address": None, "memory_limit": None, "scheduler_kwargs": {"allowed_failures": 0}}
     with LocalCluster(n_workers=1, threads_per_worker=2, **options) as local:
         yield local.scheduler_address
@@ -74,3 +77,8 @@ def test_where_no_scheduler_is_one_line_says_so(address, monkeypatch):
 
 def test_nothing_to_synthesise_starts_no_worker():
     assert not list(nodes.synthesise(NODES, [], Cluster(scheduler="tcp://localhost:1", workers=1)))
+
+
+def test_a_number_of_workers_out_of_range_is_one_line():
+    with pytest.raises(UserError, match=r"--workers: found 0, expected an integer in \[1, 256\]"):
+        cluster.of_arguments(SimpleNamespace(workers=0, scheduler=None))

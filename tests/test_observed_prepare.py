@@ -1,14 +1,17 @@
 """From observed spectra to the pixels of a recipe: air, velocity, resolving power, continuum, spikes and holes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from starlabels import continuum
+from starlabels import cluster, continuum
 from starlabels.cli import UserError
-from starlabels.observed import velocity
-from starlabels.observed.prepare import Preparation, check_window, noise_of, rebin, to_air, without_spikes
+from starlabels.observed import predict, velocity
+from starlabels.observed.prepare import Preparation, around, check_window, noise_of, rebin, to_air, without_spikes
 from starlabels.observed.spectrum import Observed
 from starlabels.observed.velocity import WEAK
+from starlabels.schema import Cluster
 from starlabels.synthesis.library import FOLDER
 from starlabels.synthesis.sampler import Sampler
 
@@ -124,3 +127,26 @@ def test_rebinning_conserves_flux_and_knows_holes():
 def test_noise_is_measured_under_lines():
     flux = 1 - 0.5 * np.exp(-0.5 * ((np.arange(2000) - 1000) / 20) ** 2) + np.random.default_rng(0).normal(0, 0.02, 2000)
     assert noise_of(flux) == pytest.approx(0.02, rel=0.1)
+
+
+def same(one, other):
+    """Whether two Prepared are equal bit by bit."""
+    return one.velocity == other.velocity and all(np.array_equal(*pair, equal_nan=True) for pair in zip(one[:4], other[:4]))
+
+
+def test_what_lies_far_from_the_window_changes_nothing(sampler, prepare):
+    wide = observe(sampler, {name: values[:1] for name, values in draw(1, 5).items()}, low=4500, high=4980)
+    near = around(wide, WAVE)
+    assert len(near.wave) < 0.5 * len(wide.wave) and same(prepare(near), prepare(wide))
+
+
+def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
+    labels = draw(9, 6)
+    stars = [observe(sampler, {name: v[i : i + 1] for name, v in labels.items()}, rv=10.0 * i, seed=i) for i in range(9)]
+    stars[3], stars[5] = stars[3]._replace(resolving_power=None), predict.failed("star", "it has no numbers")
+    machine, options, found = SimpleNamespace(prepare=prepare, wave=WAVE), SimpleNamespace(rv=None, prepare=False), []
+    for section in (None, Cluster(scheduler=None, workers=2)):
+        with cluster.caller(section, len(stars)) as call:
+            found.append(predict.prepared(machine, stars, options, call))
+    for i, (here, there) in enumerate(zip(*found)):
+        assert here.failure == there.failure != "" if i in (3, 5) else same(here[1], there[1]), i
