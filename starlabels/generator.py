@@ -190,6 +190,7 @@ def joined(network, code, cfg, h5):
     """The Keras model labels (n, n_labels) in physical units -> flux (n, n_pix), or the code of an Intrinsic (n, n_code)."""
     import keras
 
+    network = keras.Model(network.inputs, network.outputs[0], name=network.name)  # without optimiser
     mean, std = h5["scaling/mean"][:], h5["scaling/std"][:]
     labels = keras.Input((len(mean),), name="labels")
     x = keras.layers.Normalization(mean=mean, variance=std**2)(labels)

@@ -23,6 +23,7 @@ LAYERS = {
     *("Subtract", "UnitNormalization", "ZeroPadding1D"),
 }
 MODULES = ("keras.initializers", "keras.regularizers", "keras.constraints", "keras.src.ops.numpy", "keras.src.ops.nn")
+MODULES += ("keras.optimizers", "keras.optimizers.schedules")  # of a network that was saved inside another as it was trained
 MODELS = {("keras", "DTypePolicy"), ("keras", "Functional"), ("keras.src.models.functional", "Functional")}
 DATA = {"__keras_tensor__", "__slice__", "__numpy__", "__tensor__", "__ellipsis__"}  # Keras's own ways to write plain values
 METHODS = {"isna", "notna", "isnull", "notnull", "between", "isin", "abs"}  # that a condition on columns may call

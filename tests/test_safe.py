@@ -80,6 +80,19 @@ def test_a_model_of_plain_layers_is_read(models):
     assert trained.read(models / "model.keras").count_params() == 8
 
 
+def test_a_network_saved_inside_another_as_it_was_trained_is_read(models):
+    import keras
+
+    from starlabels.schedules import cosine
+
+    network = keras.models.load_model(models / "model.keras")
+    network.compile(keras.optimizers.Adam(cosine(0.1, 10), global_clipnorm=5.0), loss="mse")
+    inputs = keras.Input((3,))
+    keras.Model(inputs, network(inputs)).save(models / "model.keras")
+    assert "CosineDecay" in zipfile.ZipFile(models / "model.keras").read("config.json").decode()
+    assert trained.read(models / "model.keras").count_params() == 8
+
+
 def test_a_model_with_a_lambda_layer_is_refused(models, mark, monkeypatch):
     import keras
 
