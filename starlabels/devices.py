@@ -2,12 +2,14 @@
 
 `keras.distribution` is for JAX only, and the `fit` of Keras 3 fails under TensorFlow's MultiWorkerMirroredStrategy. So a worker
 trains a network of its own on its share of every batch, and averages the gradients with the others by a collective operation of
-TensorFlow: the mean is the same to the last bit in all of them, and so the networks stay the same.
+TensorFlow: the mean is the same to the last bit in all of them, and so the networks stay the same. Those of one device differ
+by rounding only, but for dropout, and batch normalisation, which takes the moments of a share.
 """
 
 import contextlib
 import json
 import os
+import signal
 import zlib
 from typing import NamedTuple
 
@@ -171,6 +173,7 @@ def start_workers(precision):
     addresses, own = task()
     place, made = f"worker {own} of {len(addresses)}, {addresses[own]}", []
     print(f"{place}: waiting for the others")
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # TensorFlow waits deaf to Python's own
     try:
         print(start_keras(lambda: made.append(connect())))
     except Exception as error:
@@ -179,6 +182,8 @@ def start_workers(precision):
         if not isinstance(error, (errors.OpError, RuntimeError)):
             raise
         raise UserError(f"TF_CONFIG: {place}, cannot be reached: {str(error).splitlines()[0]}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
     print(f"{place}: {'the chief, which writes the model' if own == 0 else 'trains; the model is written by worker 0'}")
     return Devices(len(addresses), own if len(addresses) > 1 else None, cluster=made[0], precision=precision)
 
