@@ -102,12 +102,12 @@ def answers(cfg):
     return trained.read(config.paths(cfg).model_dir / "model.keras").predict(flux, verbose=0)
 
 
-def assert_as(plain, cfg, **tolerance):
+def assert_as(plain, cfg):
     """The losses and answers of the model on disk are those of one device."""
     found = losses(config.paths(cfg).model_dir)
-    for key, wanted in plain[0].items():
-        np.testing.assert_allclose(found[key], wanted, rtol=1e-3 if key == "val_loss" else 1e-4)
-    np.testing.assert_allclose(answers(cfg), plain[1], **tolerance)
+    for key, wanted in plain[0].items():  # a batch that was filled up weighs a little more in the loss of its epoch
+        np.testing.assert_allclose(found[key], wanted, rtol=1e-3 if "loss" in key else 1e-6)
+    np.testing.assert_allclose(answers(cfg), plain[1], atol=1e-5)
 
 
 def test_two_workers_give_the_model_of_one_and_the_chief_alone_writes_it(plain, start):
@@ -119,14 +119,14 @@ def test_two_workers_give_the_model_of_one_and_the_chief_alone_writes_it(plain, 
     assert [worker.returncode for worker in workers] == [0, 0], chief + other
     assert model.stat().st_mtime_ns > before and str(model) in chief and str(model) not in other
     assert sum(line.startswith("epoch ") for line in other.splitlines()) == cfg.train.max_epochs
-    assert_as(plain, cfg, atol=1e-4)
+    assert_as(plain, cfg)
 
 
 def test_two_devices_of_a_machine_give_the_model_of_one(plain, start):
     cfg = rewrite(devices="all")
     (printed, wrong) = start("-c", CPUS).communicate(timeout=600)
     assert "each of 2 takes its share of every batch" in printed, wrong
-    assert_as(plain, cfg, atol=1e-4)
+    assert_as(plain, cfg)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6])
