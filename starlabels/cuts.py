@@ -18,6 +18,7 @@ QUERY_ERRORS = (
     AttributeError,
     NotImplementedError,
     tokenize.TokenError,
+    RecursionError,
 )
 
 
@@ -51,11 +52,14 @@ def select(database, where):
     return np.flatnonzero(found)
 
 
-def apply(stars, queries):
-    """Mask (n,) of the rows of a Stack that all queries keep, one after the other; prints how many each removes, and why."""
+def apply(stars, queries, path):
+    """Mask (n,) of the rows of a Stack that all queries keep, one after the other; prints how many each removes, and why.
+
+    path: of the configuration, for a UserError.
+    """
     frame, kept = columns(stars.values, stars.errors), np.ones(len(stars), bool)
     for query in queries:
-        removed = kept & ~keep(frame, query, "join.cuts")
+        removed = kept & ~keep(frame, query, f"{path}: join.cuts")
         words = set(re.findall(r"`[^`]*`|[^\W\d]\w*", query))
         used = [name for name in frame if name in words or f"`{name}`" in words]
         missing = int((removed & frame[used].isna().any(axis=1).to_numpy()).sum())

@@ -2,10 +2,14 @@
 
 import difflib
 import math
+import os
+import unicodedata
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
+
+LONGEST = 255  # characters of a name, and bytes of a name of a file
 
 
 class Section(BaseModel):
@@ -15,12 +19,21 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def know_keys(cls, values):
-        """Refuse an unknown key with the nearest known one, before pydantic counts what is missing."""
-        for key in values if isinstance(values, dict) and cls.model_config["extra"] == "forbid" else []:
-            if key not in cls.model_fields:
-                raise unknown(key, cls.model_fields)
-        return values
+    def know_keys(cls, values, info):
+        """The values, an Unknown for that of each unknown key: pydantic refuses it, and counts all other mistakes too."""
+        if not isinstance(values, dict) or cls.model_config["extra"] != "forbid":
+            return values
+        fields = cls.model_fields
+        known = {key: value for key, value in values.items() if key in fields}
+        return known if info.context else known | {str(key): Unknown(key, fields) for key in values if key not in fields}
+
+
+class Unknown:
+    """An unknown key: the end of a message, and the known key that was probably meant, or None."""
+
+    def __init__(self, key, known):
+        near = difflib.get_close_matches(str(key).lower()[:LONGEST], known, n=1)
+        self.hint, self.meant = nearest(key, known), near[0] if near else None
 
 
 def unknown(key, known):
@@ -30,7 +43,7 @@ def unknown(key, known):
 
 def nearest(word, known):
     """The end of a message that says which known word was meant, or which there are."""
-    near = difflib.get_close_matches(str(word).lower(), known, n=1)
+    near = difflib.get_close_matches(str(word).lower()[:LONGEST], known, n=1)
     return f", did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
 
 
@@ -64,3 +77,22 @@ def number(low, high, unit="", whole=False):
 def integer(low, high, unit=""):
     """The type of an integer in [low, high]."""
     return number(low, high, unit, whole=True)
+
+
+def one_line(text):
+    """A text without line breaks and other signs that cannot be printed or written to a file."""
+    if len(text) > 10_000 or any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text):
+        raise expected("text in one line, of letters and signs that can be printed")
+    return text
+
+
+def path(text):
+    """The name of a file that a disk can have."""
+    if not text.strip() or any(len(os.fsencode(part)) > LONGEST for part in text.split("/")) or len(text) > 4000:
+        raise expected(f"the path of a file, {LONGEST} letters at most a name")
+    return text
+
+
+Text = Annotated[StrictStr, AfterValidator(one_line)]
+File = Annotated[Text, AfterValidator(path)]
+Query = Annotated[StrictStr, AfterValidator(lambda text: one_line(text.strip()))]  # YAML's > ends in a line break

@@ -2,7 +2,7 @@
 
 from starlabels.labels import LABELS, OFFSETS, elemental
 from starlabels.models.censored import inside
-from starlabels.schema import A, Range, SkyMatch
+from starlabels.schema import MOST_PIXELS, A, Range, SkyMatch
 
 GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
     "teff": (1000, 100_000),
@@ -13,6 +13,7 @@ GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow les
     "rv": (-500, 500),
     "resolving_power": (500, 35_000),
 } | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes were measured at 0.3
+MOST_BYTES = 4 << 30  # of the spectra in memory at a time
 READ_BOTH = ("spectrum_table_cnn",)  # builders that read pixels and features
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
@@ -21,6 +22,11 @@ def problems(cfg):
     """(key, problem) of each rule that spans several keys."""
     split = cfg.preprocess.split
     yield from wave_problems(cfg.wave) if cfg.wave else table_problems(cfg)
+    if cfg.wave and cfg.wave.n_pix > MOST_PIXELS:
+        return  # the others would count through them
+    if cfg.wave and cfg.preprocess.chunk_rows * cfg.wave.n_pix * 4 > MOST_BYTES:
+        what, most = f"spectra of {cfg.wave.n_pix} pixels", MOST_BYTES // (4 * cfg.wave.n_pix)
+        yield ("preprocess", "chunk_rows"), f"found {cfg.preprocess.chunk_rows} {what}, expected {most} at most"
     yield from block_problems(cfg)
     for i, name in enumerate(cfg.labels):
         if name in cfg.labels[:i]:
@@ -47,10 +53,12 @@ def problems(cfg):
 
 
 def wave_problems(wave):
-    """(key, problem) of a wavelength grid that is empty or has no whole number of pixels."""
+    """(key, problem) of a wavelength grid that is empty, has no whole number of pixels, or too many."""
     n_pix = (wave.max - wave.min) / wave.step
     if wave.min >= wave.max:
         yield ("wave", "max"), f"found {wave.max:g}, expected more than min {wave.min:g} {A}"
+    elif n_pix > MOST_PIXELS:
+        yield ("wave", "step"), f"(max - min)/step is {n_pix:.8g} pixels, expected {MOST_PIXELS} at most"
     elif abs(n_pix - round(n_pix)) > 1e-3:
         yield ("wave", "step"), f"(max - min)/step is {n_pix:.8g} pixels, expected a whole number"
 

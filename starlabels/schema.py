@@ -6,13 +6,15 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, StrictBool, StrictStr, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, StrictBool, Tag
 
 from starlabels.features import BANDS
-from starlabels.fields import Section, as_number, expected, integer, number, unknown
+from starlabels.fields import File, Query, Section, Text, as_number, expected, integer, number, unknown
 from starlabels.labels import LABELS
+from starlabels.models.arguments import Activation, Widths
 
 A, KMS = "Angstrom", "km/s"
+MOST_PIXELS = 1_000_000  # of a spectrum
 
 
 def held(value):
@@ -40,7 +42,7 @@ def drawable(labels):
     return labels
 
 
-Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Name = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
 Signal = number(0.1, 100_000)  # S/N
 
 
@@ -72,10 +74,10 @@ class Range(Section):
 
 
 class Nodes(Section):
-    library: StrictStr
-    step: dict[StrictStr, Annotated[Any, BeforeValidator(spacing)]]
+    library: File
+    step: dict[Text, Annotated[Any, BeforeValidator(spacing)]]
     padding: integer(0, 2)
-    atmosphere: StrictStr
+    atmosphere: File
     solar: StrictBool
 
 
@@ -88,30 +90,30 @@ Draw = Annotated[
 class Grid(Section):
     name: Name
     n_spectra: integer(10, 10_000_000)
-    labels: Annotated[dict[StrictStr, Draw], BeforeValidator(drawable), Field(min_length=1)]
-    labels_csv: StrictStr | None
+    labels: Annotated[dict[Text, Draw], BeforeValidator(drawable), Field(min_length=1)]
+    labels_csv: File | None
     resolving_power: number(500, 35_000)
     nodes: Nodes
 
 
-Columns = dict[StrictStr, StrictStr]  # our name: their name
+Columns = dict[Text, Text]  # our name: their name
 
 
 class Database(Section):
-    path: StrictStr
-    where: StrictStr | None = None
-    missing: dict[StrictStr, dict[StrictStr, list[integer(0, 23)]]] | None = None
+    path: File
+    where: Query | None = None
+    missing: dict[Text, dict[Text, list[integer(0, 23)]]] | None = None
     columns: Columns | None = None  # of a table; None: all numbers
-    id: StrictStr | None = None
+    id: Text | None = None
 
 
 class Positions(Section):
     """The columns of positions (deg) and of proper motions (mas/yr, that in right ascension times cos dec), and their epoch."""
 
-    ra: StrictStr
-    dec: StrictStr
-    pmra: StrictStr | None = None
-    pmdec: StrictStr | None = None
+    ra: Text
+    dec: Text
+    pmra: Text | None = None
+    pmdec: Text | None = None
     epoch: number(1800, 2200, "years") = 2000.0
 
 
@@ -121,8 +123,8 @@ class SkyMatch(Positions):
 
 
 class IdMatch(Section):
-    id: StrictStr
-    to: StrictStr
+    id: Text
+    to: Text
 
 
 Match = Annotated[
@@ -132,7 +134,7 @@ Match = Annotated[
 
 
 class Catalogue(Section):
-    path: StrictStr
+    path: File
     match: Match
     columns: Columns | None = None
     duplicates: Literal["nearest", "first", "error"] = "nearest"
@@ -141,7 +143,7 @@ class Catalogue(Section):
 class Join(Section):
     databases: list[Database] = Field(min_length=1, max_length=255)
     catalogues: list[Catalogue] | None = None
-    cuts: list[StrictStr] | None = None
+    cuts: list[Query] | None = None
     resample: StrictBool
 
 
@@ -149,7 +151,7 @@ class Split(Section):
     train: number(0, 1)
     validation: number(0, 1)
     test: number(0, 1)
-    column: StrictStr | None = None
+    column: Text | None = None
 
 
 class Observed(Section):
@@ -169,7 +171,7 @@ class Preprocess(Section):
 class Model(Section):
     """A builder and its keyword-only arguments, which config.load adds as fields."""
 
-    builder: StrictStr
+    builder: Text
 
     @property
     def arguments(self):
@@ -224,9 +226,9 @@ class Train(Loop):
 
 
 class Autoencoder(Section):
-    hidden: list[integer(1, 100_000)] = Field(min_length=1)
+    hidden: Widths
     code: integer(1, 4000)
-    activation: StrictStr
+    activation: Activation
     train: Loop
 
 
@@ -238,26 +240,26 @@ KINDS = Literal["apparent", "apparent_0", "absolute", "absolute_0", "colours", "
 
 
 class Features(Section):
-    magnitudes: dict[StrictStr, Literal[tuple(BANDS)]]
-    a_v: StrictStr | None
-    parallax: StrictStr | None
+    magnitudes: dict[Text, Literal[tuple(BANDS)]]
+    a_v: Text | None
+    parallax: Text | None
     least_parallax: number(1e-4, 10, "mas")
-    distance: StrictStr | None
+    distance: Text | None
     give: list[KINDS]
-    columns: list[StrictStr]
+    columns: list[Text]
     hidden: number(0, 0.9)
 
 
 class Test(Section):
     snr: list[Annotated[list[Signal], Field(min_length=2, max_length=2)]]
     n_stars: integer(1, 100_000_000) | None
-    generator: StrictStr | None
-    reference: dict[StrictStr, StrictStr] | None = None
+    generator: File | None
+    reference: dict[Text, Text] | None = None
 
 
 class Jacobian(Section):
     n_stars: integer(1, 1_000_000)
-    lines: dict[StrictStr, list[number(900, 60_000, A)]]
+    lines: dict[Text, list[number(900, 60_000, A)]]
 
 
 class Config(Section):
@@ -265,7 +267,7 @@ class Config(Section):
     seed: integer(0, 2**32 - 1)
     cluster: Cluster = Cluster(scheduler=None, workers=2)  # models made before there was the section lack it
     wave: Wave | None  # None: the recipe reads tables, no spectra
-    labels: list[StrictStr] = Field(min_length=1)
+    labels: list[Text] = Field(min_length=1)
     target: Literal["labels", "flux"]
     grid: Grid | None
     join: Join

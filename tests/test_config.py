@@ -24,7 +24,7 @@ MISTAKES = [  # replace, by, end of the message
     ("step: 0.05", "step: 0", "wave.step: found 0, expected a number in [0.001, 10] Angstrom"),
     ("optimizer: adam ", "optimizer: adan ", "train.optimizer: found 'adan', unknown, did you mean adam?"),
     ("run: afgk", "run: a/b", "run: found 'a/b', expected letters, digits, _ and - only"),
-    ("blocks: 4", "blocks: few", "model.blocks: found 'few', expected an integer"),
+    ("blocks: 4", "blocks: few", "model.blocks: found 'few', expected an integer in [1, 100]"),
     ("vsini, mh]", "vsini, mh, teff]", "labels[4]: teff is listed twice"),
     ("max: 4990.0", "max: 4400.0", "wave.max: found 4400, expected more than min 4450 Angstrom"),
     ("max: 4990.0", "max: 4990.02", "wave.step: (max - min)/step is 10800.4 pixels, expected a whole number"),

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 
 from starlabels.fields import as_number, expected
 from starlabels.labels import elemental
+from starlabels.models.arguments import Activation, Dropout, Number, Penalty, Width, Widths
 from starlabels.models.cnn import trunk
 
 LONGEST = 0.5  # norm of the weights of each auxiliary value, as in astroNN: it shall not carry the whole spectrum
@@ -39,17 +40,17 @@ def censored_cnn(
     wave=None,
     *,
     windows: Windows = "auto",
-    filters: Sequence[int] = (2, 4),
-    kernel_size: int = 8,
-    pool: int = 4,
-    dense: Sequence[int] = (196, 96),
-    auxiliary: int = 2,
-    branch: Sequence[int] = (96, 32),
-    joined: int = 8,
-    dropout: float = 0.3,
-    l2: float = 5e-9,
-    activation: str = "relu",
-    passes: int = 100,
+    filters: Widths = (2, 4),
+    kernel_size: Number = 8,
+    pool: Number = 4,
+    dense: Widths = (196, 96),
+    auxiliary: Width = 2,
+    branch: Widths = (96, 32),
+    joined: Width = 8,
+    dropout: Dropout = 0.3,
+    l2: Penalty = 5e-9,
+    activation: Activation = "relu",
+    passes: Number = 100,
 ):
     """A `bayesian_cnn` for the labels of the whole star, and beside it a branch for each element that sees its windows only.
 

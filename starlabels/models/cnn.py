@@ -1,18 +1,18 @@
 """One-dimensional convolutional networks from spectra to labels: flux (n, n_pix) -> outputs (n, n_outputs)."""
 
-from collections.abc import Sequence
+from starlabels.models.arguments import Activation, Dropout, Initializer, Number, Penalty, Width, Widths
 
 
 def seed_cnn(
     n_pix: int,
     n_outputs: int,
     *,
-    filters: Sequence[int] = (4, 16),
-    kernel_size: int = 8,
-    pool: int = 4,
-    dense: Sequence[int] = (256, 128),
-    activation: str = "relu",
-    initializer: str = "he_normal",
+    filters: Widths = (4, 16),
+    kernel_size: Number = 8,
+    pool: Number = 4,
+    dense: Widths = (256, 128),
+    activation: Activation = "relu",
+    initializer: Initializer = "he_normal",
 ):
     """The published network of stellar-parameters-NN: convolutions, one max-pooling, dense layers, linear output."""
     from keras import Input, Model, layers
@@ -32,14 +32,14 @@ def bayesian_cnn(
     n_pix: int,
     n_outputs: int,
     *,
-    filters: Sequence[int] = (2, 4),
-    kernel_size: int = 8,
-    pool: int = 4,
-    dense: Sequence[int] = (196, 96),
-    dropout: float = 0.3,
-    l2: float = 5e-9,
-    activation: str = "relu",
-    passes: int = 100,
+    filters: Widths = (2, 4),
+    kernel_size: Number = 8,
+    pool: Number = 4,
+    dense: Widths = (196, 96),
+    dropout: Dropout = 0.3,
+    l2: Penalty = 5e-9,
+    activation: Activation = "relu",
+    passes: Number = 100,
 ):
     """astroNN's: two convolutions, one max-pooling, two dense layers with dropout before each, whose `passes` tell errors.
 
@@ -57,12 +57,12 @@ def spectrum_table_cnn(
     n_outputs: int,
     n_features: int = 0,
     *,
-    filters: Sequence[int] = (8, 4, 2),
-    kernel_size: int = 10,
-    dropout: float = 0.2,
-    dense: int = 32,
-    table: int = 27,
-    joined: int = 16,
+    filters: Widths = (8, 4, 2),
+    kernel_size: Number = 10,
+    dropout: Dropout = 0.2,
+    dense: Width = 32,
+    table: Width = 27,
+    joined: Width = 16,
 ):
     """The network of Guiglion et al. (2020), A&A 644, A168: a spectrum through convolutions, beside it a table.
 

@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 
+from pydantic import StrictBool
+
+from starlabels.fields import integer
+from starlabels.models.arguments import Activation, Dropout, Few, Width, Widths
+
 
 def residual_mlp(
     n_inputs: int,
     n_outputs: int,
     *,
-    width: int = 256,
-    blocks: int = 4,
-    activation: str = "gelu",
-    harmonics: int = 0,
-    dropout: float = 0.0,
-    members: int = 1,
+    width: Width = 256,
+    blocks: Few = 4,
+    activation: Activation = "gelu",
+    harmonics: integer(0, 100) = 0,
+    dropout: Dropout = 0.0,
+    members: Few = 1,
 ):
     """Our default: blocks x + Dense(activation(Dense(LayerNorm(x)))) between two linear layers. He et al. (2016).
 
@@ -57,11 +62,11 @@ def mlp(
     n_inputs: int,
     n_outputs: int,
     *,
-    dense: Sequence[int] = (512, 256),
-    activation: str = "relu",
-    dropout: float = 0.0,
-    batch_norm: bool = False,
-    separate: bool = False,
+    dense: Widths = (512, 256),
+    activation: Activation = "relu",
+    dropout: Dropout = 0.0,
+    batch_norm: StrictBool = False,
+    separate: StrictBool = False,
 ):
     """Dense layers with dropout after each but the last and a linear output; `separate`: one such network for each output.
 

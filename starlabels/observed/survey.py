@@ -19,9 +19,9 @@ from starlabels.cli import UserError, count, progress
 from starlabels.observed import catalogue, io
 from starlabels.observed.chips import CHIPS, in_chips, on_grid
 from starlabels.observed.images import APOGEE_POWER
+from starlabels.schema import MOST_PIXELS
 
 BLOCK = 64  # spectra in memory at a time
-MOST_PIXELS = 1_000_000
 MOST_LINES = 20  # spectra left out that have a line of their own; the others are counted only
 SPECTRUM = re.compile(r"(.+)\.fits?(\.gz)?", re.IGNORECASE)
 
