@@ -89,11 +89,12 @@ def learn_code(cfg, h5, folder, digest, devices):
     from starlabels.models.mlp import autoencoder
 
     plan, (mean, size) = cfg.autoencoder, moments(h5["train/flux"])
+    options = {"hidden": plan.hidden, "code": plan.code, "activation": plan.activation}
 
     def build(precision="float32"):
         keras.utils.set_random_seed(cfg.seed)
         with training.policy(precision):
-            return autoencoder(cfg.wave.n_pix, hidden=plan.hidden, code=plan.code, activation=plan.activation)
+            return training.affordable(lambda: autoencoder(cfg.wave.n_pix, **options), f"{cfg.path}: autoencoder")
 
     with devices.scope():
         parts = build(devices.precision)

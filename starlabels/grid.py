@@ -1,5 +1,6 @@
 """The grid of config.yaml: draw labels, find or synthesise the nodes, and sample spectra into a database."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from starlabels.synthesis.nodes import AXES, NodeGrid
 LABELS = (*AXES, "vsini")
 NUISANCES = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
 OPTIONAL = (*NUISANCES, *OFFSETS)  # and abundances of single elements, [X/M]
-CHUNK = 1024  # spectra in memory at a time
+CHUNK, CHUNK_PIXELS = 1024, 1 << 24  # spectra in memory at a time, and all their pixels
 HOME_VMIC = 2.0  # km/s, of the nodes that elements are moved in
 ELEMENT_STEPS = {"teff": 500.0, "logg": 1.0, "mh": 0.5}  # of those nodes: what they change is small and smooth
 FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fast there
@@ -31,6 +32,7 @@ def run(cfg, args=None):
     if cfg.grid is None:
         print(f"{cfg.path}: grid is null: no synthetic spectra to make")
         return
+    check_room(cfg)
     target, stars = paths(cfg).grid, stars_of(cfg)
     for remark in stars.remarks:
         print(remark)
@@ -47,12 +49,24 @@ def run(cfg, args=None):
     with h5io.create(target, "grid", digest(cfg, "grid"), cfg, inputs) as h5:
         h5io.write_wave(h5, wave, resolving_power=cfg.grid.resolving_power)
         flux = h5io.create_spectra(h5, n, len(wave))
-        for start in progress(range(0, n, CHUNK), "sampling spectra"):
-            part = {name: values[start : start + CHUNK] for name, values in stars.labels.items()}
-            flux[start : start + CHUNK] = sampler.spectra(part, wave, cfg.grid.resolving_power)
+        step = max(1, min(CHUNK, CHUNK_PIXELS // len(wave)))
+        for start in progress(range(0, n, step), "sampling spectra"):
+            part = {name: values[start : start + step] for name, values in stars.labels.items()}
+            flux[start : start + step] = sampler.spectra(part, wave, cfg.grid.resolving_power)
         write_labels(h5, stars.labels | abundances(stars.labels) | stars.columns, stars.errors)
         h5io.write_text(h5, "star_id", stars.ids)
     print(f"{target}: {count(n)} spectra of {len(wave)} pixels from {sampler.path}")
+
+
+def check_room(cfg):
+    """UserError if the spectra to draw take more than the disk has free."""
+    target, n = paths(cfg).grid, cfg.grid.n_spectra
+    there = next(folder for folder in target.absolute().parents if folder.is_dir())
+    free, needed = shutil.disk_usage(there).free, 4 * n * cfg.wave.n_pix
+    if not cfg.grid.labels_csv and needed > free:
+        found = f"{count(n)} spectra of {count(cfg.wave.n_pix)} pixels take {needed / 1e9:.4g} GB"
+        mend = f"{there} has {free / 1e9:.3g} GB free: lower it, or raise wave.step"
+        raise UserError(f"{cfg.path}: grid.n_spectra: {found}, {mend}")
 
 
 def write_labels(h5, labels, errors):

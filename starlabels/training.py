@@ -12,10 +12,12 @@ import math
 import shutil
 import sys
 import time
+from textwrap import shorten
 
 import numpy as np
 
-from starlabels.cli import UserError
+from starlabels import memory
+from starlabels.cli import UserError, count
 from starlabels.devices import ONE
 from starlabels.files import remove, replaced_folder
 from starlabels.losses import LOSSES
@@ -26,6 +28,7 @@ from starlabels.trained import write_history
 STATE, LAST, BEST = "state", "last.weights.h5", "best.weights.h5"  # of a training that is under way
 CURVES, BOARD = "history.csv", "tensorboard"  # to follow it by
 KEYS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
+WEIGHT_BYTES = 16  # a weight, its gradient and the two moments of Adam
 STEPS = 32  # between returns to Python: at each step they would cost a fifth of the time
 
 
@@ -42,9 +45,26 @@ def build(cfg, n_inputs, n_outputs, precision="float32", **known):
     asked = {name: known[name] for name in inspect.signature(builder).parameters if name in known}
     try:
         with policy(precision):
-            return builder(n_inputs, n_outputs, **cfg.model.arguments | asked)
+            return affordable(lambda: builder(n_inputs, n_outputs, **cfg.model.arguments | asked), f"{cfg.path}: model")
     except ValueError as error:
-        raise UserError(f"{cfg.path}: model: {' '.join(str(error).split())}") from None
+        raise UserError(f"{cfg.path}: model: {shorten(' '.join(str(error).split()), 300)}") from None
+
+
+def affordable(build, where):
+    """What build() gives, a network or several; UserError, before their weights are made, if the memory cannot hold them."""
+    import keras
+
+    try:
+        with keras.StatelessScope(initialize_variables=False):  # shapes only
+            made = build()
+            n = sum(network.count_params() for network in (made if isinstance(made, tuple) else (made,)))
+        memory.check(n * WEIGHT_BYTES, f"{where}: {count(n)} weights in training", "make the network smaller")
+    except (ValueError, UserError):
+        keras.utils.clear_session()  # weights that wait would be made with those of the next network
+        raise
+    with keras.StatelessScope():
+        pass  # at its end Keras makes the weights that wait
+    return made
 
 
 @contextlib.contextmanager
