@@ -59,7 +59,7 @@ def add(stars, catalogue, later=()):
         matches = resolve(by_sky(ours, theirs, match.radius), n, catalogue.duplicates, stars.star_id)
         unknown = int(np.isnan(ours).any(axis=1).sum())
     else:
-        ours, theirs, by = stars.identifiers(match.to), tables.identifiers(table, match.id), f"by {match.id}"
+        ours, theirs, by = stars.identifiers(match.to, path), tables.identifiers(table, match.id), f"by {match.id}"
         matches, unknown = resolve(by_id(ours, theirs), n, catalogue.duplicates), int(pd.isna(ours).sum())
         if n and (matches.entry < 0).all():
             example = " and ".join(repr(next((one for one in ids if one is not None), None)) for ids in (ours, theirs))
@@ -118,7 +118,8 @@ def by_sky(ours, theirs, radius):
 def positions(stars, table, match):
     """Positions (n, 2) of the stars and (m, 2) of the catalogue in deg, at one epoch where one of them has proper motions."""
     found = []
-    numbers = {"join.databases": stars.numbers, table.path: lambda name: tables.numbers(table, table.frame[name])}
+    ours, theirs = (lambda name: stars.numbers(name, table.path)), (lambda name: tables.numbers(table, table.frame[name]))
+    numbers = {"join.databases": ours, table.path: theirs}
     for (path, of), place in zip(numbers.items(), (match.to, match)):
         place = [of(name).astype("f8") for name in places(place)]
         check(path, match.to if path == "join.databases" else match, *place[:2])

@@ -98,25 +98,34 @@ def read_ours(h5, path):
     labels = pd.DataFrame(h5io.read_labels(h5, names), columns=names)
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
-    star_id = h5io.read_text(h5["star_id"]) if "star_id" in h5 else star_ids(labels)
+    if (bad := np.isinf(labels.to_numpy())).any():
+        row, column = np.argwhere(bad)[0]
+        raise UserError(f"{path}: row {row + 1}: {names[column]} is infinite, expected a number, or NaN where it is missing")
+    star_id = h5io.read_text(h5io.dataset(h5, "star_id")) if "star_id" in h5 else star_ids(labels)
     errors = pd.DataFrame(h5io.read_label_errors(h5, names), columns=names) if "labels/error" in h5 else None
-    about = h5["spectra"].attrs
+    flux, medium, power = (
+        h5io.dataset(h5, "spectra/flux"),
+        *(h5io.attribute(h5["spectra"], n) for n in ("medium", "resolving_power")),
+    )
     return Database(
         path,
-        h5io.dataset(h5, "spectra/flux"),
+        flux,
         labels,
         star_id,
         h5io.label_units(h5),
         errors,
         h5io.read_wave(h5),
-        str(about.get("medium", "air")),
-        about.get("resolving_power"),
+        str(medium or "air"),
+        power if isinstance(power, (int, float)) and 0 < power < np.inf else None,
     )
 
 
 def read_published(h5, path):
     """The Database in a file of the public stellar-parameters-NN code, which has no wavelengths."""
-    columns = {name: h5io.dataset(h5, key)[:].ravel().astype("f4") for key, name in PUBLISHED.items() if key in h5}
+    found = {key: h5io.dataset(h5, key) for key in PUBLISHED if key in h5}
+    if strange := [f"{key} {data.dtype} {data.shape}" for key, data in found.items() if data.dtype.kind not in "fiu"]:
+        raise UserError(f"{path} has {', '.join(strange)}, expected numbers (n_stars,)")
+    columns = {PUBLISHED[key]: np.ravel(h5io.whole(data)).astype("f4") for key, data in found.items()}
     if len({len(values) for values in columns.values()}) > 1:
         raise UserError(f"{path} has labels of unequal length: {', '.join(f'{k} {len(v)}' for k, v in columns.items())}")
     labels = pd.DataFrame(columns)
@@ -166,6 +175,8 @@ def check_wave(database, wave, resample):
             raise UserError(f"{database.path} has {n_pix} pixels and no wavelengths; {asked}: mend `wave`")
         return
     own = database.wave
+    if np.ndim(own) != 1 or own.dtype.kind not in "fiu":
+        raise UserError(f"{database.path}: spectra/wave is {own.dtype} {np.shape(own)}, expected numbers (n_pix,)")
     if not (np.isfinite(own).all() and (np.diff(own) > 0).all()):
         raise UserError(f"{database.path}: spectra/wave must be finite and increasing: sort its pixels by wavelength")
     if n_pix != len(own):

@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from starlabels import links
+from starlabels import layout, links, memory
 from starlabels.cli import UserError
 
 SCHEMA = 1
@@ -131,10 +131,11 @@ def open_stage(path, stage, digest=None, script=None):
         found = h5.attrs.get("stage", "unknown")
         if found != stage:
             raise UserError(f"{path} is a file of stage {found}, expected {stage}: {hint}")
-        if digest is not None and h5.attrs["digest"] != digest:
+        if digest is not None and h5.attrs.get("digest") != digest:
             stored = json.loads(h5.attrs.get("parts", "{}"))
             what = f" of {digest.changes(stored)}" if hasattr(digest, "changes") else ""
             raise UserError(f"{path} was made with other settings{what}: re-{hint}")
+        layout.check(h5, stage, f"re-{hint}")
         yield h5
 
 
@@ -164,10 +165,34 @@ def recorded_inputs(path):
 
 def dataset(h5, name):
     """The dataset of that name; UserError with what is there instead."""
-    if not isinstance(h5.get(name), h5py.Dataset):
+    found = None
+    with contextlib.suppress(KeyError, ValueError, RuntimeError):  # of a name in a dataset, or a link to itself
+        found = h5.get(name)
+    if not isinstance(found, h5py.Dataset):
         where = f"{h5.name}/{name}".lstrip("/")
         raise UserError(f"{h5.file.filename} has no dataset {where}; there is {', '.join(h5) or 'nothing'}")
-    return h5[name]
+    return found
+
+
+def attribute(item, name):
+    """An attribute that is one number or text; None if there is none, or anything else."""
+    value = item.attrs.get(name)
+    value = value.item() if isinstance(value, np.generic) else value
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value if isinstance(value, (str, bool, int, float)) else None
+
+
+def text_attributes(item, name):
+    """The texts of an attribute, [] if there is none."""
+    values = np.ravel(item.attrs.get(name, [])).tolist()
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+
+
+def whole(data):
+    """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
+    what = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
+    memory.check(4 * data.size * data.dtype.itemsize, what, "write the file anew")
+    return data[()]
 
 
 def write_wave(h5, wave, medium="air", resolving_power=None):
@@ -181,7 +206,7 @@ def write_wave(h5, wave, medium="air", resolving_power=None):
 
 def read_wave(h5):
     """Wavelengths (n_pix,) in Angstrom."""
-    return dataset(h5, "spectra/wave")[:]
+    return whole(dataset(h5, "spectra/wave"))
 
 
 def create_spectra(group, n, n_pix, name="spectra/flux"):
@@ -221,7 +246,9 @@ def read_text(data):
     """Texts (n,) of a dataset of text or numbers, as bytes of fixed length; UserError if it holds anything else."""
     if data.dtype.kind == "O" and not h5py.check_string_dtype(data.dtype):
         raise UserError(f"{data.file.filename}: {data.name} holds objects, expected text or numbers: take it out")
-    values = data[:]
+    if data.ndim != 1 or data.dtype.kind not in "SOfiu":
+        raise UserError(f"{data.file.filename}: {data.name.lstrip('/')} is {data.dtype} {data.shape}, expected texts (n,)")
+    values = whole(data)
     return np.char.encode(data.asstr()[:].astype(str), "utf-8") if values.dtype.kind == "O" else values.astype("S")
 
 
@@ -239,7 +266,7 @@ def labels_dataset(group):
 def label_names(group):
     """Names of the label columns of a file or part; UserError unless there is one for each column of a table of numbers."""
     data = labels_dataset(group)
-    names = [str(name) for name in data.attrs.get("names", [])]
+    names = text_attributes(data, "names")
     if data.ndim != 2 or data.dtype.kind not in "fiu" or len(names) != data.shape[1] or len(set(names)) < len(names):
         found = f"{data.dtype} {data.shape} named [{', '.join(names)}]"
         raise UserError(f"{data.file.filename}: {data.name} is {found}; expected numbers (n, n_labels), a name a column")
@@ -249,7 +276,7 @@ def label_names(group):
 def label_units(group):
     """{name: unit} of the label columns of a file or part."""
     data = labels_dataset(group)
-    return dict(zip(label_names(group), map(str, data.attrs.get("units", [""] * data.shape[1]))))
+    return dict.fromkeys(label_names(group), "") | dict(zip(label_names(group), text_attributes(data, "units")))
 
 
 def columns(group, names):
@@ -270,14 +297,14 @@ def column_errors(group, names):
 def read_label_errors(group, names):
     """Errors (n, len(names)) float32 of labels, in the order of names, NaN where they are not known; of a file or a part."""
     data, there = labels_dataset(group), label_names(group)
-    errors = (
-        group["label_errors"] if "label_errors" in group else group.get("labels/error") if data.name.endswith("value") else None
-    )
-    if errors is None:
+    where = "label_errors" if not data.name.endswith("value") or "label_errors" in group else "labels/error"
+    if where not in group:
         return np.full((len(data), len(names)), np.nan, "f4")
-    if errors.shape != data.shape:
-        raise UserError(f"{group.file.filename}: {errors.name} is {errors.shape}, expected {data.shape} as the labels")
-    return errors[:][:, [there.index(name) for name in names]].astype("f4")
+    errors = dataset(group, where)
+    if errors.shape != data.shape or errors.dtype.kind not in "fiu":
+        found = f"{errors.dtype} {errors.shape}, expected numbers {data.shape} as the labels"
+        raise UserError(f"{group.file.filename}: {errors.name} is {found}")
+    return whole(errors)[:, [there.index(name) for name in names]].astype("f4")
 
 
 def read_labels(group, names):
@@ -286,4 +313,4 @@ def read_labels(group, names):
     missing = [name for name in names if name not in there]
     if missing:
         raise UserError(f"{group.file.filename} has labels [{', '.join(there)}]; config asks {', '.join(missing)} too")
-    return labels_dataset(group)[:][:, [there.index(name) for name in names]].astype("f4")
+    return whole(labels_dataset(group))[:, [there.index(name) for name in names]].astype("f4")

@@ -77,8 +77,8 @@ def joined(cfg, databases):
         stars.units["fakemag"] = "mas"
     if missing := [name for name in cfg.labels if name not in stars.values]:
         there = ", ".join(stars.values)
-        raise UserError(f"the joined columns are [{there}]; config asks {', '.join(missing)} too: mend `labels`")
-    keep = cuts.apply(stars, cfg.join.cuts or [])
+        raise UserError(f"{cfg.path}: the joined columns are [{there}]; config asks {', '.join(missing)} too: mend `labels`")
+    keep = cuts.apply(stars, cfg.join.cuts or [], cfg.path)
     for i, database in enumerate(databases):
         mask = keep[stars.source == i]
         database.dropped["excluded by cuts"] = int((~mask).sum())

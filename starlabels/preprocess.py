@@ -19,14 +19,14 @@ def run(cfg, args=None):
         if cfg.train.loss == "mse":
             check_complete(labels, cfg.labels, files.joined)
         star_id = h5io.read_text(h5io.dataset(joined, "star_id"))
-        parts = given_split(joined, cfg) or split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed))
+        parts = given_split(joined, cfg) or split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed), files.joined)
         check_components(cfg, len(parts["train"]))
         inputs = {files.joined: joined.attrs["digest"]}
         with h5io.create(files.prepared, "2_preprocess", digest(cfg, "2_preprocess"), cfg, inputs) as h5:
             if cfg.wave:
                 joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
                 h5["spectra"].attrs.update(joined["spectra"].attrs)
-            write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined))
+            write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined), files.joined)
             curve = learn_continuum(h5, joined, parts["train"], cfg)
             for part, rows in parts.items():
                 write_part(h5.create_group(part), joined, rows, cfg, curve)
@@ -81,7 +81,7 @@ def given_split(joined, cfg):
     return parts
 
 
-def split(star_id, fractions, rng):
+def split(star_id, fractions, rng, path=""):
     """{part: shuffled row numbers}: whole stars are drawn into the parts, so that none has spectra in two."""
     stars, star = np.unique(star_id, return_inverse=True)  # star: (n,) number of each row's star
     ends = np.rint(np.cumsum([getattr(fractions, part) for part in PARTS]) * len(stars)).astype(int)
@@ -91,21 +91,21 @@ def split(star_id, fractions, rng):
     for part, rows in parts.items():
         if not len(rows):
             raise UserError(
-                f"the {part} part of {count(len(stars))} stars is empty: raise preprocess.split.{part} or join more"
+                f"{path}: the {part} part of {count(len(stars))} stars is empty: raise preprocess.split.{part} or join more"
             )
     return parts
 
 
-def write_scaling(h5, labels, names, units):
+def write_scaling(h5, labels, names, units, path):
     """Write moments and range of the training labels (n, n_labels); UserError if one of them is constant."""
     empty = [name for name, column in zip(names, labels.T) if np.isnan(column).all()]
     if empty:
-        raise UserError(f"{', '.join(empty)}: missing in every training spectrum: take it out of `labels`")
+        raise UserError(f"{path}: {', '.join(empty)}: missing in every training spectrum: take it out of `labels`")
     mean = np.where(positive(names), 0, np.nanmean(labels, axis=0, dtype="f8"))
     std = np.sqrt(np.nanmean((labels - mean) ** 2, axis=0, dtype="f8"))
     for name, value, spread in zip(names, mean, std):
         if spread <= 1e-6 * max(1e-3, abs(value)):
-            raise UserError(f"{name} is constant ({value:g}) in the training part: take it out of `labels`")
+            raise UserError(f"{path}: {name} is constant ({value:g}) in the training part: take it out of `labels`")
     low, high = whole_range(labels)
     for key, data in (("mean", mean), ("std", std), ("min", low), ("max", high)):
         h5.create_dataset(f"scaling/{key}", data=data).attrs.update({"names": names, "units": [units[name] for name in names]})

@@ -34,27 +34,27 @@ class Stack:
         errors = None if self.errors is None else self.errors[keep]
         return Stack(self.values[keep], errors, self.star_id[keep], self.source[keep], self.units)
 
-    def identifiers(self, name):
-        """Identifiers (n,) of the stars as texts, None where missing; UserError if there is no such column."""
+    def identifiers(self, name, path):
+        """Identifiers (n,) of the stars as texts, None where missing; UserError, of the file to match, if there are none."""
         if name == "star_id":
             return np.char.decode(self.star_id, "utf-8").astype(object)
         if name in self.keys:
             return self.keys[name]
-        self.require(name)
+        self.require(name, path)
         return tables.identifiers(tables.Table("the joined stars", self.values, {}), name)
 
-    def numbers(self, name):
-        """Numbers (n,) of a column, such as positions; UserError if there is no such column."""
+    def numbers(self, name, path):
+        """Numbers (n,) of a column, such as positions; UserError, of the file to match, if there is no such column."""
         if name in self.keys and name not in self.values:
             return self.keys[name].astype("f8")
-        self.require(name)
+        self.require(name, path)
         return self.values[name].to_numpy("f8")
 
-    def require(self, name):
+    def require(self, name, path):
         """UserError unless there is a column of that name."""
         if name not in self.values:
             there = tables.nearest(name, [*self.keys, *self.values])
-            raise UserError(f"join.catalogues: match: the databases have no column {name}{there}")
+            raise UserError(f"{path}: join.catalogues: match: the databases have no column {name}{there}")
 
     def add(self, columns, keys, entry):
         """Add the Columns of a catalogue and keys {name: (m,)} to match later ones by; entry (n,) is each star's row, or -1."""

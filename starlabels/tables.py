@@ -137,20 +137,20 @@ def ours(h5):
     if "labels/error" in h5:
         errors = dict(zip(names, h5io.read_label_errors(h5, names).T))
         found |= {f"{name}_err": error for name, error in errors.items() if not np.isnan(error).all()}
-    return found | ({"star_id": h5io.read_text(h5["star_id"])} if "star_id" in h5 else {}), h5io.label_units(h5)
+    return found | ({"star_id": h5io.read_text(h5io.dataset(h5, "star_id"))} if "star_id" in h5 else {}), h5io.label_units(h5)
 
 
 def plain(path, h5):
     """({name: (n,)}, {name: unit}) of the 1-D datasets, or of the fields of a table, in the root or in its only group."""
-    groups = [one for one in h5.values() if not hasattr(one, "shape")]
+    groups = [one for one in h5.values() if hasattr(one, "items")]
     for group in (h5, *(groups if len(groups) == 1 else [])):
         columns = {name: one for name, one in group.items() if getattr(one, "shape", None) and one.ndim == 1}
-        if len(columns) == 1 and (fields := next(iter(columns.values()))[:]).dtype.names:
+        if len(columns) == 1 and (fields := h5io.whole(next(iter(columns.values())))).dtype.names:
             values = {name: fields[name] for name in fields.dtype.names}
             return {name: v.astype("U").astype(object) if v.dtype.kind in "OS" else v for name, v in values.items()}, {}
         if columns:
-            units = {name: str(one.attrs.get("units", one.attrs.get("unit", ""))) for name, one in columns.items()}
-            return {name: h5io.read_text(one) if one.dtype.kind in "OS" else one[:] for name, one in columns.items()}, units
+            units = {n: str(h5io.attribute(one, "units") or h5io.attribute(one, "unit") or "") for n, one in columns.items()}
+            return {n: h5io.read_text(one) if one.dtype.kind in "OS" else h5io.whole(one) for n, one in columns.items()}, units
     raise UserError(f"{path} holds {', '.join(h5) or 'nothing'}; expected columns, 1-D datasets, or labels of our schema")
 
 

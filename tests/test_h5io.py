@@ -18,7 +18,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from starlabels import config, h5io
-with h5io.create("a.h5", "0_join", "d", config.load("config.yaml")) as h5:
+with h5io.create("a.h5", "4_test", "d", config.load("config.yaml")) as h5:
     h5["x"] = 2
     h5.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -27,22 +27,22 @@ with h5io.create("a.h5", "0_join", "d", config.load("config.yaml")) as h5:
 
 def test_a_kill_while_writing_leaves_the_old_file_and_the_next_run_works(make_config):
     cfg = make_config()
-    with h5io.create("a.h5", "0_join", "d", cfg) as h5:
+    with h5io.create("a.h5", "4_test", "d", cfg) as h5:
         h5["x"] = 1
     done = subprocess.run([sys.executable, "-c", KILLED, str(ROOT)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert Path("a.h5.tmp").exists()
-    with h5io.open_stage("a.h5", "0_join", "d") as h5:
+    with h5io.open_stage("a.h5", "4_test", "d") as h5:
         assert h5["x"][()] == 1
-    with h5io.create("a.h5", "0_join", "d", cfg) as h5:
+    with h5io.create("a.h5", "4_test", "d", cfg) as h5:
         h5["x"] = 3
-    with h5io.open_stage("a.h5", "0_join", "d") as h5:
+    with h5io.open_stage("a.h5", "4_test", "d") as h5:
         assert h5["x"][()] == 3
 
 
 def test_an_error_while_writing_leaves_no_file(make_config):
     cfg = make_config()
-    with pytest.raises(ZeroDivisionError), h5io.create("sub/a.h5", "0_join", "d", cfg):
+    with pytest.raises(ZeroDivisionError), h5io.create("sub/a.h5", "4_test", "d", cfg):
         raise ZeroDivisionError
     assert os.listdir("sub") == []
 
@@ -62,8 +62,8 @@ def test_missing_truncated_foreign_and_stale_files_name_the_script(make_config):
         pass
     write_grid(cfg)
     with (
-        pytest.raises(UserError, match="stage grid, expected 0_join: run python 0_join.py"),
-        h5io.open_stage(path, "0_join"),
+        pytest.raises(UserError, match="stage grid, expected 4_test: run python 4_test.py"),
+        h5io.open_stage(path, "4_test"),
     ):
         pass
     digest = config.digest(make_config({"grid.n_spectra": 61, "seed": 2}), "grid")

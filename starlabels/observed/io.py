@@ -17,7 +17,17 @@ from starlabels.observed import images, tables
 from starlabels.observed.spectrum import ABSURD, Observed, Options, angstrom, ascending, assumed_medium, check, finish, masked
 
 __all__ = ["Observed", "Options", "check", "read"]
-DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, zlib.error, fits.VerifyError)  # what astropy raises
+DAMAGED = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    AssertionError,
+    zlib.error,
+    fits.VerifyError,
+)  # astropy's
 
 
 def read(path, options):
@@ -79,7 +89,7 @@ def load(path):
     """[({keyword: value}, data)] of a FITS file; UserError if it is damaged or shorter than its headers say."""
     size = np.inf if is_packed(path) else path.stat().st_size
     try:
-        with fits.open(path) as hdus:
+        with warnings.catch_warnings(action="ignore"), fits.open(path) as hdus:  # astropy's, on headers that bend the standard
             for i, hdu in enumerate(hdus):
                 end = hdu.fileinfo()["datLoc"] + hdu.size
                 if end > size and not isinstance(hdu, fits.CompImageHDU):
@@ -154,23 +164,25 @@ def check_hdf5(path, h5, options):
         raise UserError(f"{path} has {found}; expected numbers (n_pix,), then (n, n_pix): write it anew")
     if len(flux) == 0:
         raise UserError(f"{path} holds no spectra: take another file")
-    return angstrom(path, wave[:], attributes(wave).get("unit"), None, options.wave_unit), flux, error
+    unit = attributes(wave).get("unit")
+    return angstrom(path, h5io.whole(wave), unit and str(unit), None, options.wave_unit), flux, error
 
 
 def about_hdf5(path, h5, wave, options):
     """(medium, resolving power or None, at rest, normalised) of all spectra in a file of our schema."""
-    about = {**attributes(h5["spectra/flux"]), **attributes(h5["spectra/wave"]), **attributes(h5["spectra"])}
+    about = attributes(h5["spectra/flux"]) | attributes(h5["spectra/wave"]) | attributes(h5["spectra"])
     medium = options.medium or str(about.get("medium") or assumed_medium(wave)).lower()
     if medium not in ("air", "vacuum"):
         raise UserError(f"{path} is in medium {medium!r}; expected air or vacuum: give --medium")
     power = options.resolving_power or about.get("resolving_power")
-    power = float(power) if np.ndim(power) == 0 and power and np.isfinite(power) else None
+    power = float(power) if isinstance(power, (int, float)) and 0 < power < np.inf else None
     return medium, power, about.get("frame") == "rest", about.get("continuum") == 1
 
 
 def attributes(item):
-    """{name: value} of the attributes of a group or dataset, texts as str."""
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in item.attrs.items()}
+    """{name: number or text} of the attributes of a group or dataset."""
+    found = {name: h5io.attribute(item, name) for name in item.attrs}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def row_names(path, h5, n):
@@ -186,14 +198,14 @@ def row_names(path, h5, n):
 
 def star_ids(h5, n):
     """The ids [n] of the stars; [] if the file has none, or not as many."""
-    ids = [star.decode("utf-8", "replace") for star in h5io.read_text(h5["star_id"])] if "star_id" in h5 else []
+    ids = [star.decode("utf-8", "replace") for star in h5io.read_text(h5io.dataset(h5, "star_id"))] if "star_id" in h5 else []
     return ids if len(ids) == n else []
 
 
 def photometry(h5, n):
     """K_s magnitudes and extinctions A_K (n, 2) of the labels in a file of our schema, NaN where it has none."""
     found, data = np.full((n, 2), np.nan), h5.get("labels/value")
-    names = list(attributes(data).get("names", [])) if data is not None else []
+    names = h5io.text_attributes(data, "names") if data is not None else []
     for i, name in enumerate(("k_mag", "a_k")):
         if name in names and data.shape == (n, len(names)):
             found[:, i] = data[:, names.index(name)]

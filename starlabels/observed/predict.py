@@ -195,7 +195,9 @@ def as_it_is(observed, wave):
         raise UserError(f"{observed.name}: not on the model's pixels: add --prepare")
     flux = np.array(observed.flux, "f4")
     error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
-    return Prepared(flux, error, float(np.nanmedian(flux / error)), float(np.mean(np.isfinite(flux))), None, as_it_is=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = float(np.nanmedian(flux / error))  # inf of a spectrum without noise
+    return Prepared(flux, error, snr, float(np.mean(np.isfinite(flux))), None, as_it_is=True)
 
 
 def answer(machine, prepared):

@@ -1,0 +1,66 @@
+"""What the files of the stages hold, names, shapes and kinds of datasets: a damaged one is known when it is opened."""
+
+import h5py
+import numpy as np
+
+from starlabels.cli import UserError
+
+NUMBERS, TEXTS = "fiub", "SOfiu"  # kinds of numpy's types; texts may be numbers
+SPECTRA = {"labels/value": "n l", "labels/error?": "n l", "spectra/wave?": "p", "spectra/flux?": "n p"}
+PART = {"labels": "n l", "grid_labels": "n g", "joined_row": "n", "star_id": "n", "flux?": "n p", "features?": "n f"}
+PART |= {"label_errors?": "n l", "grid_label_errors?": "n g", "components?": "n k", "outside?": "n b", "level?": "n"}
+PARTS = ("train", "validation", "test")
+MOMENTS = {f"scaling/{name}": "l" for name in ("mean", "std")} | {"spectra/wave?": "p"}
+MOMENTS |= {"features/mean?": "f", "features/std?": "f", "features/uses?": "f c"}
+MOMENTS |= {"continuum/edges?": "e", "continuum/mean?": "m", "continuum/components?": "r m", "continuum/variance?": "r"}
+LAYOUTS = {
+    "grid": SPECTRA | {"star_id?": "n"},
+    "0_join": SPECTRA | {"star_id": "n", "source": "n", "source_row": "n"},
+    "2_preprocess": MOMENTS
+    | {f"{part}/{name}": shape.replace("n", part) for part in PARTS for name, shape in PART.items()}
+    | {"basis/mean?": "p", "basis/components?": "k p", "basis/variance?": "k"},
+    "3_train": MOMENTS,
+}
+NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}  # have a name a column
+NAMED |= {f"{part}/{name}": size for part in PARTS for name, size in (("labels", "l"), ("grid_labels", "g"))}
+INCREASING, POSITIVE = ("spectra/wave", "continuum/edges"), ("scaling/std", "basis/variance", "continuum/variance")
+FINITE = (*POSITIVE, *INCREASING, "scaling/mean", "continuum/mean", "continuum/components")
+
+
+def check(h5, stage, mend):
+    """UserError that ends in `mend` unless the open file of a stage has its datasets, of shapes that fit each other."""
+    sizes = {}
+    for name, shape in LAYOUTS.get(stage, {}).items():
+        name, may_lack = name.rstrip("?"), name.endswith("?")
+        data = h5.get(name)
+        if data is None and may_lack and name not in h5:
+            continue
+        found = f"{data.dtype} {data.shape}" if isinstance(data, h5py.Dataset) else "not there"
+        dimensions = shape.split()
+        fits = isinstance(data, h5py.Dataset) and data.dtype.kind in (TEXTS if name.endswith("star_id") else NUMBERS)
+        fits = fits and data.ndim == len(dimensions)
+        for dimension, n in zip(dimensions, data.shape) if fits else ():
+            if sizes.setdefault(dimension, n) != n:
+                fits, found = False, f"{found}, where others have {sizes[dimension]}"
+        if not fits or unsound(name, data):
+            what = "has values that it cannot have" if fits else f"is {found}"
+            raise UserError(f"{h5.filename} is damaged, {name} {what}: {mend}")
+    for name, dimension in NAMED.items():
+        n = sizes.get(dimension)
+        if n is not None and name in h5 and not are_names(h5[name].attrs.get("names"), n):
+            raise UserError(f"{h5.filename} is damaged, {name} has not a name for each of {n} columns: {mend}")
+
+
+def unsound(name, data):
+    """Whether numbers that must be finite, positive or increasing are not."""
+    if name not in FINITE:
+        return False
+    values = data[:]
+    if not np.isfinite(values).all() or name in POSITIVE and (values <= 0).any():
+        return True
+    return name in INCREASING and not (np.diff(values) > 0).all()
+
+
+def are_names(names, n):
+    """Whether an attribute holds n different names."""
+    return isinstance(names, np.ndarray) and names.dtype.kind in "OSU" and len(set(map(str, names.ravel()))) == names.size == n
