@@ -1,0 +1,207 @@
+"""One case of benchmarks.fuzz: a child in a sandbox folder, and the judgement of what it said, wrote and took."""
+
+import contextlib
+import functools
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from starlabels import cli, generating, grid, inference, join, preprocess, study
+
+SECONDS, BYTES = 30, 4 << 30  # most processor time and address space of a case
+PATIENCE = 120  # seconds by the clock, on a busy machine
+MAY_CHANGE = ("data", "models", "figures", "results")  # folders of a run
+FINDINGS = ("traceback", "hang", "memory", "outside", "unnamed", "noise")
+
+
+class Case(NamedTuple):
+    """Files {path: bytes} put into a copy of the template folder, and the steps [name or words of a command] run there.
+
+    culprit: what every message must name, a path or the configuration.
+    """
+
+    kind: str
+    number: int
+    files: dict
+    steps: tuple
+    culprit: tuple = ("config.yaml",)
+
+
+class Outcome(NamedTuple):
+    """`ran`, `refused` or one of FINDINGS; at which step, what was printed on stderr, and seconds."""
+
+    verdict: str
+    step: str
+    said: str
+    seconds: float
+
+
+class Network:
+    """In place of a trained network, which would take seconds to load: it answers 0."""
+
+    def predict(self, flux, **options):
+        """Zeros (n, 64)."""
+        return np.zeros((len(flux), 64), "f4")
+
+
+def stage(name):
+    """(run, arguments, recipe) of cli.main for a script."""
+    if name == "load":
+        return (lambda cfg, args: None), None, None
+    if name == "predict":
+        from starlabels.observed import predict
+
+        return predict.run, predict.arguments, predict.recipe
+    if name == "survey":
+        from starlabels.observed import survey
+
+        return survey.run, survey.arguments, lambda args: None
+    if name == "generate":
+        labels, table = ["teff", "logg", "mh", "vsini"], Path("inputs/labels.csv")
+        return (lambda cfg, args: generating.read_table(table, labels, Path("x.fits"))), None, lambda args: None
+    if name == "ravelike":
+        from starlabels import ravelike
+
+        files = [Path(f"inputs/rave_{kind}.csv") for kind in ("labels", "photometry")]
+        return (lambda cfg, args: ravelike.in_reach(ravelike.read(*files))), None, lambda args: None
+    if name == "3_train":
+        return inference.run, None, None
+    if name == "grid":
+        return small_grid, None, None
+    return {"0_join": join, "1_label_study": study, "2_preprocess": preprocess}[name].run, None, None
+
+
+def small_grid(cfg, args):
+    """grid.py, but for grids that are sound and take minutes."""
+    if cfg.grid and cfg.wave and cfg.grid.n_spectra * cfg.wave.n_pix > 1e6 and not cfg.grid.labels_csv:
+        grid.check_room(cfg)
+        raise cli.UserError(f"{cfg.path}: sound, and too large to run here")
+    grid.run(cfg, args)
+
+
+def no_synthesis(*args, **options):
+    """In place of nodes.build, which takes hours."""
+    raise cli.UserError("config.yaml: would synthesise nodes")
+
+
+def steps_of(case, report):
+    """Run the steps of a case in this process, as the scripts do; the step is noted in `report` before it begins."""
+    for step in case.steps:
+        name, *words = step.split()
+        os.pwrite(report, name.ljust(20).encode(), 0)
+        sys.argv = [f"{name}.py", *words]
+        run, arguments, recipe = stage(name)
+        cli.main(run, "", arguments, recipe)
+
+
+def child(case, folder, report):
+    """In the child: run the case in the folder with stdout and stderr in files beside it; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        os.chdir(folder / "box/run")
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  they last as long as the process
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        steps_of(case, report)
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def run(case, template):
+    """The Outcome of a case, run in a child in a copy of the template folder that is deleted afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    try:
+        shutil.copytree(template, folder / "box/run", symlinks=True)
+        (folder / "box/untouched").write_text("by nobody")
+        for path, data in case.files.items():
+            (folder / "box/run" / path).parent.mkdir(parents=True, exist_ok=True)
+            place(folder / "box/run" / path, data)
+        before, start = snapshot(folder / "box"), time.monotonic()
+        report = os.open(folder / "step", os.O_RDWR | os.O_CREAT)
+        pid = os.fork()
+        if pid == 0:
+            child(case, folder, report)
+        status = wait(pid)
+        step = os.pread(report, 20, 0).decode().strip()
+        os.close(report)
+        said = (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
+        verdict = judge(case, status, said, before == snapshot(folder / "box"))
+        return Outcome(verdict, step, said, time.monotonic() - start)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def place(path, data):
+    """Put the bytes of a file, or a folder for None, where another may be."""
+    path.unlink(missing_ok=True)
+    path.mkdir() if data is None else path.write_bytes(data)
+
+
+def wait(pid):
+    """Exit code of a child, negative for a signal; None if it had to be killed for its time was up."""
+    with open(os.pidfd_open(pid), closefd=True) as watch:
+        late = not select.select([watch], [], [], PATIENCE)[0]
+    if late:
+        os.killpg(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return None if late else code
+
+
+def snapshot(folder):
+    """{path: (size, time of change)} of all below the folder that a run may not change."""
+    found = {}
+    for here, folders, files in os.walk(folder):
+        if Path(here) == folder / "run":
+            folders[:] = [name for name in folders if name not in MAY_CHANGE]
+        for name in (*folders, *files):
+            known = os.lstat(os.path.join(here, name))
+            found[os.path.join(here, name)] = (known.st_size, known.st_mtime_ns) if name in files else None
+    return found
+
+
+def judge(case, code, said, untouched):
+    """`ran`, `refused` or one of FINDINGS."""
+    lines = said.splitlines()
+    if not untouched:
+        return "outside"
+    if code in (None, -signal.SIGXCPU, -signal.SIGKILL):
+        return "hang"
+    if code not in (0, 2):
+        return "memory" if re.search(r"MemoryError|bad_alloc|Unable to allocate", said) else "traceback"
+    if any(not line.startswith("error: ") for line in lines):
+        return "noise"
+    if code == 0:
+        return "ran"
+    return "refused" if lines and all(any(name in line for name in case.culprit) for line in lines) else "unnamed"
+
+
+def run_all(cases, template, workers):
+    """Yield (case, Outcome) of all cases, in their order, from a pool of processes."""
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        yield from zip(cases, pool.imap(functools.partial(run, template=template), cases, chunksize=4))
