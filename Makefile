@@ -6,7 +6,7 @@ CONFIG ?= config.yaml
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: run test test-real lint bench generator distances nodes data clean
+.PHONY: run test test-real lint docs bench generator distances nodes data clean
 
 run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
@@ -20,6 +20,10 @@ test-real: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/ruff check .
+
+# the documentation: docs/_build/html/index.html
+docs: .venv/ready
+	$(BIN)/python -m sphinx -W -n --keep-going -q docs docs/_build/html
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.bench

@@ -1,4 +1,4 @@
-"""Print README's table of results from the metrics.json of the recipes that were run: `python -m benchmarks.table [FOLDER]`."""
+"""Print the table of docs/recipes.md from the metrics.json of the runs: `python -m benchmarks.table [FOLDER]`."""
 
 import argparse
 import json

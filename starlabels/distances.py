@@ -107,10 +107,12 @@ def scores(found):
     truth = found["distance_true"]
     sound = np.isfinite(found["distance"]) & np.isfinite(truth) & ~astra.distance_bad(found["distance_flags"])
     found, truth = {name: values[sound] for name, values in found.items()}, truth[sound]
+    names = ("n", "median_fraction", "fraction_68", "coverage_68")
+    if not sound.any():  # every star is flagged bad, as after too short a training
+        return dict.fromkeys(names, np.nan) | {"n": 0.0}
     fraction = np.abs(found["distance"] - truth) / truth
     pull = np.abs(PARSEC_MAS / truth - found["parallax"]) / found["parallax_err"]  # errors are normal there
     middle, outer = np.percentile(fraction, [50, 68.27])
-    names = ("n", "median_fraction", "fraction_68", "coverage_68")
     values = dict(zip(names, map(float, (len(truth), middle, outer, np.mean(pull <= 1)))))
     reach = reach_of(truth, found["catalogue_parallax_err"]) if "catalogue_parallax" in found else None
     if reach is None:

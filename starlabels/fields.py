@@ -71,7 +71,7 @@ def number(low, high, unit="", whole=False):
             raise expected(what)
         return int(found) if whole else found
 
-    return Annotated[int if whole else float, BeforeValidator(check)]
+    return Annotated[int if whole else float, BeforeValidator(check), what]  # `what` is for the documentation
 
 
 def integer(low, high, unit=""):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import changed, draw, toy_spectra, write_grid
 
-from starlabels import config, distances, evaluation, h5io, inference, join, preprocess
+from starlabels import astra, config, distances, evaluation, h5io, inference, join, preprocess
 from starlabels.cli import UserError
 
 
@@ -150,3 +150,9 @@ def test_fakemag_without_its_columns_says_which(make_config):
     write_grid(cfg)
     with pytest.raises(UserError, match="fakemag is made of parallax, k_mag, a_k; .* but no parallax, k_mag, a_k: add it"):
         join.run(cfg)
+
+
+def test_where_every_distance_is_flagged_bad_the_scores_say_of_no_star():
+    stars = {"distance_true": np.ones(3), "distance": np.ones(3), "distance_flags": np.full(3, astra.FAKEMAG_UNRELIABLE)}
+    found = distances.scores(stars)
+    assert found["n"] == 0 and np.isnan(found["median_fraction"])
