@@ -47,7 +47,7 @@ Signal = number(0.1, 100_000)  # S/N
 
 
 class Cluster(Section):
-    scheduler: StrictStr | None
+    scheduler: Text | None
     workers: integer(1, 256)
 
 
