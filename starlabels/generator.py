@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import components, config, h5io, trained, training
+from starlabels import components, config, h5io, locks, trained, training
 from starlabels.cli import UserError, count
 from starlabels.devices import start
 from starlabels.files import remove, replaced_folder
@@ -36,6 +36,7 @@ class Code(NamedTuple):
     intrinsic: Intrinsic | None = None
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """3_train for target flux: save models/<run>/ and draw the loss; UserError if spectra are missing, or training diverges."""
     paths, digest = config.paths(cfg), config.digest(cfg, "3_train")

@@ -5,18 +5,20 @@ import time
 
 import numpy as np
 
-from starlabels import calibration, components, config, distances, features, guard, h5io, thin, trained, training, windows
+from starlabels import calibration, components, config, distances, features, guard, h5io, locks, thin, trained, training
 from starlabels.cli import count
 from starlabels.devices import ONE, start
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
 from starlabels.losses import OUTPUTS
 from starlabels.models import predictor
+from starlabels.windows import of_recipe
 
 EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """Train, save models/<run>/, draw the loss; UserError if the spectra are missing or stale, or training diverges."""
     paths, digest = config.paths(cfg), config.digest(cfg, "3_train")
@@ -24,7 +26,7 @@ def run(cfg, args=None):
     with source as h5:
         devices = start(cfg.train)
         basis = components.read(h5)
-        seen = windows.of_recipe(cfg, h5)
+        seen = of_recipe(cfg, h5)
         with devices.scope():
             network = build(cfg, h5, basis, seen, devices.precision)
         size, n = count(network.count_params()), count(len(h5["train/labels"]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import h5io
+from starlabels import h5io, locks
 from starlabels.cli import UserError, count
 from starlabels.config import digest, is_own_grid, paths
 from starlabels.labels import label
@@ -11,6 +11,7 @@ from starlabels.schema import Range
 FEW_NODES = 60
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """Print the table and remarks on the labels of the joined file and draw its figures."""
     from starlabels.plots import study as plots
