@@ -82,13 +82,13 @@ def write(h5, parts, n, n_blocks, seed, step):
     """Fit a basis to the training part of an open 2_prepared.h5 and write it, and the projections of `parts` on it."""
     basis = fit(h5["train/flux"][:FIT_ON], n, n_blocks, seed)
     for name, values in basis._asdict().items():
-        h5[f"basis/{name}"] = values
+        h5io.write(h5, f"basis/{name}", values)
     for part in parts:
         flux = h5[part]["flux"]
         starts = progress(range(0, len(flux), step), f"components of {part}")
         found = [project(flux[start : start + step], basis) for start in starts]
         for name in found[0]:
-            h5[part][name] = np.concatenate([block[name] for block in found])
+            h5io.write(h5[part], name, np.concatenate([block[name] for block in found]))
     spread = np.sqrt(np.median(h5["train/outside"][:].sum(axis=1)) / flux.shape[1])
     print(f"{n} components leave over a median rms of {spread:.1e} of the continuum")
 

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from starlabels import calibration, card, config, distances, figures, guard, h5io, limits, trained
+from starlabels import calibration, card, config, distances, figures, guard, h5io, limits, locks, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
 from starlabels.features import Beside
-from starlabels.files import replaced_file
+from starlabels.files import renewed, replaced_file
 from starlabels.labels import label
 from starlabels.limits import rms
 
@@ -20,6 +20,7 @@ def arguments(parser):
     parser.add_argument("--strict", action="store_true", help="exit 1 when 68 %% coverage leaves 63-73 %% anywhere")
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """Write predictions.h5, metrics.json and figures, print the scores; UserError if an input is missing or stale."""
     paths, digest = config.paths(cfg), config.digest(cfg, "4_test")
@@ -57,9 +58,10 @@ def run(cfg, args=None):
     save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
     card.write(cfg, metrics, model.model, n_train)
     print_scores(metrics, labels)
-    figures.draw(results, generated, labels, cfg)
-    if beside:
-        figures.draw_catalogue(results[NOISE_FREE], reference, labels, beside, cfg)
+    with renewed(paths.figure_dir, "4_*.png"):  # another recipe's ranges, or what this model cannot give
+        figures.draw(results, generated, labels, cfg)
+        if beside:
+            figures.draw_catalogue(results[NOISE_FREE], reference, labels, beside, cfg)
     print(f"figures: {paths.figure_dir}/4_*.png")
     wrong = calibration.violations(metrics) if getattr(args, "strict", False) else []
     if wrong:
@@ -185,7 +187,7 @@ def save(results, metrics, labels, cfg, digest, inputs):
             group.attrs.update({"names": cfg.labels, "units": [one.plain_unit for one in labels]})
             group.attrs.update({"bits": json.dumps(guard.BITS), "rules": json.dumps(guard.RULES)})
             for name, array in arrays.items():
-                group[name] = array
+                h5io.write(group, name, array)
     write_metrics(metrics, paths.metrics)
 
 

@@ -97,7 +97,7 @@ def write(h5, joined, parts, asked):
     for part, rows in parts.items():
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         made = [make(asked, dict(zip(columns, table[chunk].T))) for chunk in chunks]
-        h5[part]["features"] = np.concatenate([one.values for one in made])
+        h5io.write(h5[part], "features", np.concatenate([one.values for one in made]))
     train, names = h5["train/features"][:], made[0].names
     if empty := [name for name, column in zip(names, train.T) if np.isnan(column).all()]:
         raise UserError(f"{joined.filename}: features {', '.join(empty)} are missing in all training stars: take them out")

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from starlabels import card, config, generator, h5io, jacobians, limits, trained
+from starlabels import card, config, generator, h5io, jacobians, limits, locks, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.evaluation import write_metrics
+from starlabels.files import renewed
 from starlabels.generator import call
 from starlabels.labels import label
 from starlabels.synthesis.sampler import derivatives
@@ -13,6 +14,7 @@ CHUNK = 512  # spectra in memory at a time
 SHOWN = {"best": 0, "median": 50, "95th percentile": 95, "worst": 100}  # percentiles of the greatest error of a star
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """4_test: score spectra generated at held-out labels; UserError if an input is missing or stale."""
     paths, digest = config.paths(cfg), config.digest(cfg, "4_test")
@@ -30,7 +32,8 @@ def run(cfg, args=None):
     save(found, metrics, cfg, digest, {paths.model_dir: made.digest})
     card.write(cfg, metrics, made.model, n_train)
     print_scores(metrics)
-    draw(generated, shown, mean_flux, wave, labels, [label(name, units[name]) for name in cfg.labels], cfg)
+    with renewed(paths.figure_dir, "4_*.png"):  # another recipe's go
+        draw(generated, shown, mean_flux, wave, labels, [label(name, units[name]) for name in cfg.labels], cfg)
 
 
 def load(cfg):
@@ -89,7 +92,7 @@ def save(found, metrics, cfg, digest, inputs):
     with h5io.create(paths.predictions, "4_test", digest, cfg, inputs) as out:
         for group, errors in found.items():
             for name, values in errors.items():
-                out[f"{group}/{name}"] = values
+                h5io.write(out, f"{group}/{name}", values)
     write_metrics(metrics, paths.metrics)
 
 
@@ -115,8 +118,6 @@ def draw(found, shown, mean_flux, wave, labels, axes, cfg):
     from starlabels.plots.generated import heading
 
     folder, lines = config.paths(cfg).figure_dir, cfg.lines
-    for old in folder.glob("4_*.png"):
-        old.unlink()  # another recipe's
     values = {words: [float(f"{value:.4g}") for value in star[0]] for words, star in shown.items()}
     titles = [heading(words, dict(zip(cfg.labels, four_digits))) for words, four_digits in values.items()]
     truth, generated = (np.array([star[i] for star in shown.values()]) for i in (1, 2))
@@ -128,6 +129,7 @@ def draw(found, shown, mean_flux, wave, labels, axes, cfg):
     print(f"figures: {folder}/4_*.png")
 
 
+@locks.alone("lock")
 def run_jacobian(cfg, args=None):
     """jacobian: d flux / d label of the generator and of the nodes; UserError if an input is missing, stale or not of nodes."""
     from starlabels.plots import fidelity as plots

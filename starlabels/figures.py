@@ -18,8 +18,6 @@ def draw(results, generated, labels, cfg):
     if not (cfg.grid or cfg.test.snr):  # real stars, and no noise added to theirs
         results = {AS_THEY_ARE: results[NOISE_FREE]}
     keys = list(results)
-    for old in folder.glob("4_*.png"):
-        old.unlink()  # another recipe's ranges, or what this model cannot give
     complete = np.isfinite(results[keys[0]]["true"]).all(axis=1)
     if not complete.all():
         print(f"figures show the {count(int(complete.sum()))} of {count(len(complete))} test stars that have all labels")

@@ -1,10 +1,14 @@
 """Files and folders that appear whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def sha256(path):
@@ -14,24 +18,44 @@ def sha256(path):
 
 
 def remove(folder):
-    """Delete a folder, if there is one."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Delete a folder in one step, and what replacing it may have left; a kill leaves nothing that looks whole."""
+    tmp, old = beside(folder)
+    for path in (old, tmp):
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(folder, tmp)
+    shutil.rmtree(tmp, ignore_errors=True)
+
+
+def beside(folder):
+    """Where the next version of a folder is written, and where the last one waits while that takes its place."""
+    return Path(f"{folder}.tmp"), Path(f"{folder}.old")
+
+
+def restore(folder):
+    """Put back the last version of a folder that a killed run had moved aside for one that never came."""
+    _, old = beside(folder)
+    if old.is_dir() and not Path(folder).exists():
+        os.replace(old, folder)
 
 
 @contextlib.contextmanager
 def replaced_folder(path):
     """A folder `<path>.tmp` to write into, that takes the place of `path` when the block ends without error."""
-    tmp, old = (Path(f"{path}.{suffix}") for suffix in ("tmp", "old"))
-    shutil.rmtree(tmp, ignore_errors=True)  # left by a killed run
+    tmp, old = beside(path)
+    restore(path)
+    for left in (tmp, old):  # by a killed run
+        shutil.rmtree(left, ignore_errors=True)
     tmp.mkdir(parents=True)
     try:
-        yield tmp
-        shutil.rmtree(old, ignore_errors=True)
+        with full_disk(path):
+            yield tmp
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, old)  # a folder that is not empty cannot be replaced in one step
         os.replace(tmp, path)
         shutil.rmtree(old, ignore_errors=True)
     finally:
+        restore(path)
         shutil.rmtree(tmp, ignore_errors=True)
 
 
@@ -41,9 +65,33 @@ def replaced_file(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f"{path.name}.tmp")
-    tmp.write_bytes(b"")  # empties what a killed run left; an OSError here names the file
     try:
-        yield tmp
+        tmp.write_bytes(b"")  # empties what a killed run left; an OSError here names the file
+        with full_disk(path):
+            yield tmp
         os.replace(tmp, path)
     finally:
         tmp.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def full_disk(path):
+    """Make of the many errors that a full disk has in HDF5 and Keras the OSError that names the file or folder."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # closing HDF5 on a full disk is a RuntimeError
+        number = re.search(r"errno = (\d+)", str(error))
+        number = int(number[1]) if number else getattr(error, "errno", None)
+        if number not in FULL:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+@contextlib.contextmanager
+def renewed(folder, pattern):
+    """Delete, once the block has ended well, the files of that pattern in the folder that it did not write anew."""
+    before = {path: path.stat().st_ino for path in Path(folder).glob(pattern)}
+    yield
+    for path, inode in before.items():
+        if path.exists() and path.stat().st_ino == inode:
+            path.unlink()

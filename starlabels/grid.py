@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from starlabels import catalogue, h5io, provenance
+from starlabels import catalogue, h5io, locks, provenance
 from starlabels.catalogue import Catalogue
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
@@ -27,13 +27,15 @@ ELEMENT_STEPS = {"teff": 500.0, "logg": 1.0, "mh": 0.5}  # of those nodes: what 
 FINE_TEFF = 6000.0  # K: below, nodes are twice as dense, because lines grow fast there
 
 
+@locks.alone("grid_lock")
 def run(cfg, args=None):
     """Write data/grids/<name>.h5: spectra (n, n_pix) at labels drawn, stepped or read, from nodes packaged or synthesised."""
     if cfg.grid is None:
         print(f"{cfg.path}: grid is null: no synthetic spectra to make")
         return
     check_room(cfg)
-    target, stars = paths(cfg).grid, stars_of(cfg)
+    target, made = paths(cfg).grid, digest(cfg, "grid")  # before grid.labels_csv is read: it may change meanwhile
+    stars = stars_of(cfg)
     for remark in stars.remarks:
         print(remark)
     wave = cfg.wave.grid()
@@ -46,7 +48,7 @@ def run(cfg, args=None):
     stars, n = stars.rows(sound), int(sound.sum())
     files = [*sampler.files, *([cfg.grid.labels_csv] if cfg.grid.labels_csv else [])]
     inputs = {provenance.name_of(path): h5io.file_digest(path) for path in files}
-    with h5io.create(target, "grid", digest(cfg, "grid"), cfg, inputs) as h5:
+    with h5io.create(target, "grid", made, cfg, inputs) as h5:
         h5io.write_wave(h5, wave, resolving_power=cfg.grid.resolving_power)
         flux = h5io.create_spectra(h5, n, len(wave))
         step = max(1, min(CHUNK, CHUNK_PIXELS // len(wave)))

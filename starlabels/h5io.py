@@ -1,12 +1,10 @@
 """The only module that opens HDF5: each file says how it was made, and none looks finished before it is whole."""
 
 import contextlib
-import errno
 import functools
 import hashlib
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -19,15 +17,16 @@ import numpy as np
 
 from starlabels import layout, links, memory
 from starlabels.cli import UserError
+from starlabels.files import full_disk
 
 SCHEMA = 1
 SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preprocess.py", "3_train": "3_train.py",
            "4_test": "4_test.py", "jacobian": "jacobian.py"}  # fmt: skip
 PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ENDS = 1 << 20  # bytes: of files not ours the first and the last so many count, all of those not larger than both
 READ = {}  # {file: digest} of what this process has read, for its figures to say
-CHUNK_BYTES = 4 << 20  # more than HDF5 caches, so that reading one row reads that row only
+CHUNK_BYTES = 1 << 16  # a few rows at most: to read one row is to read, and to sum, its whole chunk
+FORMAT = ("v110", "v110")  # of HDF5: with checksums of all that is not data; since 2016
 
 
 @contextlib.contextmanager
@@ -40,15 +39,10 @@ def create(path, stage, digest, cfg, inputs=None):
         tmp.unlink()  # left by a killed run
     tmp.touch()  # an OSError that names file and reason; HDF5's own would not
     try:
-        with h5py.File(tmp, "w") as h5:
+        with full_disk(path), h5py.File(tmp, "w", libver=FORMAT) as h5:
             yield h5
             h5.attrs.update(root_attributes(stage, digest, cfg, inputs or {}))
         os.replace(tmp, path)
-    except (OSError, RuntimeError) as error:  # closing a file on a full disk is a RuntimeError
-        number = re.search(r"errno = (\d+)", str(error))
-        if number and int(number[1]) in FULL:
-            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-        raise
     finally:
         tmp.unlink(missing_ok=True)
 
@@ -110,7 +104,30 @@ def open_hdf5(path, hint):
     with h5:
         links.check(h5, path)
         note(path)
-        yield h5
+        try:
+            yield h5
+        except UserError:
+            raise
+        except Exception as error:  # of whatever kind: HDF5, NumPy and TensorFlow tell of damage each in its own way
+            if where := damage(h5):
+                raise UserError(f"{path} is damaged, {where} cannot be read: {hint}") from error
+            raise
+
+
+def damage(h5):
+    """The name of what cannot be read in an open HDF5 file, None if all can."""
+    where, found = "its table of contents", [("/", h5)]
+    try:
+        h5.visititems(lambda name, kind: found.append((name, kind)))
+        for where, kind in found:  # noqa: B007  it is what the error is about
+            dict(kind.attrs)
+            if isinstance(kind, h5py.Dataset):
+                blocks = [slice(i, i + 1024) for i in range(0, len(kind), 1024)] if kind.shape else [()]
+                for rows in kind.iter_chunks() if kind.chunks else blocks:
+                    kind[rows]
+    except Exception:
+        return where
+    return None
 
 
 def note(path):
@@ -144,7 +161,7 @@ def file_digest(path):
     path = Path(path)
     if not path.is_file():
         return None
-    with contextlib.suppress(OSError), h5py.File(path, "r") as h5:
+    with contextlib.suppress(OSError, RuntimeError, ValueError), h5py.File(path, "r") as h5:  # damaged, or not HDF5
         if "digest" in h5.attrs:
             return str(h5.attrs["digest"])
     size = path.stat().st_size
@@ -158,7 +175,7 @@ def recorded_inputs(path):
     """{file: digest} of the inputs that a stage's file was made from; {} if there is no such file."""
     if not Path(path).is_file():
         return {}
-    with contextlib.suppress(OSError), h5py.File(path, "r") as h5:
+    with contextlib.suppress(OSError, RuntimeError, ValueError), h5py.File(path, "r") as h5:
         return json.loads(h5.attrs.get("inputs", "{}"))
     return {}
 
@@ -195,9 +212,14 @@ def whole(data):
     return data[()]
 
 
+def write(group, name, values):
+    """Write an array as a new dataset, in which HDF5 notices damage when it is read."""
+    return group.create_dataset(name, data=values, fletcher32=np.ndim(values) > 0)
+
+
 def write_wave(h5, wave, medium="air", resolving_power=None):
     """Write wavelengths (n_pix,) in Angstrom, and the resolving power where all spectra share one."""
-    data = h5.create_dataset("spectra/wave", data=np.asarray(wave, "f8"))
+    data = write(h5, "spectra/wave", np.asarray(wave, "f8"))
     data.attrs.update({"unit": "Angstrom", "medium": medium, "frame": "rest"})
     h5["spectra"].attrs["medium"] = medium
     if resolving_power is not None:
@@ -213,7 +235,8 @@ def create_spectra(group, n, n_pix, name="spectra/flux"):
     """An empty float32 dataset (n, n_pix), chunked by rows; n None makes one that grows by resize(n, axis=0)."""
     rows = max(1, CHUNK_BYTES // (4 * n_pix))
     rows = rows if n is None else min(rows, n)
-    data = group.create_dataset(name, (n or 0, n_pix), "f4", maxshape=(n, n_pix), chunks=(rows, n_pix))
+    shape = {"shape": (n or 0, n_pix), "maxshape": (n, n_pix), "chunks": (rows, n_pix)}
+    data = group.create_dataset(name, dtype="f4", fletcher32=True, **shape)
     data.attrs["continuum"] = 1.0
     return data
 
@@ -233,13 +256,13 @@ def write_labels(group, value, names, units, error=None):
     """Write labels (n, n_labels) in physical units, NaN where missing, and their errors where known."""
     for name, data in (("labels/value", value), ("labels/error", error)):
         if data is not None:
-            group.create_dataset(name, data=np.asarray(data, "f4")).attrs.update({"names": list(names), "units": list(units)})
+            write(group, name, np.asarray(data, "f4")).attrs.update({"names": list(names), "units": list(units)})
 
 
 def write_text(group, name, values):
     """Write texts (n,) as a dataset of fixed length: quick, and small where ids are."""
     values = np.asarray(values, "S") if len(values) else np.empty(0, "S1")
-    return group.create_dataset(name, data=values)
+    return write(group, name, values)
 
 
 def read_text(data):

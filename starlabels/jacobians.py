@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import config, h5io, limits, trained
+from starlabels import config, h5io, limits, locks, trained
 from starlabels.cli import progress
 from starlabels.labels import label
 
@@ -12,6 +12,7 @@ STRONGEST = 10  # windows listed
 IDEAL_SNR = 100  # of the best linear estimator that the network is compared with, if it does not measure the noise
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """Write jacobian.h5 and jacobian*.png, print the strongest windows; UserError if an input is missing or stale."""
     paths, digest = config.paths(cfg), config.digest(cfg, "jacobian")
@@ -140,7 +141,7 @@ def save(found, wave, n, cfg, digest, inputs):
         out.attrs.update({"labels": cfg.labels, "n_stars": n})
         for name, group in found.items():
             for moment, values in group.items():
-                out[f"{name}/{moment}"] = values.astype("f4")
+                h5io.write(out, f"{name}/{moment}", values.astype("f4"))
 
 
 def draw(found, wave, labels, windows, n, cfg):

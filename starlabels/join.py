@@ -5,23 +5,23 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels import crossmatch, cuts, distances, h5io, stack
+from starlabels import crossmatch, cuts, distances, h5io, locks, stack
 from starlabels.cli import UserError, count, progress
 from starlabels.config import database_digest, digest, is_own_grid, paths
 from starlabels.databases import check_labels, check_medium, check_wave, hide, open_database, open_table
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """Join the databases of cfg.join; UserError before anything is written if one of them does not fit."""
     target = paths(cfg).joined
     check_files(cfg, target)
+    made, inputs = digest(cfg, "0_join"), inputs_of(cfg)  # before the files are opened: they may be replaced meanwhile
     with contextlib.ExitStack() as opened:
         databases = [open_one(cfg, entry, opened) for entry in cfg.join.databases]
         check_medium(databases)
         stars = joined(cfg, databases)
-        files = [*(d.path for d in databases), *(catalogue.path for catalogue in cfg.join.catalogues or [])]
-        inputs = {path: digest(cfg, "grid") if is_own_grid(cfg, path) else database_digest(cfg, path) for path in files}
-        with h5io.create(target, "0_join", digest(cfg, "0_join"), cfg, inputs) as h5:
+        with h5io.create(target, "0_join", made, cfg, inputs) as h5:
             kept = write_spectra(h5, databases, cfg) if cfg.wave else [database.rows for database in databases]
             what, n = "spectra" if cfg.wave else "stars", sum(map(len, kept))
             for database, rows in zip(databases, kept):
@@ -36,6 +36,12 @@ def run(cfg, args=None):
         f"{target}: {count(n)} "
         + (f"spectra of {cfg.wave.n_pix} pixels" if cfg.wave else f"stars, {len(list(stars.values))} columns")
     )
+
+
+def inputs_of(cfg):
+    """{file: digest} of the databases and catalogues of the recipe."""
+    paths = [entry.path for entry in (*cfg.join.databases, *(cfg.join.catalogues or []))]
+    return {path: digest(cfg, "grid") if is_own_grid(cfg, path) else database_digest(cfg, path) for path in paths}
 
 
 def check_files(cfg, target):
@@ -144,9 +150,9 @@ def write_index(h5, stars, databases, kept):
     errors = None if stars.errors is None else stars.errors.reindex(columns=names).to_numpy("f4")
     h5io.write_labels(h5, stars.values.to_numpy("f4"), names, [stars.units.get(name, "") for name in names], errors)
     h5io.write_text(h5, "star_id", stars.star_id)
-    source = h5.create_dataset("source", data=stars.source)
+    source = h5io.write(h5, "source", stars.source)
     source.attrs["names"] = [database.path for database in databases]
-    h5.create_dataset("source_row", data=np.concatenate(kept).astype("i8"))
+    h5io.write(h5, "source_row", np.concatenate(kept).astype("i8"))
 
 
 def summary(database, n_kept, what):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import components, continuum, features, h5io
+from starlabels import components, continuum, features, h5io, locks
 from starlabels.augment import disturb
 from starlabels.cli import UserError, count, progress
 from starlabels.config import digest, paths
@@ -11,9 +11,10 @@ from starlabels.labels import positive
 PARTS = ("train", "validation", "test")
 
 
+@locks.alone("lock")
 def run(cfg, args=None):
     """Prepare the joined spectra for training; UserError if a part would be empty or a label cannot be learnt."""
-    files = paths(cfg)
+    files, made = paths(cfg), digest(cfg, "2_preprocess")  # now: databases may change meanwhile
     with h5io.open_stage(files.joined, "0_join", digest(cfg, "0_join")) as joined:
         labels = h5io.read_labels(joined, cfg.labels)
         if cfg.train.loss == "mse":
@@ -22,7 +23,7 @@ def run(cfg, args=None):
         parts = given_split(joined, cfg) or split(star_id, cfg.preprocess.split, np.random.default_rng(cfg.seed), files.joined)
         check_components(cfg, len(parts["train"]))
         inputs = {files.joined: joined.attrs["digest"]}
-        with h5io.create(files.prepared, "2_preprocess", digest(cfg, "2_preprocess"), cfg, inputs) as h5:
+        with h5io.create(files.prepared, "2_preprocess", made, cfg, inputs) as h5:
             if cfg.wave:
                 joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
                 h5["spectra"].attrs.update(joined["spectra"].attrs)
@@ -108,7 +109,7 @@ def write_scaling(h5, labels, names, units, path):
             raise UserError(f"{path}: {name} is constant ({value:g}) in the training part: take it out of `labels`")
     low, high = whole_range(labels)
     for key, data in (("mean", mean), ("std", std), ("min", low), ("max", high)):
-        h5.create_dataset(f"scaling/{key}", data=data).attrs.update({"names": names, "units": [units[name] for name in names]})
+        h5io.write(h5, f"scaling/{key}", data).attrs.update({"names": names, "units": [units[name] for name in names]})
 
 
 def whole_range(labels):
@@ -149,10 +150,10 @@ def write_part(group, joined, rows, cfg, curve):
         write_flux(group, h5io.dataset(joined, "spectra/flux"), rows, cfg, curve)
     units = h5io.label_units(joined)
     for key, names in (("labels", cfg.labels), ("grid_labels", h5io.label_names(joined))):
-        data = group.create_dataset(key, data=h5io.read_labels(joined, names)[rows])
+        data = h5io.write(group, key, h5io.read_labels(joined, names)[rows])
         data.attrs.update({"names": names, "units": [units[name] for name in names]})
     if "labels/error" in joined:
-        group["label_errors"] = h5io.read_label_errors(joined, cfg.labels)[rows]
-        group["grid_label_errors"] = h5io.read_label_errors(joined, h5io.label_names(joined))[rows]
+        h5io.write(group, "label_errors", h5io.read_label_errors(joined, cfg.labels)[rows])
+        h5io.write(group, "grid_label_errors", h5io.read_label_errors(joined, h5io.label_names(joined))[rows])
     h5io.write_text(group, "star_id", h5io.dataset(joined, "star_id")[:][rows])
-    group.create_dataset("joined_row", data=rows.astype("i8"))
+    h5io.write(group, "joined_row", rows.astype("i8"))

@@ -19,7 +19,7 @@ import numpy as np
 from starlabels import memory
 from starlabels.cli import UserError, count
 from starlabels.devices import ONE
-from starlabels.files import remove, replaced_folder
+from starlabels.files import remove, replaced_folder, restore, sha256
 from starlabels.losses import LOSSES
 from starlabels.models import BUILDERS
 from starlabels.schedules import cosine
@@ -210,7 +210,8 @@ def checkpoint(network, history, logs, folder, digest, devices):
     with replaced_folder(folder / STATE) as tmp:
         network.save_weights(tmp / LAST)
         shutil.copy(tmp / LAST if best else folder / STATE / BEST, tmp / BEST)
-        state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
+        sums = {name: sha256(tmp / name) for name in (LAST, BEST)}
+        state = {"digest": digest, "ended": bool(network.stop_training), "history": history, "sha256": sums}
         (tmp / "history.json").write_text(json.dumps(state))
     with (folder / CURVES).open("a", newline="") as file:
         csv.writer(file).writerow([len(history["loss"]), *(values[-1] for values in history.values())])
@@ -240,10 +241,13 @@ def resume(network, folder, digest, devices=ONE):
 
 def read_state(network, folder, digest):
     """The history in `folder` and whether it had ended, its weights put into the network; an empty one if there is none."""
+    state = folder / STATE
+    restore(state)
     try:
-        found = json.loads((folder / STATE / "history.json").read_text())
-        if found["digest"] == digest:
-            network.load_weights(folder / STATE / LAST)
+        found = json.loads((state / "history.json").read_text())
+        whole = all(sha256(state / name) == sum for name, sum in found["sha256"].items())
+        if whole and found["digest"] == digest:
+            network.load_weights(state / LAST)
             return found["history"], found["ended"]
     except (OSError, ValueError, KeyError):
         pass
