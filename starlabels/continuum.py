@@ -121,7 +121,7 @@ def learn(flux, wave, order):
 def write(h5, found):
     """Write a Continuum into the group `continuum` of an open HDF5 file."""
     for name, values in found._asdict().items():
-        h5[f"continuum/{name}"] = values
+        h5io.write(h5, f"continuum/{name}", values)
 
 
 def read(h5):

@@ -16,7 +16,9 @@ from starlabels.labels import ELEMENTS, OFFSETS, abundance_name, label, offset_n
 from starlabels.schema import Range
 from starlabels.synthesis import nodes
 from starlabels.synthesis.library import CHANGES, FOLDER, PACKAGED, VMIC
+from starlabels.synthesis.lines import LINE_FILE
 from starlabels.synthesis.nodes import AXES, NodeGrid
+from starlabels.synthesis.packaged import checked
 
 LABELS = (*AXES, "vsini")
 NUISANCES = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
@@ -186,7 +188,7 @@ def element_library(cfg, ranges, home, build):
         if set(moved) <= set(packaged.elements) and covers(packaged, cfg, ranges):
             return FOLDER / name
     axes = {name: spanning(ranges[name], step) for name, step in ELEMENT_STEPS.items()} | {"vmic": (HOME_VMIC,)}
-    power = nodes.read_grid(home).resolving_power
+    power = nodes.read_grid(checked(home)).resolving_power
     kind = {"atmosphere": cfg.grid.nodes.atmosphere, "resolving_power": power, "elements": moved}
     wanted = NodeGrid(cfg.wave.min, cfg.wave.max, **axes, **kind)
     path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
@@ -205,6 +207,7 @@ def found(path, wanted, cfg, build, why):
     if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
+        checked(LINE_FILE)  # here, not in each worker
         print(f"{why}: {path} needs {count(len(wanted.points))} nodes")
         nodes.build(wanted, path, cfg.cluster)
 

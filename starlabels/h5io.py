@@ -214,7 +214,8 @@ def whole(data):
 
 def write(group, name, values):
     """Write an array as a new dataset, in which HDF5 notices damage when it is read."""
-    return group.create_dataset(name, data=values, fletcher32=np.ndim(values) > 0)
+    sums = np.ndim(values) > 0 and np.asarray(values).dtype.kind not in "OU"  # these are stored elsewhere in the file
+    return group.create_dataset(name, data=values, fletcher32=sums)
 
 
 def write_wave(h5, wave, medium="air", resolving_power=None):

@@ -52,7 +52,7 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
             h5io.write_wave(out, h5io.read_wave(h5))
         for group, table in tables.items():
             for name, values in (table or {}).items():
-                out[f"{group}/{name}"] = values
+                h5io.write(out, f"{group}/{name}", values)
         sums = {f"{name}.keras": files.sha256(folder / f"{name}.keras") for name in models}
         out.attrs.update({"train_seconds": seconds, "target": cfg.target, "files": json.dumps(sums)})
     write_history(history, folder / "history.csv")

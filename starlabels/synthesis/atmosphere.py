@@ -7,6 +7,7 @@ import numpy as np
 
 from starlabels import safe
 from starlabels.synthesis.interpolate import cells, tensor
+from starlabels.synthesis.packaged import checked
 
 TABLE_FILE = Path(__file__).parents[2] / "data/atmospheres/builtin.npz"
 AXES = ("mh", "logg", "teff")
@@ -15,7 +16,7 @@ FLUX_ERROR = 0.05  # models whose flux is not constant to this were interpolated
 
 @cache
 def _table():
-    return safe.arrays(TABLE_FILE)
+    return safe.arrays(checked(TABLE_FILE))
 
 
 def limits():

@@ -9,6 +9,7 @@ from starlabels.labels import offset_name
 from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.interpolate import tensor
 from starlabels.synthesis.nodes import AXES, OFFSET, read_grid, read_nodes
+from starlabels.synthesis.packaged import checked
 from starlabels.synthesis.sampler import fill, low_rank, needed
 from starlabels.synthesis.solar import factors
 
@@ -21,7 +22,7 @@ class Elements:
     """
 
     def __init__(self, path, ranges, home, broadening, solar):
-        grid = read_grid(path)
+        grid = read_grid(checked(path))
         self.names = [offset_name(element) for element in grid.elements]
         self.axes, rows = needed(grid.axes, ranges)
         n, k = len(grid.patterns), len(self.names)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from starlabels.schema import Cluster
+from starlabels.synthesis import packaged
 from starlabels.synthesis.nodes import NodeGrid, build
 
 FOLDER = Path(__file__).parents[2] / "data/nodes"
@@ -69,6 +70,7 @@ def main(workers=2, *names):
     libraries = PACKAGED | VMIC | CHANGES
     for name in names or libraries:
         build(libraries[name], FOLDER / name, Cluster(scheduler=None, workers=workers))
+        packaged.record(FOLDER / name)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 
 from starlabels import safe
 from starlabels.cli import UserError
+from starlabels.synthesis.packaged import checked
 
 LINE_FILE = Path(__file__).parents[2] / "data/lines/gaia_eso_4200_9200.npz"
 COVERAGE = (4200.0, 9200.0)  # A, in air
@@ -59,7 +60,7 @@ def load(wave_min, wave_max, margin=6.0, hydrogen=HYDROGEN_REACH):
             f"wave: spectra from {wave_min:g} to {wave_max:g} A need lines outside the packaged list, "
             f"{COVERAGE[0]:g}-{COVERAGE[1]:g} A: choose a window inside it"
         )
-    packed = safe.arrays(LINE_FILE)
+    packed = safe.arrays(checked(LINE_FILE))
     atomic = np.column_stack([packed[name] for name in COLUMNS]).astype(float)
     number, wave = atomic[:, 0], atomic[:, 2]
     is_h = number == 1

@@ -11,6 +11,7 @@ from starlabels.labels import OFFSET_OF, OFFSETS
 from starlabels.synthesis import broaden
 from starlabels.synthesis.interpolate import cells, tensor
 from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
+from starlabels.synthesis.packaged import checked
 from starlabels.synthesis.solar import FILE, factors
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
@@ -28,7 +29,7 @@ class Sampler:
     """
 
     def __init__(self, path, ranges=None, vmic_path=None, solar=False, elements_path=None):
-        self.path, self.grid = path, read_grid(path)
+        self.path, self.grid = path, read_grid(checked(path))
         self.vmic = vmic_path and Sampler(vmic_path, ranges, solar=solar)
         if self.vmic:
             self.home = float(self.grid.axes[AXES.index("vmic")][0])  # of all nodes in the first library

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starlabels.synthesis import packaged
 from starlabels.synthesis.atmosphere import TABLE_FILE
 from starlabels.synthesis.rebuild import equilibrium
 from starlabels.synthesis.rebuild import opacity as op
@@ -194,6 +195,7 @@ def assemble():
     table = np.concatenate([structures[..., :2, :], densities], axis=-2).astype("f4")
     TABLE_FILE.parent.mkdir(parents=True, exist_ok=True)
     _save(TABLE_FILE, mh=MH, logg=LOGG, teff=TEFF, log_tau=LOG_TAU, table=table, flux_error=errors.astype("f4"))
+    packaged.record(TABLE_FILE)
     poor, bad = (errors > 0.01).sum(), (errors > ACCEPT).sum()
     print(f"{TABLE_FILE}: {errors.size} models, flux error above 1 % in {poor}, above {ACCEPT:.0%} in {bad}")
 

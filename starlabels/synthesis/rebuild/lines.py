@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from starlabels.files import replaced_file
+from starlabels.synthesis import packaged
 from starlabels.synthesis.lines import COLUMNS, LINE_FILE, LineList, species_names
 
 PACKAGES = Path("data/downloads")
@@ -129,8 +131,9 @@ def main():
     atomic = np.vstack([gaia_eso(), hydrogen(), helium()])
     atomic = atomic[np.argsort(atomic[:, 2])]
     kinds = ("u1", "u1", "f8", "f4", "f4", "f4", "f4", "f4")
-    LINE_FILE.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(LINE_FILE, **{name: column.astype(k) for name, column, k in zip(COLUMNS, atomic.T, kinds)})
+    with replaced_file(LINE_FILE) as tmp, tmp.open("wb") as file:
+        np.savez_compressed(file, **{name: column.astype(k) for name, column, k in zip(COLUMNS, atomic.T, kinds)})
+    packaged.record(LINE_FILE)
     print(f"{LINE_FILE}: {len(atomic)} lines, {LINE_FILE.stat().st_size / 1e6:.1f} MB")
 
 

@@ -8,8 +8,10 @@ import sys
 import numpy as np
 
 from starlabels import continuum
+from starlabels.files import replaced_file
 from starlabels.observed import io
 from starlabels.observed.prepare import Preparation
+from starlabels.synthesis import packaged
 from starlabels.synthesis.library import FOLDER
 from starlabels.synthesis.sampler import Sampler
 from starlabels.synthesis.solar import FILE
@@ -35,7 +37,9 @@ def main(path):
     model = sampler.spectra({name: np.array([value]) for name, value in SUN.items()}, wave, RESOLVING_POWER)
     observed = observed * (model / curve.normalise(model))[0]  # on the scale of the true continuum
     factor = np.where(np.abs(wave - H_BETA) < CORE, 1, depth_factors(1 - observed, 1 - model[0]))
-    np.savez_compressed(FILE, wave=wave, factor=factor.astype("f4"))
+    with replaced_file(FILE) as tmp, tmp.open("wb") as file:
+        np.savez_compressed(file, wave=wave, factor=factor.astype("f4"))
+    packaged.record(FILE)
     before, after = (np.nanmean(np.abs(observed - 1 + (1 - model[0]) * f)) for f in (1, factor))
     print(f"{FILE}: mean |dF| of the Sun {before:.4f} without, {after:.4f} with the factors")
 
