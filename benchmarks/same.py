@@ -11,7 +11,8 @@ from PIL import Image
 
 from starlabels import h5io
 
-TIMES = ("created", "command", "commit", "train_seconds", "date_saved", "seconds")  # attributes, keys and columns
+# Attributes, keys and columns that differ from run to run; Keras's shared_object_id is a place in memory
+IGNORED = ("created", "command", "commit", "train_seconds", "date_saved", "seconds", "shared_object_id")
 
 
 def differences(folder, reference, leave=()):
@@ -46,9 +47,9 @@ def content(path):
             return image.size, image.tobytes()
     if path.suffix == ".csv":
         with path.open(newline="") as file:
-            return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+            return [{key: value for key, value in row.items() if key not in IGNORED} for row in csv.DictReader(file)]
     if path.suffix == ".json":
-        return untimed(json.loads(path.read_text()))
+        return lasting(json.loads(path.read_text()))
     return path.read_bytes()
 
 
@@ -65,7 +66,7 @@ def hdf5(h5):
 
 def attributes(one):
     """{name: value} of a group or dataset."""
-    return {name: array(value) for name, value in one.attrs.items() if name not in TIMES}
+    return {name: array(value) for name, value in one.attrs.items() if name not in IGNORED}
 
 
 def array(value):
@@ -81,6 +82,8 @@ def keras(path):
         return {name: content(Path(folder) / name) for name in archive.namelist()}
 
 
-def untimed(value):
-    """A JSON value without times."""
-    return {key: untimed(one) for key, one in value.items() if key not in TIMES} if isinstance(value, dict) else value
+def lasting(value):
+    """A JSON value without what differs from run to run."""
+    if isinstance(value, list):
+        return [lasting(one) for one in value]
+    return {key: lasting(one) for key, one in value.items() if key not in IGNORED} if isinstance(value, dict) else value

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 EXPECTED = {  # what goes wrong with a user's folders and disks; any other OSError is ours
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
 }
 

@@ -3,8 +3,8 @@
 import contextlib
 import errno
 import hashlib
+import io
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -76,15 +76,44 @@ def replaced_file(path):
 
 @contextlib.contextmanager
 def full_disk(path):
-    """Make of the many errors that a full disk has in HDF5 and Keras the OSError that names the file or folder."""
+    """Have the OSError of a full disk name the file or folder."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # closing HDF5 on a full disk is a RuntimeError
-        number = re.search(r"errno = (\d+)", str(error))
-        number = int(number[1]) if number else getattr(error, "errno", None)
-        if number not in FULL:
+    except OSError as error:
+        if error.errno not in FULL or error.filename:
             raise
-        raise OSError(number, os.strerror(number), str(path)) from error
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+class Patient(io.FileIO):
+    """A new file that can be written to the end even when the disk is full: `error` tells that something is missing.
+
+    For HDF5, which ends the process with a segmentation fault if it cannot write what it has in memory.
+    """
+
+    error = None
+
+    def write(self, data):
+        """Write all of the data, or nothing after the first error."""
+        done = 0
+        try:
+            while self.error is None and done < len(data):
+                done += super().write(data[done:])
+        except OSError as error:
+            self.error = error
+        self.seek(len(data) - done, os.SEEK_CUR)
+        return len(data)
+
+    def truncate(self, size=None):
+        """Set the size of the file, unless the disk is full."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+    def __repr__(self):
+        return str(self.name)
 
 
 @contextlib.contextmanager

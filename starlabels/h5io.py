@@ -17,7 +17,7 @@ import numpy as np
 
 from starlabels import layout, links, memory
 from starlabels.cli import UserError
-from starlabels.files import full_disk
+from starlabels.files import Patient
 
 SCHEMA = 1
 SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preprocess.py", "3_train": "3_train.py",
@@ -37,11 +37,17 @@ def create(path, stage, digest, cfg, inputs=None):
     tmp = path.with_name(path.name + ".tmp")
     with contextlib.suppress(FileNotFoundError):
         tmp.unlink()  # left by a killed run
-    tmp.touch()  # an OSError that names file and reason; HDF5's own would not
     try:
-        with full_disk(path), h5py.File(tmp, "w", libver=FORMAT) as h5:
-            yield h5
-            h5.attrs.update(root_attributes(stage, digest, cfg, inputs or {}))
+        with Patient(tmp, "w+") as file:
+            try:
+                with h5py.File(file, "w", libver=FORMAT) as h5:
+                    yield h5
+                    h5.attrs.update(root_attributes(stage, digest, cfg, inputs or {}))
+            except Exception:
+                if not file.error:
+                    raise
+            if file.error:  # whatever else went wrong later
+                raise OSError(file.error.errno, os.strerror(file.error.errno), str(path)) from file.error
         os.replace(tmp, path)
     finally:
         tmp.unlink(missing_ok=True)

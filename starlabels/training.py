@@ -12,6 +12,7 @@ import math
 import shutil
 import sys
 import time
+import zipfile
 from textwrap import shorten
 
 import numpy as np
@@ -19,13 +20,13 @@ import numpy as np
 from starlabels import memory
 from starlabels.cli import UserError, count
 from starlabels.devices import ONE
-from starlabels.files import remove, replaced_folder, restore, sha256
+from starlabels.files import remove, replaced_folder, restore
 from starlabels.losses import LOSSES
 from starlabels.models import BUILDERS
 from starlabels.schedules import cosine
 from starlabels.trained import write_history
 
-STATE, LAST, BEST = "state", "last.weights.h5", "best.weights.h5"  # of a training that is under way
+STATE, LAST, BEST = "state", "last.npz", "best.npz"  # of a training that is under way
 CURVES, BOARD = "history.csv", "tensorboard"  # to follow it by
 KEYS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 WEIGHT_BYTES = 16  # a weight, its gradient and the two moments of Adam
@@ -114,7 +115,7 @@ def fit(network, train, batches, validation, folder, digest, cfg, devices=ONE):
                 remove(folder)
             raise UserError(f"{cfg.path}: training diverged, the loss is not finite: lower train.learning_rate")
         if devices.is_chief:
-            network.load_weights(folder / STATE / BEST)
+            set_state(network, read_values(folder / STATE / BEST))
         assign(network.variables, devices)
     return history
 
@@ -202,19 +203,38 @@ def epoch_reporter(model, max_epochs, devices):
 
 def checkpoint(network, history, logs, folder, digest, devices):
     """Add an epoch's logs to the history; keep it, the weights with the optimiser's, and the best so far in `folder`."""
+    import keras
+
     best = not history["val_loss"] or logs["val_loss"] < min(history["val_loss"])
     for key, values in history.items():
         values.append(float(logs[key]))
     if not devices.is_chief:
         return
     with replaced_folder(folder / STATE) as tmp:
-        network.save_weights(tmp / LAST)
+        with (tmp / LAST).open("wb") as file:  # not HDF5, which ends the process where the disk is full
+            np.savez(file, *map(keras.ops.convert_to_numpy, state_of(network)))
         shutil.copy(tmp / LAST if best else folder / STATE / BEST, tmp / BEST)
-        sums = {name: sha256(tmp / name) for name in (LAST, BEST)}
-        state = {"digest": digest, "ended": bool(network.stop_training), "history": history, "sha256": sums}
+        state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
         (tmp / "history.json").write_text(json.dumps(state))
     with (folder / CURVES).open("a", newline="") as file:
         csv.writer(file).writerow([len(history["loss"]), *(values[-1] for values in history.values())])
+
+
+def state_of(network):
+    """Variables of a network with those of its random numbers and its optimiser."""
+    return network.variables + network.optimizer.variables
+
+
+def read_values(path):
+    """The values of `state_of` in a file; ValueError or BadZipFile if it is damaged."""
+    with np.load(path, allow_pickle=False) as packed:
+        return [packed[name] for name in packed]
+
+
+def set_state(network, values):
+    """Give a network the values of `state_of`."""
+    for variable, value in zip(state_of(network), values, strict=True):
+        variable.assign(value)
 
 
 def resume(network, folder, digest, devices=ONE):
@@ -245,11 +265,11 @@ def read_state(network, folder, digest):
     restore(state)
     try:
         found = json.loads((state / "history.json").read_text())
-        whole = all(sha256(state / name) == sum for name, sum in found["sha256"].items())
-        if whole and found["digest"] == digest:
-            network.load_weights(state / LAST)
+        if found["digest"] == digest:
+            read_values(state / BEST)
+            set_state(network, read_values(state / LAST))
             return found["history"], found["ended"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # there is none, or it is damaged
         pass
     return {key: [] for key in KEYS}, False
 
