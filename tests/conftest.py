@@ -96,7 +96,7 @@ def write_published(path, labels, flux):
 def run_script(name, *arguments):
     """Run a script of the repository in the current folder; its CompletedProcess with text output."""
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
 
 
 def quiet(name, n_inputs, n_outputs, **arguments):
