@@ -29,9 +29,7 @@ def start(stage, folder):
     """The process of a stage in a folder, the first of a group of its own."""
     with (folder / "log").open("w") as log:
         command = [sys.executable, str(ROOT / f"{stage}.py")]
-        return subprocess.Popen(
-            command, cwd=folder, env=os.environ | ONE_THREAD, stdout=log, stderr=log, start_new_session=True
-        )
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
 
 def finish(stage, folder):
@@ -113,6 +111,7 @@ def table(done):
 
 def run(cfg, args):
     """Kill all stages of the recipe, and print the table."""
+    os.environ.update(ONE_THREAD)  # what it starts has these too
     folder, results = args.folder, args.folder / "kills.jsonl"
     seconds = undisturbed(folder, args.recipe)
     done = [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, write_grid
 
-from benchmarks import kills, same
+from benchmarks import same
 from starlabels import config, h5io, join, locks, preprocess, study
 from starlabels.cli import UserError
 from starlabels.files import replaced_folder, restore
@@ -155,11 +155,10 @@ def test_damage_found_in_the_middle_of_a_stage_names_the_file_among_several_and_
     assert files.joined.read_bytes() == before
 
 
-def run_with(stage, before, *arguments):
+def run_with(stage, before):
     """Run a script of the repository after `before()` in its process; its CompletedProcess with text output."""
-    command = [sys.executable, str(ROOT / stage), *arguments]
-    environment = os.environ | kills.ONE_THREAD
-    return subprocess.run(command, preexec_fn=before, env=environment, check=False, capture_output=True, text=True)
+    command = [sys.executable, str(ROOT / stage)]
+    return subprocess.run(command, preexec_fn=before, check=False, capture_output=True, text=True)
 
 
 def small_disk(size):
@@ -261,10 +260,3 @@ def test_the_packaged_files_are_those_that_SHA256SUMS_names():
     assert packaged.sums().keys() == there
     for name in there:
         packaged.checked(packaged.FOLDER / name)
-
-
-def test_a_stage_killed_three_times_leaves_what_an_undisturbed_one_leaves(copy, finished):
-    shutil.rmtree("data/smoke")
-    found = kills.chain("0_join", copy, [0.3, 0.6, 0.9], finished[0])
-    assert len(found["kills"]) == 3
-    assert found["found"] == ["missing data/smoke/2_prepared.h5"]  # which we have deleted

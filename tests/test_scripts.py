@@ -1,12 +1,7 @@
 """The scripts as a user runs them: in an empty folder, in order, with recipes/smoke.yaml, and with mistakes."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -14,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, STAGES, run_script
 
+from benchmarks import kills
 from starlabels import provenance
 
 OUTPUT = {
@@ -136,20 +132,10 @@ def test_spectra_that_cannot_be_used_are_dropped_and_counted(copy):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_killed_stage_leaves_the_old_file_whole_and_runs_again(copy, stage):
-    output = copy / OUTPUT[stage]
-    old = output.read_bytes()
-    for wait in (0.4, 1.5, 3.0):
-        run = subprocess.Popen([sys.executable, str(ROOT / stage)], stdout=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(wait)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        if output.is_file() and output.suffix == ".h5":
-            with h5py.File(output) as h5:
-                assert "digest" in h5.attrs  # written last: the file is whole
-        elif output.is_file() and output.suffix != ".png":
-            assert len(output.read_bytes()) > 0.5 * len(old)
-    assert run_script(stage).returncode == 0 and output.is_file()
+def test_a_stage_killed_three_times_loses_nothing_and_then_ends_as_if_undisturbed(copy, finished, stage):
+    found = kills.chain(stage.removesuffix(".py"), copy, [0.4, 1.5, 3.0], finished[0])["found"]
+    of_the_old_model = {f"missing models/smoke/{name}" for name in ("predictions.h5", "metrics.json", "jacobian.h5")}
+    assert set(found) == (of_the_old_model if stage == "3_train.py" else set())
 
 
 def test_two_databases_in_the_published_layout_join_with_an_index(tmp_path, monkeypatch):
