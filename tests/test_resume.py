@@ -83,3 +83,43 @@ def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypat
     other = stopping(run, 9, 4)
     inference.run(other)
     assert len((config.paths(other).model_dir / "history.csv").read_text().split()) == 1 + 4
+
+
+def test_dropout_draws_go_on_where_they_were(tmp_path):
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("f4")
+
+    def network():
+        keras.utils.set_random_seed(1)
+        made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+        made.compile(keras.optimizers.Adam(), loss="mse")
+        made.optimizer.build(made.trainable_variables)
+        return made
+
+    whole, killed, resumed = network(), network(), network()
+    logs = {"loss": 1.0, "val_loss": 1.0, "learning_rate": 1e-3, "seconds": 1.0}
+    whole.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
+    killed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
+    training.checkpoint(killed, {key: [] for key in logs}, logs, tmp_path / "state", "digest")
+    history, ended = training.resume(resumed, tmp_path / "state", "digest")
+    assert (len(history["loss"]), ended) == (1, False)
+    resumed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
+    for found, wanted in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("spoilt", [training.LAST, training.BEST, "history.json"])
+def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
+    fit(stopping(run, 9, 2))
+    folder = config.paths(run).partial_dir
+    content = bytearray((folder / spoilt).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / spoilt).write_bytes(content if spoilt != "history.json" else content[: len(content) // 2])
+    untouched, resumed = (stopping(run, 9, 3) for _ in range(2))
+    history, kept = fit(resumed, weights)
+    remove(folder)
+    expected, wanted = fit(untouched, weights)
+    assert history["loss"] == expected["loss"] and len(history["loss"]) == 3
+    for found, one in zip(kept, wanted):
+        np.testing.assert_array_equal(found, one)
