@@ -188,6 +188,11 @@ def start_workers(precision):
     return Devices(len(addresses), own if len(addresses) > 1 else None, cluster=made[0], precision=precision)
 
 
+def follows(cfg):
+    """Whether this process trains with others of which another writes the model."""
+    return cfg.train.devices == "workers" and task()[1] > 0
+
+
 def connect():
     """Join the processes that TF_CONFIG lists, with the first GPU of this one; before TensorFlow does anything else."""
     tf = import_tensorflow("workers")

@@ -11,7 +11,7 @@ import numpy as np
 
 from starlabels import components, config, h5io, locks, trained, training
 from starlabels.cli import UserError, count
-from starlabels.devices import start
+from starlabels.devices import follows, start
 from starlabels.files import remove, replaced_folder
 from starlabels.intrinsic import Intrinsic, of_nodes, of_table
 from starlabels.labels import label, scale
@@ -36,7 +36,7 @@ class Code(NamedTuple):
     intrinsic: Intrinsic | None = None
 
 
-@locks.alone("lock")
+@locks.alone("lock", unless=follows)
 def run(cfg, args=None):
     """3_train for target flux: save models/<run>/ and draw the loss; UserError if spectra are missing, or training diverges."""
     paths, digest = config.paths(cfg), config.digest(cfg, "3_train")

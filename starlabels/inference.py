@@ -7,7 +7,7 @@ import numpy as np
 
 from starlabels import calibration, components, config, distances, features, guard, h5io, locks, thin, trained, training
 from starlabels.cli import count
-from starlabels.devices import ONE, start
+from starlabels.devices import ONE, follows, start
 from starlabels.files import remove, replaced_folder
 from starlabels.labels import lowest, positive, scale
 from starlabels.losses import OUTPUTS
@@ -18,7 +18,7 @@ EVALUATED = 1024  # components in one batch of predictions
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
 
-@locks.alone("lock")
+@locks.alone("lock", unless=follows)
 def run(cfg, args=None):
     """Train, save models/<run>/, draw the loss; UserError if the spectra are missing or stale, or training diverges."""
     paths, digest = config.paths(cfg), config.digest(cfg, "3_train")

@@ -14,14 +14,17 @@ from starlabels.cli import UserError
 PATIENCE = 0.5  # seconds to wait for a process that is just ending
 
 
-def alone(what):
-    """Have a stage run(cfg, args) hold config.paths(cfg)'s lock of that name; UserError naming who holds it already."""
+def alone(what, unless=lambda cfg: False):
+    """Have a stage run(cfg, args) hold config.paths(cfg)'s lock of that name; UserError naming who holds it already.
+
+    unless: whether the process writes nothing and so needs none.
+    """
 
     def decorate(stage):
         @functools.wraps(stage)
         def run(cfg, args=None):
             path = getattr(config.paths(cfg), what)
-            with held(path) if path else contextlib.nullcontext():
+            with held(path) if path and not unless(cfg) else contextlib.nullcontext():
                 return stage(cfg, args)
 
         return run

@@ -201,7 +201,7 @@ def epoch_reporter(model, max_epochs, devices):
     return keras.callbacks.LambdaCallback(on_epoch_end=report)
 
 
-def checkpoint(network, history, logs, folder, digest, devices):
+def checkpoint(network, history, logs, folder, digest, devices=ONE):
     """Add an epoch's logs to the history; keep it, the weights with the optimiser's, and the best so far in `folder`."""
     import keras
 

@@ -113,9 +113,10 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
 def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
     fit(stopping(run, 9, 2))
     folder = config.paths(run).partial_dir
-    content = bytearray((folder / spoilt).read_bytes())
+    file = folder / training.STATE / spoilt
+    content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / spoilt).write_bytes(content if spoilt != "history.json" else content[: len(content) // 2])
+    file.write_bytes(content if spoilt != "history.json" else content[: len(content) // 2])
     untouched, resumed = (stopping(run, 9, 3) for _ in range(2))
     history, kept = fit(resumed, weights)
     remove(folder)
