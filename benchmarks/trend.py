@@ -18,13 +18,13 @@ from starlabels import cli, config, evaluation, grid, h5io, inference, jacobians
 from starlabels.limits import rms
 
 RECIPE = Path("recipes/astronn.yaml")
-ON, OFF = 12_000, 3000  # stars that follow the trend, and that do not
+ON, OFF = 40_000, 3000  # stars that follow the trend, and that do not
 RISE, SCATTER = -0.25, 0.05  # of [X/Fe] with [Fe/H] below the Sun's, and about that, dex
 ELEMENTS = ("mg", "ti")
 FREE = 0.25  # dex, [X/Fe] of stars off the trend, at most
 WAVE = {"min": 4560.0, "max": 4760.0, "step": 0.1}  # lines of Mg and of Ti; as narrow as that, it is soon made
 LABELS = ["teff", "logg", "vsini", "mh", "feh", "mg_h", "ti_h"]
-SHORT = {"max_epochs": 80, "schedule": "cosine", "learning_rate": 0.001}  # departs from the recipe, to end sooner
+SHORT = {"max_epochs": 40, "schedule": "cosine", "learning_rate": 0.001}  # departs from the recipe, to end sooner
 TEST = [95, 105]  # S/N
 MOST = 1.3  # times the full network's error off the trend
 

@@ -1,11 +1,8 @@
 """The documentation is true: its commands run, its YAML is a recipe, and it names all keys, datasets and figures there are."""
 
-import contextlib
 import functools
-import io
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
@@ -17,12 +14,13 @@ import pytest
 import small_recipes
 import yaml
 from conftest import ROOT
+from one_process import Runner
 
-from starlabels import config, guard, schema
+from starlabels import config, schema
 from starlabels.fields import Section
 
 # Commands that are not executed as they stand: pattern, what is executed in their place, why. All others are, in bash, but for
-# `python` on our scripts and modules and what make says of them: these run in this process, for to start TensorFlow takes
+# `python` on our scripts and modules and what make says of them: these run in one process, for to start TensorFlow takes
 # longer than most of them. {root}: the working tree.
 INSTEAD = [
     (r"git clone REPOSITORY (\S+)", r"git clone -q --shared --no-checkout {root} $(mktemp -d)/\1", "no network here"),
@@ -37,7 +35,6 @@ INSTEAD = [
 ]
 LINKED = ("starlabels", "benchmarks", ".venv", "Makefile", "requirements.txt", "data/nodes", "data/lines", "data/atmospheres")
 PAGES = {path.stem: path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
-OUTPUTS = []  # of all commands: loggers go on to write into the one that they began with, so none may be closed
 RUN = re.compile(r"for stage in ([^;]+); do .* --config (\S+) ")
 
 
@@ -58,8 +55,8 @@ class Workplace:
     finished: {recipe: folder} where `make run` has run it, for this page or one before: it is not run twice but copied.
     """
 
-    def __init__(self, folder, text, finished):
-        self.folder, self.finished = folder, finished
+    def __init__(self, folder, text, finished, runner):
+        self.folder, self.finished, self.runner = folder, finished, runner
         for name in (*LINKED, *(path.name for path in ROOT.glob("*.py"))):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).symlink_to(ROOT / name)
@@ -90,7 +87,7 @@ class Workplace:
         return found.stdout
 
     def make(self, line):
-        """What make says that it would execute, in this process."""
+        """What make says that it would execute, in one process."""
         for said in self.bash(f"make -n -o .venv/ready {line.removeprefix('make ')}").splitlines():
             if match := RUN.search(said):
                 self.stages(match[1].split(), match[2])
@@ -110,21 +107,9 @@ class Workplace:
 
     def python(self, words):
         """Run a script, or with -m a module, as python would; AssertionError unless its exit code is 0."""
-        module = words[0] == "-m"
-        name, arguments = (words[1], words[2:]) if module else (words[0], words[1:])
-        output, code = io.TextIOWrapper(io.BytesIO(), "utf-8"), 0
-        OUTPUTS.append(output)
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            patch.chdir(self.folder)
-            patch.setattr(sys, "argv", [name, *arguments])
-            try:
-                runpy.run_module(name, run_name="__main__") if module else runpy.run_path(name, run_name="__main__")
-            except SystemExit as end:
-                code = end.code or 0
-        output.seek(0)
-        said = output.read()
+        code, said = self.runner.run(folder=str(self.folder), words=words)
         assert code == 0, f"python {shlex.join(words)}: {said[-1500:]}"
-        unknown = [one for one in arguments if one.startswith("--") and one not in said] if arguments[-1:] == ["--help"] else []
+        unknown = [one for one in words if one.startswith("--") and one not in said] if words[-1] == "--help" else []
         assert not unknown, f"python {shlex.join(words)}: no option {', '.join(unknown)}"
         assert " 1 failed" not in said and " 2 failed" not in said, f"python {shlex.join(words)}: {said[-1500:]}"
 
@@ -132,26 +117,21 @@ class Workplace:
 @pytest.fixture(scope="session")
 def executed(tmp_path_factory):
     """executed(page) executes the commands of a page, once, and gives the folder in which it did."""
-    from matplotlib.figure import Figure
-
-    finished = {}
+    finished, runner = {}, Runner(ROOT)
 
     @functools.cache
     def execute(page):
         text = PAGES[page].read_text(encoding="utf-8")
-        place = Workplace(tmp_path_factory.mktemp(page), text, finished)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).write_bytes(b""))  # test_scripts.py draws
-            patch.setattr(guard, "PASSES", 1)
-            for line in commands(text):
-                place.execute(line)
-            patch.chdir(place.folder)
-            for block in blocks(text, "python"):
-                with contextlib.redirect_stdout(io.StringIO()):
-                    exec(compile(block, str(PAGES[page]), "exec"), {})
+        place = Workplace(tmp_path_factory.mktemp(page), text, finished, runner)
+        for line in commands(text):
+            place.execute(line)
+        for block in blocks(text, "python"):
+            code, said = runner.run(folder=str(place.folder), code=block)
+            assert code == 0, f"{page}: {said[-1500:]}"
         return place.folder
 
-    return execute
+    yield execute
+    runner.close()
 
 
 @pytest.fixture(scope="session")
