@@ -3,7 +3,6 @@
 Half an hour for 140 kills on two idle cores; it goes on where it was stopped, for what it finds goes to <folder>/kills.jsonl.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -43,13 +42,11 @@ def finish(stage, folder):
 def kill(stage, folder, seconds):
     """Start a stage and kill it, and all that it has started, after so many seconds; which of WHEN that was."""
     before, process = state(folder), start(stage, folder)
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         process.wait(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    if process.wait() != -signal.SIGKILL:
-        return WHEN[2]
-    return WHEN[state(folder) != before]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # only now: once waited for, its number may be another's
+    return WHEN[2] if process.wait() != -signal.SIGKILL else WHEN[state(folder) != before]
 
 
 def state(folder):
