@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from starlabels import config, guard, h5io, provenance
+from starlabels import config, guard, h5io, origin, provenance
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import count
 from starlabels.files import replaced_file
@@ -40,7 +40,7 @@ def write(cfg, metrics, model, n_train):
         ["## Accuracy", "", *accuracy(cfg, metrics, units)],
         ["## Flags", "", *flags(metrics)] if any(metrics.get("flagged", {}).values()) else [],
         ["## Not for", "", *limits(cfg)],
-        ["## Provenance", "", *origin(made, metrics)],
+        ["## Provenance", "", *made_how(made, metrics)],
     ]
     with replaced_file(paths.model_dir / "README.md") as tmp:
         tmp.write_text("\n\n".join("\n".join(part) for part in parts if part) + "\n", encoding="utf-8")
@@ -132,7 +132,7 @@ def limits(cfg):
     return [*lines, "- binaries, emission lines, and whatever else was not in its training"]
 
 
-def origin(made, metrics):
+def made_how(made, metrics):
     """Commit, digest, date, command and versions; `python -m starlabels.provenance` tells the rest."""
     lines = [f"- trained {made.created} by `{made.command}`, commit {made.commit}", f"- digest of the settings: {made.digest}"]
     seconds = [f"- {metrics['train_seconds']:.0f} s of training"] if np.isfinite(metrics.get("train_seconds", np.nan)) else []
@@ -141,5 +141,5 @@ def origin(made, metrics):
         *lines,
         *seconds,
         f"- {versions}",
-        f"- tested {h5io.now()}, commit {h5io.commit()}; recipe: config.yaml beside this",
+        f"- tested {origin.now()}, commit {origin.commit()}; recipe: config.yaml beside this",
     ]

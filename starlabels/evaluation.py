@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from starlabels import calibration, card, config, distances, figures, guard, h5io, limits, locks, trained
+from starlabels import calibration, card, config, distances, figures, guard, h5io, limits, locks, origin, trained
 from starlabels.calibration import NOISE_FREE
 from starlabels.cli import UserError, count, fail
 from starlabels.features import Beside
@@ -43,7 +43,7 @@ def run(cfg, args=None):
         "snr": {key: scores(found, cfg.labels) for key, found in results.items()},
         "flagged": {key: flagged(found["flags"], model.bits) for key, found in results.items()},
         "train_seconds": round(model.seconds, 1),
-        "versions": h5io.versions(),
+        "versions": origin.versions(),
     }
     if generated:
         metrics["generated"] = scores(generated, cfg.labels)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import agreement, cli, h5io, provenance, trained
+from starlabels import agreement, cli, h5io, origin, provenance, trained
 from starlabels.cli import UserError
 from starlabels.files import replaced_folder
 from starlabels.labels import label
@@ -146,7 +146,7 @@ def describe(source, folder):
         "wave_unit": "Angstrom, in air",
         "not_inside": NOT_INSIDE,
         "trained": {"digest": made.digest, "commit": made.commit, "created": made.created, "command": made.command},
-        "exported": {"commit": h5io.commit(), "created": h5io.now(), "versions": h5io.versions()},
+        "exported": {"commit": origin.commit(), "created": origin.now(), "versions": origin.versions()},
         "recipe": made.config,
     }
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels import card, config, generator, h5io, jacobians, limits, locks, trained
+from starlabels import card, config, generator, h5io, jacobians, limits, locks, origin, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.evaluation import write_metrics
 from starlabels.files import renewed
@@ -27,7 +27,7 @@ def run(cfg, args=None):
         shown = examples(flux, labels, generated["max"], made)
         n_train, mean_flux = len(h5["train/labels"]), h5["train/flux"][:CHUNK].mean(axis=0)
     found = {"generator": generated} | ({"autoencoder": coded} if coded else {})
-    metrics = {"run": cfg.run, "labels": cfg.labels, "n_test": len(labels), "versions": h5io.versions()}
+    metrics = {"run": cfg.run, "labels": cfg.labels, "n_test": len(labels), "versions": origin.versions()}
     metrics |= {name: scores(one) for name, one in found.items()}
     save(found, metrics, cfg, digest, {paths.model_dir: made.digest})
     card.write(cfg, metrics, made.model, n_train)

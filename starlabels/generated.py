@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from starlabels import generator, h5io
+from starlabels import generator, h5io, origin
 from starlabels.cli import progress
 from starlabels.config import is_own_grid, sha
 from starlabels.databases import star_ids
@@ -157,7 +157,7 @@ def cards(spectra):
             key = name.upper() if re.fullmatch(r"\w{1,8}", name, re.ASCII) else f"HIERARCH {name}"
             found.append((key, column[0], f"[{unit}]" if unit else ""))
     found += [("MODEL", ascii(str(spectra.model))[1:-1]), ("DIGEST", spectra.made.digest, "of the model's settings")]
-    return found + [("STARLAB", h5io.commit(), "version of starlabels"), ("DATE", h5io.now()[:19], "UTC")]
+    return found + [("STARLAB", origin.commit(), "version of starlabels"), ("DATE", origin.now()[:19], "UTC")]
 
 
 WRITERS = {".fits": write_fits, ".csv": write_csv, ".h5": write_h5, ".hdf5": write_h5, ".png": write_png}

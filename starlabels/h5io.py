@@ -1,28 +1,21 @@
 """The only module that opens HDF5: each file says how it was made, and none looks finished before it is whole."""
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
-import shlex
-import subprocess
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401  with it HDF5 reads what is compressed by blosc, zstd and others
 import numpy as np
 
-from starlabels import layout, links, memory
+from starlabels import layout, links, memory, origin
 from starlabels.cli import UserError
 from starlabels.files import Patient
 
-SCHEMA = 1
 SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preprocess.py", "3_train": "3_train.py",
            "4_test": "4_test.py", "jacobian": "jacobian.py"}  # fmt: skip
-PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
 ENDS = 1 << 20  # bytes: of files not ours the first and the last so many count, all of those not larger than both
 READ = {}  # {file: digest} of what this process has read, for its figures to say
 CHUNK_BYTES = 1 << 16  # a few rows at most: to read one row is to read, and to sum, its whole chunk
@@ -42,7 +35,7 @@ def create(path, stage, digest, cfg, inputs=None):
             try:
                 with h5py.File(file, "w", libver=FORMAT) as h5:
                     yield h5
-                    h5.attrs.update(root_attributes(stage, digest, cfg, inputs or {}))
+                    h5.attrs.update(origin.root_attributes(stage, digest, cfg, inputs or {}))
             except Exception:
                 if not file.error:
                     raise
@@ -51,47 +44,6 @@ def create(path, stage, digest, cfg, inputs=None):
         os.replace(tmp, path)
     finally:
         tmp.unlink(missing_ok=True)
-
-
-def root_attributes(stage, digest, cfg, inputs):
-    """How a file was made: {root attribute: value} of design and provenance."""
-    return {
-        "schema": SCHEMA,
-        "stage": stage,
-        "digest": str(digest),
-        "parts": json.dumps(getattr(digest, "parts", {})),
-        "config": cfg.text if cfg else "",
-        "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
-        "command": shlex.join(sys.argv),
-        "commit": commit(),
-        "created": now(),
-        "versions": json.dumps(versions()),
-    }
-
-
-def now():
-    """Date and time, UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@functools.cache
-def versions():
-    """{package: version} of Python and of what the results depend on."""
-    found = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-@functools.cache
-def commit():
-    """The commit of this code, with + if files differ from it; "unknown" outside a git checkout."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 @contextlib.contextmanager
@@ -115,25 +67,9 @@ def open_hdf5(path, hint):
         except UserError:
             raise
         except Exception as error:  # of whatever kind: HDF5, NumPy and TensorFlow tell of damage each in its own way
-            if where := damage(h5):
+            if where := layout.damage(h5):
                 raise UserError(f"{path} is damaged, {where} cannot be read: {hint}") from error
             raise
-
-
-def damage(h5):
-    """The name of what cannot be read in an open HDF5 file, None if all can."""
-    where, found = "its table of contents", [("/", h5)]
-    try:
-        h5.visititems(lambda name, kind: found.append((name, kind)))
-        for where, kind in found:  # noqa: B007  it is what the error is about
-            dict(kind.attrs)
-            if isinstance(kind, h5py.Dataset):
-                blocks = [slice(i, i + 1024) for i in range(0, len(kind), 1024)] if kind.shape else [()]
-                for rows in kind.iter_chunks() if kind.chunks else blocks:
-                    kind[rows]
-    except Exception:
-        return where
-    return None
 
 
 def note(path):

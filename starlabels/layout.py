@@ -64,3 +64,19 @@ def unsound(name, data):
 def are_names(names, n):
     """Whether an attribute holds n different names."""
     return isinstance(names, np.ndarray) and names.dtype.kind in "OSU" and len(set(map(str, names.ravel()))) == names.size == n
+
+
+def damage(h5):
+    """The name of what cannot be read in an open HDF5 file, None if all can."""
+    where, found = "its table of contents", [("/", h5)]
+    try:
+        h5.visititems(lambda name, kind: found.append((name, kind)))
+        for where, kind in found:  # noqa: B007  it is what the error is about
+            dict(kind.attrs)
+            if isinstance(kind, h5py.Dataset):
+                blocks = [slice(i, i + 1024) for i in range(0, len(kind), 1024)] if kind.shape else [()]
+                for rows in kind.iter_chunks() if kind.chunks else blocks:
+                    kind[rows]
+    except Exception:
+        return where
+    return None

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from starlabels import cli, h5io
+from starlabels import cli, h5io, origin
 from starlabels.cli import UserError
 from starlabels.files import sha256
 
@@ -43,7 +43,7 @@ def of_figure(sources=()):
     inputs |= {str(path): h5io.file_digest(path) for path in sources}
     own = json.dumps([RECIPE[0], sorted(map(list, inputs.items()))])
     stage = Path(sys.argv[0]).stem or "interactive"
-    found = h5io.root_attributes(stage, hashlib.sha256(own.encode()).hexdigest()[:16], None, inputs)
+    found = origin.root_attributes(stage, hashlib.sha256(own.encode()).hexdigest()[:16], None, inputs)
     return {key: str(value) for key, value in found.items()} | {"config": RECIPE[0]}
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from conftest import ROOT, write_grid
@@ -106,3 +107,12 @@ def test_text_is_read_whatever_way_it_was_stored(tmp_path):
         h5["variable"], h5["numbers"] = ["a", "bcd"], [1, 22]
         assert list(h5io.read_text(h5["fixed"])) == list(h5io.read_text(h5["variable"])) == [b"a", b"bcd"]
         assert list(h5io.read_text(h5["numbers"])) == [b"1", b"22"]
+
+
+def test_compressed_spectra_of_half_precision_are_read(tmp_path):
+    flux = np.linspace(0.5, 1, 12, dtype="f2").reshape(3, 4)
+    with h5py.File(tmp_path / "x.h5", "w") as h5:
+        h5.create_dataset("flux", data=flux, chunks=(1, 4), **hdf5plugin.Blosc(cname="zstd"))
+    code = f"from starlabels import h5io\nwith h5io.open_hdf5({str(tmp_path / 'x.h5')!r}, '') as h5: print(h5['flux'][:].sum())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert float(found.stdout) == float(flux.sum())

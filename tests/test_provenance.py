@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from starlabels import config, h5io, provenance, trained
+from starlabels import config, h5io, origin, provenance, trained
 from starlabels.cli import UserError
 from starlabels.plots import plt, save
 
@@ -60,7 +60,7 @@ def test_a_figure_says_what_it_was_drawn_of(run):
     found = inputs("a.png")
     assert list(found)[0] == "data/toy/2_prepared.h5" and found["stars.csv"] == "as it was" and len(found) == 4
     record = provenance.read("a.png")
-    assert record.config == run.text and record.commit == h5io.commit() and record.versions == h5io.versions()
+    assert record.config == run.text and record.commit == origin.commit() and record.versions == origin.versions()
     Path("stars.csv").write_text("teff\n6000\n")
     assert "has CHANGED" in inputs("a.png")["stars.csv"]
 

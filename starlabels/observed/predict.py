@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import cluster, components, continuum, guard, h5io, tabular, trained
+from starlabels import cluster, components, continuum, guard, h5io, origin, tabular, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
@@ -85,7 +85,7 @@ def run(cfg, args):
         args.medium, args.resolving_power, args.wave_column, args.flux_column, args.error_column, args.wave_unit
     )
     units = [label(name).plain_unit for name in cfg.labels]
-    meta = {"MODEL": args.model, "STARLAB": h5io.commit(), "DATE": h5io.now(), "KERAS": version("keras")}
+    meta = {"MODEL": args.model, "STARLAB": origin.commit(), "DATE": origin.now(), "KERAS": version("keras")}
     answers, pictures, taken, machine, more = [], [], set(), None, extras.columns(cfg)
     magnitudes = extras.read_photometry(args.photometry, more) if args.photometry else {}
     with (
