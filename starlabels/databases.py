@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from starlabels import h5io, tables
+from starlabels import h5io, layout, tables
 from starlabels.cli import UserError, count
 from starlabels.config import digest, is_own_grid
 
@@ -98,15 +98,11 @@ def read_ours(h5, path):
     labels = pd.DataFrame(h5io.read_labels(h5, names), columns=names)
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
-    if (bad := np.isinf(labels.to_numpy())).any():
-        row, column = np.argwhere(bad)[0]
-        raise UserError(f"{path}: row {row + 1}: {names[column]} is infinite, expected a number, or NaN where it is missing")
+    check_finite(path, labels)
     star_id = h5io.read_text(h5io.dataset(h5, "star_id")) if "star_id" in h5 else star_ids(labels)
     errors = pd.DataFrame(h5io.read_label_errors(h5, names), columns=names) if "labels/error" in h5 else None
-    flux, medium, power = (
-        h5io.dataset(h5, "spectra/flux"),
-        *(h5io.attribute(h5["spectra"], n) for n in ("medium", "resolving_power")),
-    )
+    flux = h5io.dataset(h5, "spectra/flux")
+    medium, power = (layout.attribute(h5["spectra"], name) for name in ("medium", "resolving_power"))
     return Database(
         path,
         flux,
@@ -125,12 +121,21 @@ def read_published(h5, path):
     found = {key: h5io.dataset(h5, key) for key in PUBLISHED if key in h5}
     if strange := [f"{key} {data.dtype} {data.shape}" for key, data in found.items() if data.dtype.kind not in "fiu"]:
         raise UserError(f"{path} has {', '.join(strange)}, expected numbers (n_stars,)")
-    columns = {PUBLISHED[key]: np.ravel(h5io.whole(data)).astype("f4") for key, data in found.items()}
+    columns = {PUBLISHED[key]: np.ravel(layout.whole(data)).astype("f4") for key, data in found.items()}
     if len({len(values) for values in columns.values()}) > 1:
         raise UserError(f"{path} has labels of unequal length: {', '.join(f'{k} {len(v)}' for k, v in columns.items())}")
     labels = pd.DataFrame(columns)
+    check_finite(path, labels)
     units = {"teff": "K", "logg": "dex", "vsini": "km/s", "mh": "dex"}
     return Database(path, h5io.dataset(h5, "X"), labels, star_ids(labels), units)
+
+
+def check_finite(path, labels):
+    """UserError naming the first of the labels (n, k) that is infinite, as float32."""
+    bad = np.isinf(labels.to_numpy())
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise UserError(f"{path}: row {row + 1}: {labels.columns[column]} is infinite, expected a number, or NaN")
 
 
 def star_ids(labels):

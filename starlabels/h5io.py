@@ -10,7 +10,7 @@ import h5py
 import hdf5plugin  # noqa: F401  with it HDF5 reads what is compressed by blosc, zstd and others
 import numpy as np
 
-from starlabels import layout, links, memory, origin
+from starlabels import layout, links, origin
 from starlabels.cli import UserError
 from starlabels.files import Patient
 
@@ -133,27 +133,6 @@ def dataset(h5, name):
     return found
 
 
-def attribute(item, name):
-    """An attribute that is one number or text; None if there is none, or anything else."""
-    value = item.attrs.get(name)
-    value = value.item() if isinstance(value, np.generic) else value
-    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return value if isinstance(value, (str, bool, int, float)) else None
-
-
-def text_attributes(item, name):
-    """The texts of an attribute, [] if there is none."""
-    values = np.ravel(item.attrs.get(name, [])).tolist()
-    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
-
-
-def whole(data):
-    """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
-    what = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
-    memory.check(4 * data.size * data.dtype.itemsize, what, "write the file anew")
-    return data[()]
-
-
 def write(group, name, values):
     """Write an array as a new dataset, in which HDF5 notices damage when it is read."""
     sums = np.ndim(values) > 0 and np.asarray(values).dtype.kind not in "OU"  # these are stored elsewhere in the file
@@ -171,7 +150,7 @@ def write_wave(h5, wave, medium="air", resolving_power=None):
 
 def read_wave(h5):
     """Wavelengths (n_pix,) in Angstrom."""
-    return whole(dataset(h5, "spectra/wave"))
+    return layout.whole(dataset(h5, "spectra/wave"))
 
 
 def create_spectra(group, n, n_pix, name="spectra/flux"):
@@ -214,7 +193,7 @@ def read_text(data):
         raise UserError(f"{data.file.filename}: {data.name} holds objects, expected text or numbers: take it out")
     if data.ndim != 1 or data.dtype.kind not in "SOfiu":
         raise UserError(f"{data.file.filename}: {data.name.lstrip('/')} is {data.dtype} {data.shape}, expected texts (n,)")
-    values = whole(data)
+    values = layout.whole(data)
     return np.char.encode(data.asstr()[:].astype(str), "utf-8") if values.dtype.kind == "O" else values.astype("S")
 
 
@@ -232,7 +211,7 @@ def labels_dataset(group):
 def label_names(group):
     """Names of the label columns of a file or part; UserError unless there is one for each column of a table of numbers."""
     data = labels_dataset(group)
-    names = text_attributes(data, "names")
+    names = layout.text_attributes(data, "names")
     if data.ndim != 2 or data.dtype.kind not in "fiu" or len(names) != data.shape[1] or len(set(names)) < len(names):
         found = f"{data.dtype} {data.shape} named [{', '.join(names)}]"
         raise UserError(f"{data.file.filename}: {data.name} is {found}; expected numbers (n, n_labels), a name a column")
@@ -242,7 +221,7 @@ def label_names(group):
 def label_units(group):
     """{name: unit} of the label columns of a file or part."""
     data = labels_dataset(group)
-    return dict.fromkeys(label_names(group), "") | dict(zip(label_names(group), text_attributes(data, "units")))
+    return dict.fromkeys(label_names(group), "") | dict(zip(label_names(group), layout.text_attributes(data, "units")))
 
 
 def columns(group, names):
@@ -270,7 +249,7 @@ def read_label_errors(group, names):
     if errors.shape != data.shape or errors.dtype.kind not in "fiu":
         found = f"{errors.dtype} {errors.shape}, expected numbers {data.shape} as the labels"
         raise UserError(f"{group.file.filename}: {errors.name} is {found}")
-    return whole(errors)[:, [there.index(name) for name in names]].astype("f4")
+    return layout.whole(errors)[:, [there.index(name) for name in names]].astype("f4")
 
 
 def read_labels(group, names):
@@ -279,4 +258,4 @@ def read_labels(group, names):
     missing = [name for name in names if name not in there]
     if missing:
         raise UserError(f"{group.file.filename} has labels [{', '.join(there)}]; config asks {', '.join(missing)} too")
-    return whole(labels_dataset(group))[:, [there.index(name) for name in names]].astype("f4")
+    return layout.whole(labels_dataset(group))[:, [there.index(name) for name in names]].astype("f4")

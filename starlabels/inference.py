@@ -150,12 +150,14 @@ def batches(cfg, h5, basis, part, passes=1):
     if cfg.train.loss == "parallax_nll":
         target = np.concatenate([target, distances.per_mas(group)[:, None] / h5["scaling/std"][:]], axis=1)
     if basis:
-        arrays = (group[name][:] for name in ("components", "outside", "level"))
+        arrays = (h5io.dataset(group, name)[:] for name in ("components", "outside", "level"))
         spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
     else:
-        spectra = Pixels(group["flux"]) if cfg.wave else None
+        spectra = Pixels(h5io.dataset(group, "flux")) if cfg.wave else None
     if cfg.features:
-        spectra = features.Beside(spectra, group["features"][:], h5["features/uses"][:], cfg.features.hidden * training)
+        spectra = features.Beside(
+            spectra, h5io.dataset(group, "features")[:], h5io.dataset(h5, "features/uses")[:], cfg.features.hidden * training
+        )
     draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
     seed = (cfg.seed, *part.encode())
     return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 
+from starlabels import memory
 from starlabels.cli import UserError
 
 NUMBERS, TEXTS = "fiub", "SOfiu"  # kinds of numpy's types; texts may be numbers
@@ -13,12 +14,13 @@ PARTS = ("train", "validation", "test")
 MOMENTS = {f"scaling/{name}": "l" for name in ("mean", "std")} | {"spectra/wave?": "p"}
 MOMENTS |= {"features/mean?": "f", "features/std?": "f", "features/uses?": "f c"}
 MOMENTS |= {"continuum/edges?": "e", "continuum/mean?": "m", "continuum/components?": "r m", "continuum/variance?": "r"}
+MOMENTS |= {"continuum/order?": "", "parallax/offset?": ""}
 LAYOUTS = {
     "grid": SPECTRA | {"star_id?": "n"},
     "0_join": SPECTRA | {"star_id": "n", "source": "n", "source_row": "n"},
     "2_preprocess": MOMENTS
     | {f"{part}/{name}": shape.replace("n", part) for part in PARTS for name, shape in PART.items()}
-    | {"basis/mean?": "p", "basis/components?": "k p", "basis/variance?": "k"},
+    | {"basis/mean?": "p", "basis/components?": "k p", "basis/variance?": "k", "basis/n_blocks?": ""},
     "3_train": MOMENTS,
 }
 NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}  # have a name a column
@@ -55,7 +57,7 @@ def unsound(name, data):
     """Whether numbers that must be finite, positive or increasing are not."""
     if name not in FINITE:
         return False
-    values = data[:]
+    values = whole(data)
     if not np.isfinite(values).all() or name in POSITIVE and (values <= 0).any():
         return True
     return name in INCREASING and not (np.diff(values) > 0).all()
@@ -80,3 +82,24 @@ def damage(h5):
     except Exception:
         return where
     return None
+
+
+def attribute(item, name):
+    """An attribute that is one number or text; None if there is none, or anything else."""
+    value = item.attrs.get(name)
+    value = value.item() if isinstance(value, np.generic) else value
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value if isinstance(value, (str, bool, int, float)) else None
+
+
+def text_attributes(item, name):
+    """The texts of an attribute, [] if there is none."""
+    values = np.ravel(item.attrs.get(name, [])).tolist()
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+
+
+def whole(data):
+    """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
+    what = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
+    memory.check(4 * data.size * data.dtype.itemsize, what, "write the file anew")
+    return data[()]

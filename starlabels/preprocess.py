@@ -25,7 +25,7 @@ def run(cfg, args=None):
         inputs = {files.joined: joined.attrs["digest"]}
         with h5io.create(files.prepared, "2_preprocess", made, cfg, inputs) as h5:
             if cfg.wave:
-                joined.copy("spectra/wave", h5.create_group("spectra"), "wave")
+                joined.copy(h5io.dataset(joined, "spectra/wave"), h5.create_group("spectra"), "wave")
                 h5["spectra"].attrs.update(joined["spectra"].attrs)
             write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined), files.joined)
             curve = learn_continuum(h5, joined, parts["train"], cfg)

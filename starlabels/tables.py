@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from starlabels import csvtable, h5io
+from starlabels import csvtable, h5io, layout
 from starlabels.cli import UserError, count
 from starlabels.labels import label
 from starlabels.observed import io
@@ -145,12 +145,13 @@ def plain(path, h5):
     groups = [one for one in h5.values() if hasattr(one, "items")]
     for group in (h5, *(groups if len(groups) == 1 else [])):
         columns = {name: one for name, one in group.items() if getattr(one, "shape", None) and one.ndim == 1}
-        if len(columns) == 1 and (fields := h5io.whole(next(iter(columns.values())))).dtype.names:
+        if len(columns) == 1 and (fields := layout.whole(next(iter(columns.values())))).dtype.names:
             values = {name: fields[name] for name in fields.dtype.names}
             return {name: v.astype("U").astype(object) if v.dtype.kind in "OS" else v for name, v in values.items()}, {}
         if columns:
-            units = {n: str(h5io.attribute(one, "units") or h5io.attribute(one, "unit") or "") for n, one in columns.items()}
-            return {n: h5io.read_text(one) if one.dtype.kind in "OS" else h5io.whole(one) for n, one in columns.items()}, units
+            units = {name: layout.attribute(one, "units") or layout.attribute(one, "unit") for name, one in columns.items()}
+            read = {name: h5io.read_text if one.dtype.kind in "OS" else layout.whole for name, one in columns.items()}
+            return {name: read[name](one) for name, one in columns.items()}, {n: str(unit or "") for n, unit in units.items()}
     raise UserError(f"{path} holds {', '.join(h5) or 'nothing'}; expected columns, 1-D datasets, or labels of our schema")
 
 

@@ -58,8 +58,9 @@ def models(tmp_path):
 
     inputs = keras.Input((3,))
     keras.Model(inputs, keras.layers.Dense(2, activation="relu")(inputs)).save(tmp_path / "model.keras")
-    with h5io.create(tmp_path / "scaling.h5", "3_train", "d", None):
-        pass
+    with h5io.create(tmp_path / "scaling.h5", "3_train", "d", None) as h5:
+        for name in ("mean", "std"):
+            h5.create_dataset(f"scaling/{name}", data=[1.0]).attrs["names"] = ["teff"]
     return tmp_path
 
 

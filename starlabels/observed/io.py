@@ -11,7 +11,7 @@ from textwrap import shorten
 import numpy as np
 from astropy.io import fits
 
-from starlabels import h5io
+from starlabels import h5io, layout
 from starlabels.cli import UserError
 from starlabels.observed import images, tables
 from starlabels.observed.spectrum import ABSURD, Observed, Options, angstrom, ascending, assumed_medium, check, finish, masked
@@ -165,7 +165,7 @@ def check_hdf5(path, h5, options):
     if len(flux) == 0:
         raise UserError(f"{path} holds no spectra: take another file")
     unit = attributes(wave).get("unit")
-    return angstrom(path, h5io.whole(wave), unit and str(unit), None, options.wave_unit), flux, error
+    return angstrom(path, layout.whole(wave), unit and str(unit), None, options.wave_unit), flux, error
 
 
 def about_hdf5(path, h5, wave, options):
@@ -181,7 +181,7 @@ def about_hdf5(path, h5, wave, options):
 
 def attributes(item):
     """{name: number or text} of the attributes of a group or dataset."""
-    found = {name: h5io.attribute(item, name) for name in item.attrs}
+    found = {name: layout.attribute(item, name) for name in item.attrs}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -205,7 +205,7 @@ def star_ids(h5, n):
 def photometry(h5, n):
     """K_s magnitudes and extinctions A_K (n, 2) of the labels in a file of our schema, NaN where it has none."""
     found, data = np.full((n, 2), np.nan), h5.get("labels/value")
-    names = h5io.text_attributes(data, "names") if data is not None else []
+    names = layout.text_attributes(data, "names") if data is not None else []
     for i, name in enumerate(("k_mag", "a_k")):
         if name in names and data.shape == (n, len(names)):
             found[:, i] = data[:, names.index(name)]
