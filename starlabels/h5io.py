@@ -60,7 +60,7 @@ def open_hdf5(path, hint):
         why = "is truncated" if "truncated" in str(error) else "is not a sound HDF5 file"
         raise UserError(f"{path} {why}: {hint}") from error
     with h5:
-        links.check(h5, path)
+        links.check(h5, path, hint)
         note(path)
         try:
             yield h5

@@ -5,12 +5,12 @@ import h5py
 from starlabels.cli import UserError
 
 
-def check(h5, path):
+def check(h5, path, hint="make it, or copy it, anew"):
     """UserError if anything in an open file lies in another file, or cannot be followed."""
     try:
         found = h5.visititems_links(lambda name, link: elsewhere(h5, name, link))
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged, or has links of an unknown kind: make it, or copy it, anew") from error
+        raise UserError(f"{path} is damaged, or has links of an unknown kind: {hint}") from error
     if found:
         name, other = (ascii(one)[1:-1] for one in found)
         raise UserError(f"{path} is refused: {name} lies in another file, {other}: copy all that it holds into one file")

@@ -185,7 +185,7 @@ def copy(finished, tmp_path, monkeypatch):
         ("grid.py", 100_000, "data/grids/smoke.h5"),
         ("0_join.py", 1_320_000, "data/smoke/0_joined.h5"),
         ("1_label_study.py", 20_000, "figures/smoke/1_histograms.png"),
-        ("3_train.py", 20_000, "models/smoke.partial"),
+        ("3_train.py", 20_000, "models/smoke.partial/state"),
     ],
 )
 def test_a_full_disk_is_one_line_and_loses_nothing(copy, finished, stage, size, named):
