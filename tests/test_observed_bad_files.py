@@ -77,7 +77,7 @@ BAD = {
     "HDF5 of text": (lambda p: hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.full((2, N), b"x")}), "expected numbers"),
     "HDF5 without rows": (lambda p: hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.ones((0, N))}), "holds no spectra"),
     "HDF5 cut short": (cut, "is truncated"),
-    "HDF5 damaged": (damaged, "is a damaged HDF5 file"),
+    "HDF5 damaged": (damaged, "is damaged, spectra/flux cannot be read"),
     "HDF5": (hdf5, "holds X; expected spectra/wave and spectra/flux"),
     "photograph": (lambda p: image(p, data=np.ones((500, 500))), "no spectrum but an image 500 x 500"),
     "sky": (lambda p: image(p, {"CTYPE1": "RA---TAN"}, np.ones((5, N))), "no spectrum"),
