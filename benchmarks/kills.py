@@ -112,7 +112,7 @@ def run(cfg, args):
     folder, results = args.folder, args.folder / "kills.jsonl"
     seconds = undisturbed(folder, args.recipe)
     done = [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []
-    for i, stage in enumerate(STAGES):
+    for i, stage in ((STAGES.index(stage), stage) for stage in args.stages):
         for number in range(-(-args.kills // args.chain)):
             if any((one["stage"], one["number"]) == (stage, number) for one in done):
                 continue
@@ -131,6 +131,7 @@ def run(cfg, args):
 def arguments(parser):
     """Command-line arguments."""
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes/smoke.yaml", help="(default: recipes/smoke.yaml)")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, metavar="STAGE", help="(default: all)")
     parser.add_argument("--kills", type=int, default=20, help="of each stage (default: 20)")
     parser.add_argument("--chain", type=int, default=4, help="kills before the stage may end (default: 4)")
     parser.add_argument("--folder", type=Path, default=Path("data/kills"), help="to work in (default: data/kills)")
