@@ -11,8 +11,9 @@ from PIL import Image
 
 from starlabels import h5io
 
-# Attributes, keys and columns that differ from run to run; Keras's shared_object_id is a place in memory
-IGNORED = ("created", "command", "commit", "train_seconds", "date_saved", "seconds", "shared_object_id")
+# Attributes, keys and columns that differ from run to run: Keras's shared_object_id is a place in memory, and `files` are the
+# checksums of files that have it
+IGNORED = ("created", "command", "commit", "train_seconds", "date_saved", "seconds", "shared_object_id", "files")
 
 
 def differences(folder, reference, leave=()):
