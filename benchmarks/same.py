@@ -51,6 +51,8 @@ def content(path):
             return [{key: value for key, value in row.items() if key not in IGNORED} for row in csv.DictReader(file)]
     if path.suffix == ".json":
         return lasting(json.loads(path.read_text()))
+    if path.suffix == ".md":
+        return [line for line in path.read_text().splitlines() if not line.startswith(("- trained", "- tested"))]
     return path.read_bytes()
 
 
