@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def main(stage, description, arguments=None, recipe=None):
         stage(config.load(path) if path else None, args)
     except UserError as error:
         fail(str(error))
+    except BrokenPipeError:  # who reads our lines has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        sys.exit(141)  # as a program that SIGPIPE ends
     except OSError as error:
         if error.errno not in EXPECTED:
             raise

@@ -1,11 +1,15 @@
 """Files, figures and models say how they came about, and the chain back to the databases tells what has changed since."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import pytest
+from conftest import ROOT
 
 from starlabels import config, h5io, origin, provenance, trained
 from starlabels.cli import UserError
@@ -97,3 +101,14 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys
         h5["x"] = 1
     provenance.run(None, type("Arguments", (), {"file": tmp_path / "a.h5"}))
     assert "grid?[2J" in capsys.readouterr().out
+
+
+def test_a_reader_of_our_lines_that_leaves_early_is_no_error():
+    read, write = os.pipe()
+    os.close(read)  # as `| head -0`
+    node = next((ROOT / "data/nodes").glob("*.h5"))
+    done = subprocess.run(
+        [sys.executable, "-m", "starlabels.provenance", node], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
