@@ -103,10 +103,26 @@ def write(h5, joined, parts, asked):
         raise UserError(f"{joined.filename}: features {', '.join(empty)} are missing in all training stars: take them out")
     group = h5.create_group("features")
     group["mean"], group["std"] = np.nanmean(train, axis=0, dtype="f8"), np.nanstd(train, axis=0, dtype="f8")
-    group["uses"], group.attrs["names"], group.attrs["columns"] = made[0].uses, names, columns
     holes = np.isnan(train).mean(axis=0)
+    group["uses"], group.attrs["names"], group.attrs["columns"] = made[0].uses, names, columns
+    group["may_lack"] = (holes > 0) | (asked.hidden > 0)
     worst = f"; most often missing: {names[holes.argmax()]}, in {holes.max():.1%}" if holes.any() else ""
     print(f"{len(names)} features of {len(columns)} columns, for {count(len(train))} training stars{worst}")
+
+
+def lacking(made, columns, may_lack):
+    """Why (n,) a star of a Table cannot have labels, "" if it can: it lacks what no training star lacked, may_lack (k,).
+
+    What the network has never seen missing it can make nothing of. columns {name: (n,)}; may_lack None: it is not known.
+    """
+    bad = np.isnan(made.values) & ~(np.ones(len(made.names), bool) if may_lack is None else may_lack)  # (n, k)
+    gone = np.column_stack([~np.isfinite(values) for values in columns.values()])
+    names, why = np.array(list(columns)), np.full(len(bad), "", object)
+    for i in np.flatnonzero(bad.any(axis=1)):
+        lost = names[gone[i] & made.uses[bad[i]].any(axis=0)]
+        what = lost if len(lost) else np.array(made.names)[bad[i]]  # a colour of what is there, but no number
+        why[i] = f"lacks {', '.join(what)}, as no training star did"
+    return why
 
 
 class Beside:

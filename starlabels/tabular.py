@@ -20,21 +20,27 @@ def run(cfg, args):
 
 
 def read(path, cfg):
-    """Ids (n,) and columns {name: (n,)} of the table of stars in a file; those that it lacks are NaN, and named.
+    """Ids (n,) and columns {name: (n,)} of the table of stars in a file; those that it lacks are NaN, and named."""
+    ids, found = columns(path, cfg)
+    wanted = features.columns_of(cfg.features)
+    if missing := [name for name in wanted if name not in found]:
+        print(f"{path}: no {', '.join(missing)}: taken as missing in every star")
+    return ids, {name: found.get(name, np.full(len(ids), np.nan)) for name in wanted}
 
-    Its columns are named as in the recipe's first database, or as in the recipe's `features`.
+
+def columns(path, cfg):
+    """Ids (n,) and those columns {name: (n,)} of the table of stars in a file that the model reads; UserError if it has none.
+
+    They are named as in the recipe's first database, or as in the recipe's `features`.
     """
     first, wanted = cfg.join.databases[0], features.columns_of(cfg.features)
     found = open_table(Database(path=str(path), id=id_of(path, first.id)), {})
     named = {ours: theirs for ours, theirs in (first.columns or {}).items() if theirs in found.labels}
-    columns = {name: found.labels.get(name, found.labels.get(named.get(name))) for name in wanted}
-    missing = [name for name, values in columns.items() if values is None]
-    if len(missing) == len(wanted):
+    there = {name: found.labels.get(name, found.labels.get(named.get(name))) for name in wanted}
+    there = {name: values.to_numpy(float) for name, values in there.items() if values is not None}
+    if not there:
         raise UserError(f"{path} has none of the columns that the model reads, {', '.join(wanted)}: rename some")
-    if missing:
-        print(f"{path}: no {', '.join(missing)}: taken as missing in every star")
-    blank = np.full(len(found.labels), np.nan)
-    return found.star_id.astype(str), {name: blank if v is None else v.to_numpy(float) for name, v in columns.items()}
+    return found.star_id.astype(str), there
 
 
 def id_of(path, name):
@@ -52,8 +58,9 @@ def answers(model, asked, ids, columns):
         if "err" in found:
             table[f"{name}_err"] = found["err"][:, j]
     nothing = np.isnan(made.values).all(axis=1)  # the network would give the mean of its training stars
+    why = np.where(nothing, "no data", features.lacking(made, columns, model.may_lack))
     frame = pd.DataFrame(table)
-    frame.loc[nothing, frame.columns[1:]] = np.nan
+    frame.loc[why != "", frame.columns[1:]] = np.nan
     flags = [[name for name, bit in guard.BITS.items() if bits & bit] for bits in found["flags"].astype(int)]
-    words = ["no data" if none else " ".join(names) for none, names in zip(nothing, flags)]
+    words = [reason or " ".join(names) for reason, names in zip(why, flags)]
     return frame.assign(flags=found["flags"].astype(int), reasons=words)

@@ -86,6 +86,7 @@ class Trained(NamedTuple):
     offset: float = 0.0  # mas, of the parallaxes that fakemag was learnt from
     windows: dict | None = None  # {element: (k, 2) in A} that it is read from, of a censored network
     thin: dict | None = None  # what thin.fit gives, of a network that reads a table
+    may_lack: np.ndarray | None = None  # (k,) of the table's features, whether some star of training lacked it
 
     @property
     def bits(self):
@@ -140,6 +141,7 @@ def open_folder(folder):
         scaling = h5["scaling/mean"]
         names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
         seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
+        may_lack = h5["features/may_lack"][:].astype(bool) if "features/may_lack" in h5 else None
         offset = float(h5["parallax/offset"][()]) if "parallax" in h5 else 0.0
         errors, table, windows, few = (
             {name: data[()] for name, data in h5[group].items()} if group in h5 else None
@@ -148,7 +150,7 @@ def open_folder(folder):
     print(start_keras())
     model = read(folder / "model.keras")
     watch = guard.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset, windows, few)
+    return Trained(model, reader(model), names, mean, std, errors, watch, seconds, digest, offset, windows, few, may_lack)
 
 
 def reader(model):

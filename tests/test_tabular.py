@@ -17,7 +17,7 @@ TABLE = {"wave": None, "grid": None, "preprocess.components": None, "jacobian": 
 class Model:
     """Says that the only feature, a colour, is the label."""
 
-    names = ("teff",)
+    names, may_lack = ("teff",), None
 
     def predict(self, values, snr):
         mean = np.nan_to_num(values)

@@ -97,12 +97,6 @@ def read_photometry(path, extras):
     return table.set_index("name")[list(PHOTOMETRY)].to_dict("index")
 
 
-def with_photometry(observed, known):
-    """The Observed with magnitude and extinction of its star, if `known` {name: {k_mag, a_k}} has its name or its star's id."""
-    found = known.get(observed.name) or known.get(observed.star)
-    return observed._replace(**found) if found else observed
-
-
 def summary(answers):
     """`412 of 500 stars have a distance: 80 without K_s magnitude, ...` of Answers; None if the model gives none."""
     given = [one for one in answers if "distance" in one.extras]

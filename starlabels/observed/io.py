@@ -142,15 +142,14 @@ def read_hdf5(path, options):
             raise UserError(f"{path} holds {there}; expected spectra/wave and spectra/flux: see README, Bring your own spectra")
         wave, flux, error = check_hdf5(path, h5, options)
         known = about_hdf5(path, h5, wave, options)
-        names = list(
-            zip(row_names(path, h5, len(flux)), star_ids(h5, len(flux)) or [""] * len(flux), photometry(h5, len(flux)))
-        )
+        n = len(flux)
+        names = list(zip(row_names(path, h5, n), star_ids(h5, n) or [""] * n, columns(h5, n)))
         step = max(1, h5io.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
         for first in range(0, len(flux), step):
             block = flux[first : first + step]  # (step, n_pix)
             errors = [None] * len(block) if error is None else error[first : first + step].astype("f8")
-            for (name, star, magnitudes), row, sigma in zip(names[first : first + step], block, errors):
-                yield Observed(name, *one_row(wave, row, sigma), *known, star, *magnitudes)
+            for (name, star, table), row, sigma in zip(names[first : first + step], block, errors):
+                yield Observed(name, *one_row(wave, row, sigma), *known, star, table)
 
 
 def check_hdf5(path, h5, options):
@@ -202,14 +201,13 @@ def star_ids(h5, n):
     return ids if len(ids) == n else []
 
 
-def photometry(h5, n):
-    """K_s magnitudes and extinctions A_K (n, 2) of the labels in a file of our schema, NaN where it has none."""
-    found, data = np.full((n, 2), np.nan), h5.get("labels/value")
+def columns(h5, n):
+    """The {column: value} [n] of each row of a file of our schema: its labels, as k_mag, where it has any."""
+    data = h5.get("labels/value")
     names = layout.text_attributes(data, "names") if data is not None else []
-    for i, name in enumerate(("k_mag", "a_k")):
-        if name in names and data.shape == (n, len(names)):
-            found[:, i] = data[:, names.index(name)]
-    return found
+    if not names or data.shape != (n, len(names)):
+        return [{}] * n
+    return (dict(zip(names, map(float, row))) for row in layout.whole(data))
 
 
 def one_row(wave, flux, error):

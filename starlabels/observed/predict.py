@@ -11,7 +11,7 @@ from starlabels import cluster, components, continuum, guard, h5io, origin, tabu
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
-from starlabels.observed import extras, io, report
+from starlabels.observed import beside, extras, io, report
 from starlabels.observed.prepare import Preparation, Prepared, around, check_window, noise_of
 from starlabels.observed.spectrum import check
 from starlabels.schema import Range
@@ -45,6 +45,8 @@ def arguments(parser):
         parser.add_argument(f"--{what}-column", help=f"column of the {what}, where its name does not tell")
     photometry = "CSV file with columns name, k_mag, a_k (mag) for distances; name: of the file, or the star's id in HDF5"
     parser.add_argument("--photometry", type=Path, help=photometry)
+    help_table = "CSV, FITS or HDF5 table of what the model reads beside the spectra; star_id: of the file, or the star in HDF5"
+    parser.add_argument("--table", type=Path, help=help_table)
     parser.add_argument("--wave-unit", help="Angstrom, nm or micron, where the file does not tell")
     cluster.arguments(parser)
 
@@ -78,16 +80,14 @@ def run(cfg, args):
     """Write results.csv, results.fits, a figure a star and index.html into the folder args.out; print a line a star."""
     if cfg.wave is None:
         return tabular.run(cfg, args)
-    if cfg.features:
-        mend = "give join.databases its spectra with their columns, and run 4_test.py"
-        raise UserError(f"{args.model} reads spectra and tables together, predict.py one of them: {mend}")
     options = io.Options(
         args.medium, args.resolving_power, args.wave_column, args.flux_column, args.error_column, args.wave_unit
     )
     units = [label(name).plain_unit for name in cfg.labels]
     meta = {"MODEL": args.model, "STARLAB": origin.commit(), "DATE": origin.now(), "KERAS": version("keras")}
     answers, pictures, taken, machine, more = [], [], set(), None, extras.columns(cfg)
-    magnitudes = extras.read_photometry(args.photometry, more) if args.photometry else {}
+    known = extras.read_photometry(args.photometry, more) if args.photometry else {}
+    known |= beside.read(args.table, cfg) if args.table else {}
     with (
         cluster.caller(cluster.of_arguments(args), BATCH) as call,
         report.Tables(args.out, cfg.labels, units, meta, more) as tables,
@@ -97,7 +97,7 @@ def run(cfg, args):
             ready = [one for one in batch if not isinstance(one, report.Answer)]
             if ready and not machine:
                 machine = open_machine(cfg, args.model)
-            batch = [one if isinstance(one, report.Answer) else extras.with_photometry(one, magnitudes) for one in batch]
+            batch = [one if isinstance(one, report.Answer) else beside.with_row(one, known) for one in batch]
             found, drawn = answer(machine, prepared(machine, batch, args, call))
             tables.add(found)
             pictures += draw(found, drawn, cfg, args, taken, args.figures - len(taken))
@@ -208,10 +208,11 @@ def answer(machine, prepared):
         return answers, drawn
     stars, ready = zip(*(prepared[i] for i in good))
     flux = np.array([filled(one, machine.basis) for one in ready])
-    found = machine.model.predict(flux, np.array([one.snr for one in ready]))
+    read, lacks = beside.inputs(flux, stars, ready, machine.cfg.features, machine.model.may_lack)
+    found = machine.model.predict(read, np.array([one.snr for one in ready]))
     found.setdefault("err", np.full_like(found["mean"], np.nan))
     model = regenerate(machine, found["mean"], ready)
-    photometry = np.array([[one.k_mag, one.a_k] for one in stars])
+    photometry = np.array([[one.table.get(name, np.nan) for name in extras.PHOTOMETRY] for one in stars])
     more = extras.values(machine.extras, machine.model.names, found, photometry)
     for k, i in enumerate(good):
         row = {key: values[k] for key, values in found.items()}
@@ -219,6 +220,8 @@ def answer(machine, prepared):
         seen = model[k] if np.isfinite(model[k]).all() else None
         medium = stars[k].medium if ready[k].as_it_is else "air"
         drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen, medium)
+        if lacks[k]:
+            answers[i], drawn[i] = failed(stars[k].name, lacks[k]), None
     return answers, drawn
 
 

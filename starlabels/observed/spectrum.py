@@ -55,8 +55,7 @@ class Observed(NamedTuple):
     rest: bool  # True if the file says that it is in the star's rest frame
     normalised: bool  # True if the file says that the continuum is 1
     star: str = ""  # its id, where the file has one
-    k_mag: float = np.nan  # K_s magnitude, where the file has it
-    a_k: float = np.nan  # extinction in K_s (mag)
+    table: dict = {}  # {column: value} of what is known of the star beside its spectrum
 
 
 def finish(path, found, options):
