@@ -21,9 +21,15 @@ def fit(true, mean, err, snr, own=0.0):
     """{log_snr (n_knots,), factor (n_knots, n_labels)}: factors on err (n, n_labels) with which 68.27 % lie within 1.
 
     Knots are at the mean ln S/N of windows that hold equal numbers of stars and overlap by half; there are fewer for fewer
-    stars, and one if all have the same S/N (n,), or none. Validation stars in several draws of noise count as so many more.
+    stars, and one if all have the same S/N (n,), or none. Those of infinite S/N, to whom no noise was added, have one of
+    their own, as far from all others as that. Validation stars in several draws of noise count as so many more.
     own (n, n_labels) are errors of the labels `true`, which add to err; NaN labels do not count.
     """
+    plain = np.isinf(snr)
+    if plain.any() and not plain.all():
+        own = np.broadcast_to(own, true.shape)
+        parts = [fit(true[rows], mean[rows], err[rows], snr[rows], own[rows]) for rows in (~plain, plain)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     size, n = np.sqrt(np.maximum((mean - true) ** 2 - np.square(own), 0)) / err, len(snr)  # the factor that a star needs
     order, log_snr = np.argsort(snr, kind="stable"), np.log(np.asarray(snr, float))
     varies = n and snr[order[0]] < snr[order[-1]]
@@ -45,7 +51,10 @@ def needed(size):
 
 
 def apply(table, err, snr):
-    """Errors (n, n_labels) times the factors of a table at S/N (n,): linear in ln S/N, constant beyond the end knots."""
+    """Errors (n, n_labels) times the factors of a table at S/N (n,): linear in ln S/N, constant beyond the end knots.
+
+    And so between the last finite one and that of infinite S/N, where there is one.
+    """
     log_snr = np.log(np.asarray(snr, float))
     return err * np.stack([np.interp(log_snr, table["log_snr"], factor) for factor in table["factor"].T], axis=1)
 

@@ -269,3 +269,8 @@ def paths(cfg):
         metrics=models / "metrics.json",
         jacobian=models / "jacobian.h5",
     )
+
+
+def as_they_are(cfg):
+    """Whether spectra or tables are those of a survey, with noise of their own to which a test adds none."""
+    return not (cfg.grid or cfg.test.snr)

@@ -15,7 +15,7 @@ def draw(results, generated, labels, cfg):
     from starlabels.plots import evaluation as plots
 
     folder = config.paths(cfg).figure_dir
-    if not (cfg.grid or cfg.test.snr):  # real stars, and no noise added to theirs
+    if config.as_they_are(cfg):
         results = {AS_THEY_ARE: results[NOISE_FREE]}
     keys = list(results)
     complete = np.isfinite(results[keys[0]]["true"]).all(axis=1)

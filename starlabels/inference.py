@@ -139,8 +139,11 @@ def fit(network, cfg, h5, basis, folder, digest, devices=ONE):
     return training.fit(network, cfg.train, train, validation, folder, digest, cfg, devices)
 
 
-def batches(cfg, h5, basis, part, passes=1):
-    """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise."""
+def batches(cfg, h5, basis, part, passes=1, plain=False):
+    """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise.
+
+    plain: add no noise.
+    """
     from starlabels.data import Components, Pixels, SpectrumBatches, log_uniform
 
     noise, group, training = cfg.train.noise, h5[part], part == "train"
@@ -158,13 +161,13 @@ def batches(cfg, h5, basis, part, passes=1):
         spectra = features.Beside(
             spectra, h5io.dataset(group, "features")[:], h5io.dataset(h5, "features/uses")[:], cfg.features.hidden * training
         )
-    draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
+    draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise and not plain else None
     seed = (cfg.seed, *part.encode())
     return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
 
 
 def calibrate(network, cfg, h5, basis, offset=0.0):
-    """Calibration of the errors and Guard of the labels, from validation stars in several draws of noise.
+    """Calibration of the errors and Guard of the labels, from validation stars in several draws of noise, and without.
 
     offset: of the parallaxes that the labels are made of.
 
@@ -172,15 +175,15 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
     """
     if OUTPUTS[cfg.train.loss] == 1:
         return None, None
-    found = batches(cfg, h5, basis, "validation", DRAWS)
-    inputs = np.concatenate([found[i][0] for i in range(len(found))]) if basis else found
-    output, n = network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0), len(cfg.labels)
-    mean, log_variance = output[:, :n], output[:, n : 2 * n]
-    true, own = (np.tile(one, (DRAWS, 1)) for one in with_errors(found.target, len(cfg.labels), offset))
-    errors = calibration.fit(true, mean, np.exp(0.5 * log_variance), found.snr, own)
+    noisy, n = batches(cfg, h5, basis, "validation", DRAWS), len(cfg.labels)
+    inputs, output = answers(network, noisy, basis)
+    _, plain = answers(network, batches(cfg, h5, basis, "validation", plain=True), basis)
+    true, own = (np.tile(one, (DRAWS + 1, 1)) for one in with_errors(noisy.target, n, offset))
+    all_draws, snr = np.concatenate([output, plain]), np.append(noisy.snr, np.full(len(plain), np.inf))
+    errors = calibration.fit(true, all_draws[:, :n], np.exp(0.5 * all_draws[:, n : 2 * n]), snr, own)
     if not basis:
         return errors, None
-    train, n = batches(cfg, h5, basis, "train"), len(basis.components) + basis.n_blocks
+    mean, train, n = output[:, :n], batches(cfg, h5, basis, "train"), len(basis.components) + basis.n_blocks
     labels, _ = with_errors(train.target, len(cfg.labels), offset)
     if np.isnan(labels).any():  # the network knows best what they are
         found = network.predict(train.spectra.batch(np.arange(len(labels)), None, None), batch_size=EVALUATED, verbose=0)
@@ -189,6 +192,12 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
     decoder = guard.train_decoder(labels, components, basis.variance, cfg.seed)
     least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
     return errors, guard.fit(decoder, labels, components, inputs, mean, least)
+
+
+def answers(network, stars, basis):
+    """What a network reads of SpectrumBatches, all at once where that is components, and what it says (n, n_outputs)."""
+    inputs = np.concatenate([stars[i][0] for i in range(len(stars))]) if basis else stars
+    return inputs, network.predict(inputs, batch_size=EVALUATED if basis else None, verbose=0)
 
 
 def few_stars(network, cfg, h5, basis):

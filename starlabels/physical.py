@@ -6,6 +6,8 @@ from keras import ops
 from starlabels.labels import lowest
 from starlabels.models import MISSING
 
+HUGE = 80.0  # an ln S/N above is infinite: no float32 has it
+
 
 def answers(stored):
     """A function(inputs (n, n_inputs), snr (n,) or None) -> {mean, err, ...} of a Trained, as its `predict` in float32.
@@ -51,7 +53,9 @@ def interpolated(x, knots, values):
     """Values (k, m) at knots (k,), ascending, interpolated at x (n,): (n, m), constant beyond the ends, as np.interp."""
     total = single(values[0])
     for low, high, change in zip(knots, knots[1:], np.diff(values, axis=0)):
-        if high > low:
+        if np.isinf(high):
+            total = total + ops.where(x > HUGE, 1.0, 0.0)[:, None] * single(change)
+        elif high > low:
             total = total + (ops.clip(x, float(low), float(high)) - float(low))[:, None] * single(change / (high - low))
     return total + 0.0 * ops.zeros_like(x)[:, None]  # (n, m) also of one knot
 

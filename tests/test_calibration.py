@@ -74,6 +74,17 @@ def test_stars_of_one_signal_to_noise_have_one_knot(snr):
     assert calibration.apply(table, np.ones((1, 2)), np.array([50.0]))[0] == pytest.approx([2, 1 / 1.5], rel=0.05)
 
 
+def test_stars_to_which_no_noise_was_added_have_a_factor_of_their_own():
+    noisy, plain = stars(5000, growing), stars(5000, constant, seed=1)
+    both = [np.concatenate(pair) for pair in zip(noisy[:3], plain[:3])]
+    table = calibration.fit(*both, np.append(noisy[3], np.full(5000, np.inf)))
+    snr = np.array([1.0, 100.0, 399.0, 1e9, np.inf])
+    ones = np.ones((5, 2))
+    found = calibration.apply(table, ones, snr)
+    assert found[-1] == pytest.approx([2, 1 / 1.5], rel=0.05)
+    np.testing.assert_array_equal(found[:-1], calibration.apply(calibration.fit(*noisy), ones, snr)[:-1])
+
+
 def test_strict_names_the_label_and_range_whose_coverage_is_off_and_leaves_noise_free_alone():
     good, bad = dict.fromkeys(NAMES, 0.68), {"teff": 0.68, "logg": 0.5812}
     metrics = {"snr": {"20_100": {"coverage_68": good}, "100_200": {"coverage_68": bad}, "inf": {"coverage_68": bad}}}

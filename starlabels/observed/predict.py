@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import cluster, components, continuum, guard, h5io, origin, tabular, trained
+from starlabels import cluster, components, config, continuum, guard, h5io, origin, tabular, trained
 from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
@@ -31,8 +31,7 @@ RULES = guard.RULES | {
 def arguments(parser):
     """Command-line arguments."""
     parser.add_argument("files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra, or of a table")
-    help_model = f"folder of the trained model, models/<run> (default: {MODEL})"
-    parser.add_argument("--model", type=Path, default=MODEL, help=help_model)
+    parser.add_argument("--model", type=Path, default=MODEL, help=f"the trained model, models/<run> (default: {MODEL})")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of tables and figures (default: results)")
     medium = parser.add_mutually_exclusive_group()
     medium.add_argument("--air", dest="medium", action="store_const", const="air", help="wavelengths are in air")
@@ -209,7 +208,8 @@ def answer(machine, prepared):
     stars, ready = zip(*(prepared[i] for i in good))
     flux = np.array([filled(one, machine.basis) for one in ready])
     read, lacks = beside.inputs(flux, stars, ready, machine.cfg.features, machine.model.may_lack)
-    found = machine.model.predict(read, np.array([one.snr for one in ready]))
+    own = config.as_they_are(machine.cfg)  # the S/N that a model knows is that of added noise
+    found = machine.model.predict(read, np.array([np.inf if own else one.snr for one in ready]))
     found.setdefault("err", np.full_like(found["mean"], np.nan))
     model = regenerate(machine, found["mean"], ready)
     photometry = np.array([[one.table.get(name, np.nan) for name in extras.PHOTOMETRY] for one in stars])
