@@ -41,7 +41,8 @@ def one_to_one(true, predicted, labels, key, path):
         top.plot(extent, extent, color="k", lw=0.7)
         low.axhline(0, color="k", lw=0.7)
         top.text(0.07, 0.94, corner(d), transform=top.transAxes, va="top", fontsize=7.5, bbox=BOX)
-        top.set(xlim=extent, ylim=extent, title=one.axis)
+        apart = "\n" * (j >= columns)  # from the labels of the block above
+        top.set(xlim=extent, ylim=extent, title=apart + one.axis)
         top.tick_params(labelbottom=False)
         low.set(xlim=extent, ylim=(-limit, limit), xlabel=f"true {one.symbol}")
         ticks((top.xaxis, low.xaxis), 4)
