@@ -47,6 +47,7 @@ data: .venv/ready
 	$(BIN)/python -m starlabels.synthesis.rebuild.atmospheres
 
 .venv/ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("python 3.11 or newer is needed: give make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -1,7 +1,7 @@
 """Predict the labels of observed spectra, each with an error, its radial velocity and what speaks against it.
 
 Reads  the files named: FITS images and tables, HDF5, CSV or text; models/<run>/ of --model; the node library
-Writes results.csv, results.fits, index.html and a figure a star into the folder of --out
+Writes results.csv, results.fits, index.html and a figure a star into the folder of --out; of tables results.csv only
 """
 
 from starlabels import cli

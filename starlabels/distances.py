@@ -129,13 +129,13 @@ def catalogue_fraction(parallaxes, truth):
 
 
 def reach_of(truth, error):
-    """The distance (pc) at which the median error (mas) of parallaxes grows to REACH of them; None if it does not."""
+    """The distance (pc) at which the median error (mas) of parallaxes grows to REACH of them; or None."""
     order = np.argsort(truth)
     shells = [rows for rows in np.array_split(order, np.clip(len(order) // STARS_A_SHELL, 1, SHELLS)) if len(rows)]
     far = np.array([np.median(truth[rows]) for rows in shells])
     fraction = np.array([np.nanmedian(error[rows] * truth[rows]) for rows in shells]) / PARSEC_MAS
     above = np.flatnonzero(fraction >= REACH)
-    if not len(above):
+    if not len(above) or len(far) < 2:
         return None
     i = max(above[0], 1)
     share = (REACH - fraction[i - 1]) / (fraction[i] - fraction[i - 1])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import agreement, cli, h5io, origin, provenance, trained
+from starlabels import agreement, cli, config, h5io, origin, provenance, trained
 from starlabels.cli import UserError
 from starlabels.files import replaced_folder
 from starlabels.labels import label
@@ -23,6 +23,7 @@ INPUTS = {
     "features": "(n, n_features) float32, NaN where missing, by `features`",
     "snr": "(n,) float32, mean flux over the noise of a pixel",
 }
+PLAIN = "(n,) float32, inf for spectra as the survey has them; else S/N of noise that was added to theirs"
 OUTPUTS = {
     "mean": "(n, n_labels) float32, the labels in `units`",
     "err": "their errors (1 sigma), calibrated by S/N",
@@ -39,6 +40,7 @@ class Source(NamedTuple):
     """The Trained to export; wavelengths (n_pix,) in A and names of the features that it reads, either may be empty.
 
     features (2, n_features): their mean and std in training; low, high (n_labels,): the range of training.
+    as_they_are: see config.
     """
 
     stored: trained.Trained
@@ -48,6 +50,7 @@ class Source(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     units: list
+    as_they_are: bool = False
 
     def inputs(self):
         """{name: its size a star, None for a number} of what the graph reads."""
@@ -79,7 +82,9 @@ def run(cfg, args):
 
 
 def check_folder(out):
-    """UserError if a folder has anything but an earlier export, for it is replaced as a whole."""
+    """UserError if it is a file, or a folder with anything but an earlier export, for that is replaced as a whole."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file: name a folder that is empty or not there")
     if out.is_dir() and any(out.iterdir()) and not (out / "about.json").is_file():
         raise UserError(f"--out {out} holds other files: name a folder that is empty or not there")
 
@@ -105,7 +110,9 @@ def read(folder):
 
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"export works with TensorFlow, Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND")
-    return Source(stored, wave, names, moments, *ends, [label(name, str(units[name])).plain_unit for name in stored.names])
+    own = config.as_they_are(config.load(folder / "config.yaml"))
+    units = [label(name, str(units[name])).plain_unit for name in stored.names]
+    return Source(stored, wave, names, moments, *ends, units, own)
 
 
 def graph(source):
@@ -129,6 +136,7 @@ def graph(source):
 def describe(source, folder):
     """What a user of the export must know, as JSON can hold it; `folder` is the model's."""
     stored, made = source.stored, provenance.read(folder)
+    inputs = INPUTS | ({"snr": PLAIN} if source.as_they_are else {})
     outputs = ["mean", *(["err"] if stored.calibration else [])]
     outputs += (
         ["err_model", "err_predictive"] if stored.calibration and stored.model.output_shape[1] == 3 * len(stored.names) else []
@@ -139,7 +147,7 @@ def describe(source, folder):
         "units": source.units,
         "training_min": source.low.tolist(),
         "training_max": source.high.tolist(),
-        "inputs": {name: INPUTS[name] for name in source.inputs()},
+        "inputs": {name: inputs[name] for name in source.inputs()},
         "outputs": {name: OUTPUTS[name] for name in outputs},
         "features": source.feature_names,
         "wave": source.wave.tolist(),

@@ -45,7 +45,7 @@ class Stack:
 
     def numbers(self, name, path):
         """Numbers (n,) of a column, such as positions; UserError, of the file to match, if there is no such column."""
-        if name in self.keys and name not in self.values:
+        if name in self.keys:  # of all databases, which may not all have the column
             return self.keys[name].astype("f8")
         self.require(name, path)
         return self.values[name].to_numpy("f8")

@@ -5,16 +5,23 @@ import pandas as pd
 
 from starlabels import features, guard, tables, trained
 from starlabels.cli import UserError, count
-from starlabels.databases import open_table
-from starlabels.schema import Database
+from starlabels.databases import row_ids
+from starlabels.files import replaced_file
+
+OF_SPECTRA = ("table", "photometry", "medium", "resolving_power", "rv", "prepare", "workers", "scheduler")  # options of no use
+OTHERS = ("results.fits", "index.html")  # that an earlier run left, of spectra
 
 
 def run(cfg, args):
     """Write results.csv into the folder args.out, a row a star of the tables args.files; UserError if one does not fit."""
+    if given := [name.replace("_", "-") for name in OF_SPECTRA if getattr(args, name, None)]:
+        raise UserError(f"{args.model} reads tables, no spectra: leave out {', '.join(given)}")
     model, asked = trained.open_folder(args.model), cfg.features
     results = pd.concat([answers(model, asked, *read(path, cfg)) for path in args.files], ignore_index=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    results.to_csv(args.out / "results.csv", index=False, float_format="%.6g")
+    with replaced_file(args.out / "results.csv") as tmp:
+        results.to_csv(tmp, index=False, float_format="%.6g")
+    for name in OTHERS:
+        (args.out / name).unlink(missing_ok=True)
     flagged = int((results["flags"] > 0).sum())
     print(f"{count(len(results))} stars, {count(flagged)} flagged: {args.out}/results.csv")
 
@@ -22,6 +29,7 @@ def run(cfg, args):
 def read(path, cfg):
     """Ids (n,) and columns {name: (n,)} of the table of stars in a file; those that it lacks are NaN, and named."""
     ids, found = columns(path, cfg)
+    ids = row_ids(pd.DataFrame(found)).astype(str) if ids is None else ids
     wanted = features.columns_of(cfg.features)
     if missing := [name for name in wanted if name not in found]:
         print(f"{path}: no {', '.join(missing)}: taken as missing in every star")
@@ -29,23 +37,19 @@ def read(path, cfg):
 
 
 def columns(path, cfg):
-    """Ids (n,) and those columns {name: (n,)} of the table of stars in a file that the model reads; UserError if it has none.
+    """Ids (n,), None if there are none, and those columns {name: (n,)} of the table in a file that the model reads.
 
-    They are named as in the recipe's first database, or as in the recipe's `features`.
+    They are named as in the recipe's first database, or as in the recipe's `features`. UserError if it has none of them.
     """
     first, wanted = cfg.join.databases[0], features.columns_of(cfg.features)
-    found = open_table(Database(path=str(path), id=id_of(path, first.id)), {})
-    named = {ours: theirs for ours, theirs in (first.columns or {}).items() if theirs in found.labels}
-    there = {name: found.labels.get(name, found.labels.get(named.get(name))) for name in wanted}
-    there = {name: values.to_numpy(float) for name, values in there.items() if values is not None}
-    if not there:
+    names = [name for name in (first.id, "star_id") if name]
+    table, theirs = tables.read(path, texts=names), first.columns or {}
+    there = {name: [one for one in (name, theirs.get(name)) if one in table.frame] for name in wanted}
+    if not any(there.values()):
         raise UserError(f"{path} has none of the columns that the model reads, {', '.join(wanted)}: rename some")
-    return found.star_id.astype(str), there
-
-
-def id_of(path, name):
-    """The column of identifiers of the recipe, if the table at `path` has it."""
-    return name if name and name in tables.read(path).frame else None
+    found = tables.columns(table, {name: one[0] for name, one in there.items() if one}).values
+    own = next((name for name in names if name in table.frame), None)
+    return tables.star_ids(table, own).astype(str) if own else None, {name: one.astype(float) for name, one in found.items()}
 
 
 def answers(model, asked, ids, columns):

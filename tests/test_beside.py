@@ -66,6 +66,10 @@ def test_columns_are_those_of_the_file_or_of_a_table_and_a_star_that_lacks_one_s
 def test_a_table_has_a_row_a_star_and_is_for_models_that_read_one(make_config):
     with open("t.csv", "w") as file:
         file.write("star_id,j_mag,k_mag\na,9,7\na,9,8\n")
+    with open("u.csv", "w") as file:
+        file.write("name,j_mag,k_mag\na,9,7\n")
+    with pytest.raises(UserError, match="u.csv has no column star_id: add it"):
+        beside.read("u.csv", make_config(RECIPE))
     with pytest.raises(UserError, match="t.csv: a is there twice"):
         beside.read("t.csv", make_config(RECIPE))
     with pytest.raises(UserError, match="--table t.csv: the model reads nothing beside the spectrum"):
@@ -75,8 +79,8 @@ def test_a_table_has_a_row_a_star_and_is_for_models_that_read_one(make_config):
 @pytest.mark.parametrize(("name", "star"), [("a.fits", ""), ("a", ""), ("x.h5 a", "a")])
 def test_the_row_of_a_spectrum_is_found_by_its_name_or_star(name, star):
     observed = Observed(name, None, None, None, "air", None, True, True, star, {"j_mag": 1.0, "snr": 50.0})
-    assert beside.with_row(observed, {"a": {"j_mag": 2.0}}).table == {"j_mag": 2.0, "snr": 50.0}
-    assert beside.with_row(observed, {"b": {"j_mag": 2.0}}).table == observed.table
+    assert beside.Rows(None, None, {"a": {"j_mag": 2.0}}).onto(observed).table == {"j_mag": 2.0, "snr": 50.0}
+    assert beside.Rows(None, None, {"b": {"j_mag": 2.0}}).onto(observed).table == observed.table
 
 
 def test_only_what_no_training_star_lacked_is_asked_of_a_star():

@@ -121,6 +121,17 @@ def test_a_column_that_is_there_already_is_left_out_or_if_chosen_refused(match):
         match(ours, theirs, SKY, columns={"teff": "teff"})
 
 
+def test_positions_that_one_database_keeps_as_columns_are_those_of_all(make_config):
+    for i in range(2):
+        pd.DataFrame(stars(2)).assign(ra=[10.0 + i, 20.0 + i]).to_csv(f"{i}.csv", index=False)
+    pd.DataFrame({"RA": [10, 20, 11, 21], "DEC": [60] * 4, "g": [1.0, 2.0, 3.0, 4.0]}).to_csv("gaia.csv", index=False)
+    kept = (["teff"], ["teff", "ra", "dec"])
+    entries = [{"path": f"{i}.csv", "columns": {name: name for name in names}} for i, names in enumerate(kept)]
+    cfg = make_config({**RECIPE, "join.databases": entries, "join.catalogues": [{"path": "gaia.csv", "match": SKY}]})
+    join.run(cfg)
+    np.testing.assert_array_equal(joined(cfg)["g"], [1, 2, 3, 4])
+
+
 def test_a_catalogue_may_bring_the_identifiers_of_the_next(make_config, capsys):
     pd.DataFrame(stars(2)).to_csv("ours.csv", index=False)
     pd.DataFrame({"RA": [11], "DEC": [60], "tmass": ["J1"]}).to_csv("one.csv", index=False)

@@ -156,3 +156,7 @@ def test_where_every_distance_is_flagged_bad_the_scores_say_of_no_star():
     stars = {"distance_true": np.ones(3), "distance": np.ones(3), "distance_flags": np.full(3, astra.FAKEMAG_UNRELIABLE)}
     found = distances.scores(stars)
     assert found["n"] == 0 and np.isnan(found["median_fraction"])
+
+
+def test_a_handful_of_stars_tells_no_reach():
+    assert distances.reach_of(np.full(60, 5000.0), np.full(60, 0.05)) is None

@@ -49,6 +49,21 @@ def test_a_star_without_data_has_no_labels_and_says_so(predict):
     assert np.isnan(found["teff"][1]) and found["reasons"][1] == "no data"
 
 
+def test_columns_that_the_model_does_not_read_may_be_anything(predict):
+    found = predict("star_id,g_mag,k_mag,chi2,note_err,note\na,12.5,10,inf,-9999,n/a\n")
+    assert found["teff"][0] == pytest.approx(2.5)
+
+
+def test_options_of_spectra_are_refused_and_what_was_there_of_spectra_goes(predict, make_config, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/index.html").write_text("of spectra")
+    predict("star_id,g_mag,k_mag\na,12.5,10\n")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.csv"]
+    cfg = make_config({**TABLE, "labels": ["teff"], "join.databases": [{"path": "train.csv"}]})
+    with pytest.raises(UserError, match="models/x reads tables, no spectra: leave out table, rv"):
+        tabular.run(cfg, SimpleNamespace(model="models/x", files=["stars.csv"], out=tmp_path / "out", table="t.csv", rv=3.0))
+
+
 def test_a_table_without_the_columns_is_an_error_that_names_them(predict):
     with pytest.raises(UserError, match="none of the columns that the model reads, g_mag, k_mag"):
         predict("star_id,u\na,12.5\n")

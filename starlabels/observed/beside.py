@@ -3,7 +3,25 @@
 import numpy as np
 
 from starlabels import features, tabular
-from starlabels.cli import UserError
+from starlabels.cli import UserError, count
+
+
+class Rows:
+    """Rows {name: {column: value}} of stars, `known` or of the table that --table names, and how many spectra had one."""
+
+    def __init__(self, path, cfg, known):
+        self.path, self.known, self.used = path, known | (read(path, cfg) if path else {}), 0
+
+    def onto(self, observed):
+        """The Observed with the row of its star: under its name, with ending or without, or its id."""
+        names = (observed.name, observed.star, observed.name.rpartition(".")[0])
+        row = next((self.known[name] for name in names if name in self.known), {})
+        self.used += bool(row)
+        return observed._replace(table=observed.table | row)
+
+    def summary(self, n):
+        """How many of n spectra the table has a row of; None if there is none."""
+        return f"{count(self.used)} of {count(n)} spectra have a row in {self.path}" if self.path else None
 
 
 def read(path, cfg):
@@ -11,19 +29,14 @@ def read(path, cfg):
     if not cfg.features:
         raise UserError(f"--table {path}: the model reads nothing beside the spectrum: leave it out")
     ids, columns = tabular.columns(path, cfg)
+    if ids is None:
+        raise UserError(f"{path} has no column star_id: add it, with the name of each spectrum's file, or its star in HDF5")
     known = {}
     for star, row in zip(ids, zip(*columns.values())):
         if star in known:
             raise UserError(f"{path}: {star} is there twice: leave one row a star")
         known[star] = dict(zip(columns, row))
     return known
-
-
-def with_row(observed, known):
-    """The Observed with the row of its star, if `known` {name: {column: value}} has its name, with ending or without, or id."""
-    names = (observed.name, observed.star, observed.name.rpartition(".")[0])
-    row = next((known[name] for name in names if name in known), {})
-    return observed._replace(table=observed.table | row)
 
 
 def inputs(flux, stars, ready, asked, may_lack):

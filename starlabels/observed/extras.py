@@ -78,7 +78,7 @@ def read_photometry(path, extras):
     if "distance" not in extras:
         raise UserError(f"--photometry {path}: the model gives no fakemag, so no distance: leave it out, or take one that does")
     try:
-        table = pd.read_csv(path, dtype={"name": str}, skipinitialspace=True)
+        table = pd.read_csv(path, dtype=str, skipinitialspace=True)
     except FileNotFoundError:
         raise UserError(f"{path} not found: mend --photometry") from None
     except (ValueError, UnicodeDecodeError) as error:  # pandas' own are ValueErrors

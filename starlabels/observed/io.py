@@ -172,7 +172,7 @@ def about_hdf5(path, h5, wave, options):
     about = attributes(h5["spectra/flux"]) | attributes(h5["spectra/wave"]) | attributes(h5["spectra"])
     medium = options.medium or str(about.get("medium") or assumed_medium(wave)).lower()
     if medium not in ("air", "vacuum"):
-        raise UserError(f"{path} is in medium {medium!r}; expected air or vacuum: give --medium")
+        raise UserError(f"{path} is in medium {medium!r}; expected air or vacuum: give --air or --vacuum")
     power = options.resolving_power or about.get("resolving_power")
     power = float(power) if isinstance(power, (int, float)) and 0 < power < np.inf else None
     return medium, power, about.get("frame") == "rest", about.get("continuum") == 1

@@ -86,7 +86,7 @@ def run(cfg, args):
     meta = {"MODEL": args.model, "STARLAB": origin.commit(), "DATE": origin.now(), "KERAS": version("keras")}
     answers, pictures, taken, machine, more = [], [], set(), None, extras.columns(cfg)
     known = extras.read_photometry(args.photometry, more) if args.photometry else {}
-    known |= beside.read(args.table, cfg) if args.table else {}
+    rows = beside.Rows(args.table, cfg, known)
     with (
         cluster.caller(cluster.of_arguments(args), BATCH) as call,
         report.Tables(args.out, cfg.labels, units, meta, more) as tables,
@@ -96,7 +96,7 @@ def run(cfg, args):
             ready = [one for one in batch if not isinstance(one, report.Answer)]
             if ready and not machine:
                 machine = open_machine(cfg, args.model)
-            batch = [one if isinstance(one, report.Answer) else beside.with_row(one, known) for one in batch]
+            batch = [one if isinstance(one, report.Answer) else rows.onto(one) for one in batch]
             found, drawn = answer(machine, prepared(machine, batch, args, call))
             tables.add(found)
             pictures += draw(found, drawn, cfg, args, taken, args.figures - len(taken))
@@ -104,8 +104,8 @@ def run(cfg, args):
             for one in found if len(answers) <= args.figures else []:
                 print(line(one))
     report.write_page(answers, pictures, args.out)
-    if far := extras.summary(answers):
-        print(far)
+    for words in filter(None, (extras.summary(answers), rows.summary(len(answers)))):
+        print(words)
     kinds = [report.status(one) for one in answers]
     summary = ", ".join(f"{count(kinds.count(kind))} {kind}" for kind in ("ok", "flagged", "failed"))
     print(f"{count(len(answers))} spectra: {summary}; {args.out}/results.csv, results.fits, index.html")
