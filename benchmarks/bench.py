@@ -1,7 +1,6 @@
-"""Time what the pipeline does, in one table: medians of repeated alternating runs. `make bench`, a quarter of an hour.
+"""Time what the pipeline does, in one table: medians of repeated alternating runs. `make bench`, five minutes.
 
-Uses the packaged nodes and the recipe in force. --no-memory leaves out the peak memory of the
-stages, which takes most of the time and 13 GB of temporary files.
+Uses the packaged nodes and the recipe in force; time and memory of whole stages are those of `python -m benchmarks.scaling`.
 """
 
 import os
@@ -13,14 +12,11 @@ import time
 
 import numpy as np
 
-from benchmarks import memory
 from starlabels import cli, components, config, grid, h5io
-from starlabels.cli import count
 from starlabels.models import start_keras
 
 REPEATS = 3
 N_SPECTRA, PASSES = 4096, 40  # spectra, and times an epoch shows them: as many samples as an epoch of config.yaml
-SIZES = (20_000, 100_000)
 
 
 def alternate(functions, repeats=REPEATS):
@@ -111,11 +107,6 @@ def network_rows(cfg, h5, basis):
     ]
 
 
-def arguments(parser):
-    """Command-line arguments."""
-    parser.add_argument("--no-memory", action="store_true", help="without the peak memory of the stages")
-
-
 def run(cfg, args):
     """Measure and print the table."""
     rows = [("synthesis of a node, one process", f"{synthesis():.2f} s")]
@@ -127,13 +118,10 @@ def run(cfg, args):
     print(start_keras())
     with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", cfg) as h5:
         rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
-    for n in () if args.no_memory else SIZES:
-        found = memory.of_spectra(cfg, n)
-        rows += [(f"{stage} of {count(n)} spectra", f"{gb:.2f} GB {s:5.0f} s") for stage, (gb, s) in found.items()]
     print(f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}")
     for what, value in rows:
         print(f"{what:<58}{value:>16}")
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments)
+    cli.main(run, __doc__)
