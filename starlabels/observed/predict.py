@@ -54,9 +54,8 @@ def recipe(args):
     """The configuration that a model was trained with; UserError if there is no model."""
     path = args.model / "config.yaml"
     if not path.is_file():
-        raise UserError(
-            f"{args.model} has no trained model: run make run CONFIG=recipes/{args.model.name}.yaml, or name another"
-        )
+        hint = f"run make run CONFIG=recipes/{args.model.name}.yaml, or name another"
+        raise UserError(f"{args.model} has no trained model: {hint}")
     return path
 
 
@@ -179,19 +178,21 @@ def prepare(observed, preparation, wave, rv, anyway):
     """
     try:
         if observed.normalised and observed.rest and not anyway:
-            return as_it_is(observed, wave)
+            return as_it_is(observed, wave, preparation)
         if preparation is None:
-            hint = "train it with preprocess.observed, as recipes/observed_highres.yaml does, or give its survey's HDF5"
+            hint = 'give HDF5 with attributes frame "rest" of spectra/wave and continuum 1 of spectra/flux, without --prepare, '
+            hint += "or, if the recipe has a grid, train it with preprocess.observed, as recipes/observed_highres.yaml does"
             raise UserError(f"{observed.name}: the model was not trained for observed spectra: {hint}")
         return preparation(observed, rv)
     except UserError as error:
         return failed(observed.name, error)
 
 
-def as_it_is(observed, wave):
+def as_it_is(observed, wave, preparation):
     """The Prepared of a spectrum that is at rest and normalised on the pixels of the model; UserError if on others."""
     if len(observed.wave) != len(wave) or np.abs(observed.wave - wave).max() > 1e-3 * (wave[1] - wave[0]):
-        raise UserError(f"{observed.name}: not on the model's pixels: add --prepare")
+        pixels = f"bring it to them, {wave[0]:g}-{wave[-1]:g} Angstrom in steps of {wave[1] - wave[0]:.4g}"
+        raise UserError(f"{observed.name}: not on the model's pixels: {'add --prepare' if preparation else pixels}")
     flux = np.array(observed.flux, "f4")
     error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
     with np.errstate(divide="ignore", invalid="ignore"):
