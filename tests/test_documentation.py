@@ -157,15 +157,20 @@ def merged(values, changes):
     return values | changes | inside
 
 
+def recipe(block, path):
+    """The Config of a piece of YAML of a page, merged into the recipe that it names and written to a path."""
+    base = re.match(r"# (recipes/\w+\.yaml)", block)
+    values = yaml.safe_load((ROOT / (base[1] if base else "config.yaml")).read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(merged(values, yaml.safe_load(block)), sort_keys=False))
+    return config.load(path)
+
+
 SNIPPETS = [(page, block) for page, path in PAGES.items() for block in blocks(path.read_text(encoding="utf-8"), "yaml")]
 
 
 @pytest.mark.parametrize("page, block", SNIPPETS, ids=[f"{page}-{i}" for i, (page, _) in enumerate(SNIPPETS)])
 def test_every_piece_of_yaml_makes_a_sound_recipe_of_the_one_that_it_names(tmp_path, page, block):
-    base = re.match(r"# (recipes/\w+\.yaml)", block)
-    values = yaml.safe_load((ROOT / (base[1] if base else "config.yaml")).read_text(encoding="utf-8"))
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(merged(values, yaml.safe_load(block)), sort_keys=False))
-    config.load(tmp_path / "config.yaml")
+    recipe(block, tmp_path / "config.yaml")
 
 
 def test_the_pages_build_without_a_warning(tmp_path):
