@@ -32,11 +32,12 @@ def write(cfg, metrics, model, n_train):
     with h5io.open_stage(paths.model_dir / "scaling.h5", "3_train") as h5:
         units = units_of(h5)
         ends = [h5[f"scaling/{end}"][:] for end in ("min", "max")]
+        medium = h5io.read_axis(h5).medium if cfg.wave else ""
     made = provenance.read(paths.model_dir)
     parts = [
         [f"# Model card: {paths.model_dir}", "", purpose(cfg)],
         ["## Labels and the range of training", "", *ranges(cfg.labels, units, *ends)],
-        ["## Training", "", *training(cfg, model, n_train)],
+        ["## Training", "", *training(cfg, model, n_train, medium)],
         ["## Accuracy", "", *accuracy(cfg, metrics, units)],
         ["## Flags", "", *flags(metrics)] if any(metrics.get("flagged", {}).values()) else [],
         ["## Not for", "", *limits(cfg)],
@@ -71,13 +72,14 @@ def ranges(names, units, low, high):
     return table(["label", "unit", "from", "to"], rows)
 
 
-def training(cfg, model, n_train):
-    """What the network is and what it was trained on."""
+def training(cfg, model, n_train, medium):
+    """What the network is and what it was trained on; wavelengths are in `medium`."""
     free = sum(math.prod(one.shape) for one in model.trainable_weights)
     what = "spectra" if cfg.wave else "stars"
     lines = [f"- {count(n_train)} training {what}"]
     if cfg.wave:
-        lines.append(f"- {cfg.wave.min:g} to {cfg.wave.max:g} A in air, {count(cfg.wave.n_pix)} pixels of {cfg.wave.step:g} A")
+        window = f"{cfg.wave.min:g} to {cfg.wave.max:g} A in {medium}"
+        lines.append(f"- {window}, {count(cfg.wave.n_pix)} pixels of {cfg.wave.step:g} A")
     if cfg.grid and cfg.wave:
         lines.append(f"- synthetic spectra of resolving power {cfg.grid.resolving_power:g} in the recipe's grid")
     noise = cfg.train.noise

@@ -31,6 +31,7 @@ class Database:
     wave: np.ndarray | None = None  # None: the file has none, or its pixels are those of the configuration
     medium: str = "air"
     resolving_power: float | None = None
+    frame: str = "rest"
     rows: np.ndarray = None  # those that `where` asks
     dropped: Counter = field(default_factory=Counter)
     keys: dict = field(default_factory=dict)
@@ -102,18 +103,7 @@ def read_ours(h5, path):
     star_id = h5io.read_text(h5io.dataset(h5, "star_id")) if "star_id" in h5 else star_ids(labels)
     errors = pd.DataFrame(h5io.read_label_errors(h5, names), columns=names) if "labels/error" in h5 else None
     flux = h5io.dataset(h5, "spectra/flux")
-    medium, power = (layout.attribute(h5["spectra"], name) for name in ("medium", "resolving_power"))
-    return Database(
-        path,
-        flux,
-        labels,
-        star_id,
-        h5io.label_units(h5),
-        errors,
-        h5io.read_wave(h5),
-        str(medium or "air"),
-        power if isinstance(power, (int, float)) and 0 < power < np.inf else None,
-    )
+    return Database(path, flux, labels, star_id, h5io.label_units(h5), errors, *h5io.read_axis(h5))
 
 
 def read_published(h5, path):

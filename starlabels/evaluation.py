@@ -120,9 +120,9 @@ def predict_generated(model, test, cfg):
     from starlabels import generator
 
     made = generator.open_folder(cfg.test.generator)
-    wave = h5io.read_wave(test.file)
-    if len(made.wave) != len(wave) or not np.allclose(made.wave, wave, atol=1e-3):
-        ours, theirs = (f"{one[0]:g} to {one[-1]:g} A in {len(one)} pixels" for one in (wave, made.wave))
+    axis = h5io.read_axis(test.file)
+    if len(made.wave) != len(axis.wave) or not np.allclose(made.wave, axis.wave, atol=1e-3) or made.medium != axis.medium:
+        ours, theirs = (f"{a.wave[0]:g} to {a.wave[-1]:g} A in {a.medium} in {len(a.wave)} pixels" for a in (axis, made))
         raise UserError(f"{cfg.test.generator} makes spectra of {theirs}, the recipe's have {ours}: use that of this `wave`")
     found = dict(zip(made.names, h5io.columns(test, made.names)))
     if missing := [name for name, column in found.items() if column is None]:

@@ -32,7 +32,7 @@ OUTPUTS = {
 }
 NOT_INSIDE = [
     "flags: what is unlike the training or beyond its ends is not flagged, though errors grow where a spectrum is unlike it",
-    "preparation of observed spectra: air wavelengths, rest frame, resolving power, continuum; see predict.py",
+    "preparation of observed spectra: wavelengths as `wave_unit` says, rest frame, resolving power, continuum; see predict.py",
 ]
 
 
@@ -40,7 +40,7 @@ class Source(NamedTuple):
     """The Trained to export; wavelengths (n_pix,) in A and names of the features that it reads, either may be empty.
 
     features (2, n_features): their mean and std in training; low, high (n_labels,): the range of training.
-    as_they_are: see config.
+    as_they_are: see config; medium: "air" or "vacuum".
     """
 
     stored: trained.Trained
@@ -51,6 +51,7 @@ class Source(NamedTuple):
     high: np.ndarray
     units: list
     as_they_are: bool = False
+    medium: str = "air"
 
     def inputs(self):
         """{name: its size a star, None for a number} of what the graph reads."""
@@ -99,7 +100,7 @@ def missing_packages():
 def read(folder):
     """The Source in models/<run>/; UserError as trained.open_folder, or of another backend than TensorFlow."""
     with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
-        wave = h5io.read_wave(h5) if "spectra/wave" in h5 else np.empty(0)
+        axis = h5io.read_axis(h5) if "spectra/wave" in h5 else h5io.Axis(np.empty(0))
         table = h5.get("features")
         names = list(map(str, table.attrs["names"])) if table else []
         moments = np.array([table["mean"][:], table["std"][:]]) if table else np.empty((2, 0))
@@ -112,7 +113,7 @@ def read(folder):
         raise UserError(f"export works with TensorFlow, Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND")
     own = config.as_they_are(config.load(folder / "config.yaml"))
     units = [label(name, str(units[name])).plain_unit for name in stored.names]
-    return Source(stored, wave, names, moments, *ends, units, own)
+    return Source(stored, axis.wave, names, moments, *ends, units, own, axis.medium)
 
 
 def graph(source):
@@ -151,7 +152,7 @@ def describe(source, folder):
         "outputs": {name: OUTPUTS[name] for name in outputs},
         "features": source.feature_names,
         "wave": source.wave.tolist(),
-        "wave_unit": "Angstrom, in air",
+        "wave_unit": f"Angstrom, in {source.medium}",
         "not_inside": NOT_INSIDE,
         "trained": {"digest": made.digest, "commit": made.commit, "created": made.created, "command": made.command},
         "exported": {"commit": origin.commit(), "created": origin.now(), "versions": origin.versions()},

@@ -20,7 +20,7 @@ def run(cfg, args=None):
     paths, digest = config.paths(cfg), config.digest(cfg, "4_test")
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
         made, coder = load(cfg)
-        wave, flux = h5io.read_wave(h5), h5["test/flux"]
+        axis, flux = h5io.read_axis(h5), h5["test/flux"]
         labels, units = h5io.read_labels(h5["test"], cfg.labels)[: cfg.test.n_stars], h5io.label_units(h5["test"])
         generated = compare(lambda rows: made.flux(labels[rows]), flux, len(labels))
         coded = coder and compare(lambda rows: call(coder, flux[rows]), flux, len(labels))
@@ -33,7 +33,7 @@ def run(cfg, args=None):
     card.write(cfg, metrics, made.model, n_train)
     print_scores(metrics)
     with renewed(paths.figure_dir, "4_*.png"):  # another recipe's go
-        draw(generated, shown, mean_flux, wave, labels, [label(name, units[name]) for name in cfg.labels], cfg)
+        draw(generated, shown, mean_flux, axis, labels, [label(name, units[name]) for name in cfg.labels], cfg)
 
 
 def load(cfg):
@@ -112,18 +112,18 @@ def print_scores(metrics):
         print(f"{part:<14}" + "".join(f"{metrics[part][name]:14.6g}" for name in names))
 
 
-def draw(found, shown, mean_flux, wave, labels, axes, cfg):
+def draw(found, shown, mean_flux, axis, labels, axes, cfg):
     """Write the figures 4_*.png."""
     from starlabels.plots import fidelity as plots
     from starlabels.plots.generated import heading
 
-    folder, lines = config.paths(cfg).figure_dir, cfg.lines
+    folder, lines, (wave, medium, *_) = config.paths(cfg).figure_dir, cfg.lines, axis
     values = {words: [float(f"{value:.4g}") for value in star[0]] for words, star in shown.items()}
     titles = [heading(words, dict(zip(cfg.labels, four_digits))) for words, four_digits in values.items()]
     truth, generated = (np.array([star[i] for star in shown.values()]) for i in (1, 2))
-    plots.overplots(wave, truth, generated, titles, lines, folder / "4_generated.png")
+    plots.overplots(wave, truth, generated, titles, lines, folder / "4_generated.png", medium)
     errors = {name: found[f"pixel_{name}"] for name in ("mean", "p95", "worst")}
-    plots.error_by_wavelength(wave, mean_flux, errors, lines, folder / "4_error_by_wavelength.png")
+    plots.error_by_wavelength(wave, mean_flux, errors, lines, folder / "4_error_by_wavelength.png", medium)
     plots.distribution({name: found[name] for name in ("mean", "max")}, folder / "4_errors.png")
     plots.error_by_label(labels, found["mean"], axes, folder / "4_error_by_label.png")
     print(f"figures: {folder}/4_*.png")
@@ -137,9 +137,9 @@ def run_jacobian(cfg, args=None):
     paths, digest = config.paths(cfg), config.digest(cfg, "jacobian")
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
         made, _ = load(cfg)
-        wave, labels = h5io.read_wave(h5), h5io.read_labels(h5["test"], cfg.labels)
+        axis, labels = h5io.read_axis(h5), h5io.read_labels(h5["test"], cfg.labels)
         n = min(cfg.jacobian.n_stars, len(labels))
-        nodes = limits.sensitivity_of(cfg, h5["test"], wave)
+        nodes = limits.sensitivity_of(cfg, h5["test"], axis.wave)
         if not nodes:
             raise UserError(f"{cfg.path}: a generator's derivatives are compared with the nodes', and there are none")
         found = {"flux": [], "network": [], "sensitivity": []}
@@ -151,13 +151,14 @@ def run_jacobian(cfg, args=None):
     found = {name: np.concatenate(parts) for name, parts in found.items()}
     scatter = disagreement(found["network"], found["sensitivity"])
     moments = jacobians.moments([found])
-    jacobians.save(moments, wave, n, cfg, digest, {paths.model_dir: made.digest})
+    jacobians.save(moments, axis, n, cfg, digest, {paths.model_dir: made.digest})
     axes = [label(name) for name in cfg.labels]
     print("d flux / d label, generator against nodes, relative rms where it is above its median:")
     print("  ".join(f"{name} {value:.1%}" for name, value in zip(cfg.labels, scatter)))
     network, physical = (moments[name]["mean"] for name in ("network", "sensitivity"))
-    plots.derivatives(wave, network, physical, scatter, axes, cfg.lines, paths.figure_dir / "jacobian.png")
-    print(f"{n} stars: {paths.jacobian}, {paths.figure_dir}/jacobian.png")
+    path = paths.figure_dir / "jacobian.png"
+    plots.derivatives(axis.wave, network, physical, scatter, axes, cfg.lines, path, axis.medium)
+    print(f"{n} stars: {paths.jacobian}, {path}")
 
 
 def slopes(made, values):

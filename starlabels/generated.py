@@ -78,7 +78,7 @@ def write_png(spectra, path):
 
     names = spectra.names() if len(spectra.values) > 1 else [""]
     titles = [plots.heading(name, dict(zip(spectra.made.names, row))) for name, row in zip(names, spectra.values)]
-    plots.spectra(spectra.made.wave, spectra.flux(), titles, path, spectra.cfg.lines)
+    plots.spectra(spectra.made.wave, spectra.flux(), titles, path, spectra.cfg.lines, spectra.made.medium)
 
 
 def write_h5(spectra, path):
@@ -87,8 +87,7 @@ def write_h5(spectra, path):
     ids = star_ids(pd.DataFrame(values, columns=made.names)) if spectra.ids is None else np.char.encode(spectra.ids, "utf-8")
     digest = sha([made.digest, values.tolist(), spectra.ids])
     with h5io.create(path, "generate", digest, spectra.cfg, {spectra.model / "scaling.h5": made.digest}) as h5:
-        h5io.write_wave(h5, made.wave, resolving_power=spectra.power())
-        h5["spectra/wave"].attrs["frame"] = "rest" if spectra.at_rest() else "observer"
+        h5io.write_wave(h5, made.wave, made.medium, spectra.power(), "rest" if spectra.at_rest() else "observer")
         flux, start = h5io.create_spectra(h5, len(values), len(made.wave)), 0
         for block in spectra.blocks():
             flux[start : start + len(block)] = block
@@ -119,7 +118,8 @@ def many_fits(spectra, path):
 
     made, ids = spectra.made, [name.encode("ascii", "backslashreplace") for name in spectra.names()]
     shape = [("NAXIS", 2), ("NAXIS1", len(made.wave)), ("NAXIS2", len(ids))]
-    header = fits.Header([("SIMPLE", True), ("BITPIX", -32), *shape, ("EXTEND", True), *linear(made.wave), *cards(spectra)])
+    about = [*linear(made.wave, made.medium), *cards(spectra)]
+    header = fits.Header([("SIMPLE", True), ("BITPIX", -32), *shape, ("EXTEND", True), *about])
     with contextlib.closing(fits.StreamingHDU(str(path), header)) as image:
         for block in spectra.blocks():
             image.write(block)
@@ -131,13 +131,13 @@ def many_fits(spectra, path):
         hdus.append(fits.BinTableHDU.from_columns(stars, name="LABELS"))
 
 
-def linear(wave):
+def linear(wave, medium="air"):
     """Cards of a FITS header for the wavelengths (n_pix,) of an image; none if their steps differ."""
     step = float(f"{(wave[-1] - wave[0]) / (len(wave) - 1):.9g}")  # 0.1, not 0.09999999999999927
     if not np.allclose(np.diff(wave), step, rtol=1e-4, atol=0):
         return []
     return [
-        ("CTYPE1", "AWAV", "wavelength in air"),
+        ("CTYPE1", "AWAV" if medium == "air" else "WAVE", f"wavelength in {medium}"),
         ("CUNIT1", "Angstrom"),
         ("CRPIX1", 1.0),
         ("CRVAL1", wave[0]),
@@ -147,7 +147,8 @@ def linear(wave):
 
 def cards(spectra):
     """Cards of a FITS header: what the flux is, the labels of a single star with units, and how it was made."""
-    found = [("AIRORVAC", "air", "wavelengths are in air"), ("CONTNORM", True, "normalised: the continuum is 1")]
+    medium = spectra.made.medium
+    found = [("AIRORVAC", medium[:3], f"wavelengths are in {medium}"), ("CONTNORM", True, "normalised: the continuum is 1")]
     if spectra.at_rest():
         found.append(("SPECSYS", "SOURCE", "at rest in the frame of the star"))
     if power := spectra.power():

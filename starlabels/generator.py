@@ -210,6 +210,8 @@ def call(model, x):
 class Generator(NamedTuple):
     """A trained generator: its Keras model, wavelengths (n_pix,) in A, names of its labels and their range in training.
 
+    medium: "air" or "vacuum".
+
     intrinsic: what makes flux of the model's answers, if they are not flux already.
     """
 
@@ -220,6 +222,7 @@ class Generator(NamedTuple):
     high: np.ndarray
     digest: str
     intrinsic: Intrinsic | None = None
+    medium: str = "air"
 
     def spectra(self, labels):
         """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)}; UserError outside the range of training."""
@@ -258,14 +261,17 @@ def open_folder(folder):
             raise UserError(f"{folder} gives labels of spectra, not spectra of labels: name a model of target flux")
         scaling = h5["scaling/min"]
         names, low, high = list(scaling.attrs["names"]), scaling[:], h5["scaling/max"][:]
-        wave, digest = h5io.read_wave(h5), h5.attrs["digest"]
+        axis, digest = h5io.read_axis(h5), h5.attrs["digest"]
         table = {name: data[()] for name, data in h5["intrinsic"].items()} if "intrinsic" in h5 else None
     start_keras()
     model = trained.read(folder / "model.keras")
-    return Generator(model, wave, names, low, high, digest, of_table(table) if table else None)
+    return Generator(model, axis.wave, names, low, high, digest, of_table(table) if table else None, axis.medium)
 
 
 def generate(model, **labels):
-    """Wavelengths (n_pix,) in A, air, and flux (n, n_pix) at labels: wave, flux = generate("models/rvs", teff=9950, ...)."""
+    """Wavelengths (n_pix,) in A, as those of training, and flux (n, n_pix) at labels.
+
+    wave, flux = generate("models/rvs", teff=9950, ...).
+    """
     found = open_folder(model)
     return found.wave, found.spectra(labels)

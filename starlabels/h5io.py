@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import hdf5plugin  # noqa: F401  with it HDF5 reads what is compressed by blosc, zstd and others
@@ -139,10 +140,19 @@ def write(group, name, values):
     return group.create_dataset(name, data=values, fletcher32=sums)
 
 
-def write_wave(h5, wave, medium="air", resolving_power=None):
-    """Write wavelengths (n_pix,) in Angstrom, and the resolving power where all spectra share one."""
+class Axis(NamedTuple):
+    """Wavelengths (n_pix,) in Angstrom, and of the spectra on them what `write_wave` writes beside."""
+
+    wave: np.ndarray
+    medium: str = "air"  # or "vacuum"
+    resolving_power: float | None = None  # lambda / FWHM where all share one
+    frame: str = "rest"  # or "observer": some are shifted by a radial velocity
+
+
+def write_wave(h5, wave, medium="air", resolving_power=None, frame="rest"):
+    """Write an Axis: write_wave(h5, *axis)."""
     data = write(h5, "spectra/wave", np.asarray(wave, "f8"))
-    data.attrs.update({"unit": "Angstrom", "medium": medium, "frame": "rest"})
+    data.attrs.update({"unit": "Angstrom", "medium": medium, "frame": frame})
     h5["spectra"].attrs["medium"] = medium
     if resolving_power is not None:
         h5["spectra"].attrs["resolving_power"] = float(resolving_power)
@@ -151,6 +161,22 @@ def write_wave(h5, wave, medium="air", resolving_power=None):
 def read_wave(h5):
     """Wavelengths (n_pix,) in Angstrom."""
     return layout.whole(dataset(h5, "spectra/wave"))
+
+
+def read_axis(h5):
+    """The Axis of a file; where that does not say otherwise, its spectra are at rest, and in the medium that is the custom."""
+    wave = read_wave(h5)
+    medium, power = (layout.attribute(h5["spectra"], name) for name in ("medium", "resolving_power"))
+    own, frame = (layout.attribute(h5["spectra/wave"], name) for name in ("medium", "frame"))
+    power = float(power) if isinstance(power, (int, float)) and 0 < power < np.inf else None
+    medium = str(medium or own or assumed_medium(wave)).lower()
+    return Axis(wave, medium, power, "observer" if frame == "observer" else "rest")
+
+
+def assumed_medium(wave):
+    """ "air" or "vacuum" of wavelengths (n,) in Angstrom whose file does not say: the IAU's custom, and that of the optical
+    spectrographs on the ground (HARPS, UVES, FEROS, ELODIE, ...); surveys that differ are known by their headers."""
+    return "air" if np.median(wave) >= 2000 else "vacuum"
 
 
 def create_spectra(group, n, n_pix, name="spectra/flux"):

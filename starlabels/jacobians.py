@@ -18,14 +18,14 @@ def run(cfg, args=None):
     paths, digest = config.paths(cfg), config.digest(cfg, "jacobian")
     with h5io.open_stage(paths.prepared, "2_preprocess", config.digest(cfg, "2_preprocess")) as h5:
         model = trained.load(cfg)
-        wave, units, flux = h5io.read_wave(h5), h5io.label_units(h5["test"]), h5["test/flux"]
+        axis, units, flux = h5io.read_axis(h5), h5io.label_units(h5["test"]), h5["test/flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
         table = h5["test/features"][:n] if cfg.features else np.empty((n, 0), "f4")
-        found = moments(each_batch(model, flux, table, ideal_snr(cfg), limits.sensitivity_of(cfg, h5["test"], wave)))
-    save(found, wave, n, cfg, digest, {paths.model_dir: model.digest})
-    print_windows(wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
+        found = moments(each_batch(model, flux, table, ideal_snr(cfg), limits.sensitivity_of(cfg, h5["test"], axis.wave)))
+    save(found, axis, n, cfg, digest, {paths.model_dir: model.digest})
+    print_windows(axis.wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
     windows = [(model.windows or {}).get(name, ()) for name in cfg.labels]
-    draw(found, wave, [label(name, units[name]) for name in cfg.labels], windows, n, cfg)
+    draw(found, axis, [label(name, units[name]) for name in cfg.labels], windows, n, cfg)
 
 
 def ideal_snr(cfg):
@@ -134,21 +134,21 @@ def named(lines, low, high):
     return ", ".join(name for name, places in lines.items() if any(low <= place < high for place in places))
 
 
-def save(found, wave, n, cfg, digest, inputs):
-    """Write mean, std and mean_abs of each of `each_batch`'s arrays, and the wavelengths."""
+def save(found, axis, n, cfg, digest, inputs):
+    """Write mean, std and mean_abs of each of `each_batch`'s arrays, and the wavelengths, an h5io.Axis."""
     with h5io.create(config.paths(cfg).jacobian, "jacobian", digest, cfg, inputs) as out:
-        h5io.write_wave(out, wave)
+        h5io.write_wave(out, *axis)
         out.attrs.update({"labels": cfg.labels, "n_stars": n})
         for name, group in found.items():
             for moment, values in group.items():
                 h5io.write(out, f"{name}/{moment}", values.astype("f4"))
 
 
-def draw(found, wave, labels, windows, n, cfg):
+def draw(found, axis, labels, windows, n, cfg):
     """Write the figures jacobian*.png, with the windows [(low, high), ...] in A that each label has."""
     from starlabels.plots import jacobian as plots
 
     folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
-    plots.spectrum(wave, found, labels, lines, windows, n, folder / "jacobian.png")
-    plots.zoom(wave, found, labels, lines, windows, ideal_snr(cfg), folder / "jacobian_zoom.png")
+    plots.spectrum(axis.wave, found, labels, lines, windows, n, folder / "jacobian.png", axis.medium)
+    plots.zoom(axis.wave, found, labels, lines, windows, ideal_snr(cfg), folder / "jacobian_zoom.png", axis.medium)
     print(f"{n} Jacobians averaged: {config.paths(cfg).jacobian}, {folder}/jacobian*.png")

@@ -98,7 +98,8 @@ def write_spectra(h5, databases, cfg):
     power = powers.pop() if len(powers) == 1 else None
     if powers and power is None:
         print("the databases differ in resolving power: the joined file states none")
-    h5io.write_wave(h5, cfg.wave.grid(), databases[0].medium, power)
+    frame = "observer" if any(database.frame == "observer" for database in databases) else "rest"
+    h5io.write_wave(h5, cfg.wave.grid(), databases[0].medium, power, frame)
     flux = h5io.create_spectra(h5, None, cfg.wave.n_pix)
     kept = []
     for database in databases:

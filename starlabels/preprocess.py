@@ -25,8 +25,7 @@ def run(cfg, args=None):
         inputs = {files.joined: joined.attrs["digest"]}
         with h5io.create(files.prepared, "2_preprocess", made, cfg, inputs) as h5:
             if cfg.wave:
-                joined.copy(h5io.dataset(joined, "spectra/wave"), h5.create_group("spectra"), "wave")
-                h5["spectra"].attrs.update(joined["spectra"].attrs)
+                h5io.write_wave(h5, *h5io.read_axis(joined))
             write_scaling(h5, labels[parts["train"]], cfg.labels, h5io.label_units(joined), files.joined)
             curve = learn_continuum(h5, joined, parts["train"], cfg)
             for part, rows in parts.items():
@@ -120,9 +119,14 @@ def whole_range(labels):
 
 
 def learn_continuum(h5, joined, rows, cfg):
-    """The Continuum that spectra are normalised by, learnt from the training rows and written; None if they stay."""
+    """The Continuum that spectra are normalised by, learnt from the training rows and written; None if they stay.
+
+    UserError if they are not in air, to which observed spectra are brought.
+    """
     if not cfg.preprocess.observed:
         return None
+    if (medium := h5io.read_axis(joined).medium) != "air":
+        raise UserError(f"{joined.filename} is in {medium}, expected air: set preprocess.observed: null, or join others")
     flux = h5io.read_rows(h5io.dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
     curve = continuum.learn(flux, cfg.wave.grid(), cfg.preprocess.observed.order)
     continuum.write(h5, curve)

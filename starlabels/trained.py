@@ -49,7 +49,7 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
             if group in h5:
                 h5.copy(group, out)
         if cfg.wave:
-            h5io.write_wave(out, h5io.read_wave(h5))
+            h5io.write_wave(out, *h5io.read_axis(h5))
         for group, table in tables.items():
             for name, values in (table or {}).items():
                 h5io.write(out, f"{group}/{name}", values)

@@ -10,7 +10,7 @@ import yaml
 from astropy.table import Table
 from test_documentation import PAGES, SNIPPETS, blocks, recipe
 
-from starlabels import cli, config, grid, join, mock_table, preprocess
+from starlabels import cli, config, grid, h5io, join, mock_table, preprocess
 from starlabels.observed import predict, survey
 from starlabels.observed.spectrum import Options
 
@@ -35,7 +35,7 @@ def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(ow
 def answer(wave):
     """What predict makes of the first star of data/mine.h5 for a model without a grid that reads the pixels wave (n_pix,)."""
     star = next(predict.spectra([Path("data/mine.h5")], Options(), wave))
-    return predict.prepare(star, None, wave, None, anyway=False)
+    return predict.prepare(star, None, h5io.Axis(wave), None, anyway=False)
 
 
 def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import shutil
 from types import SimpleNamespace
 
 import h5py
@@ -110,6 +111,21 @@ def test_hdf5_is_a_database_that_join_and_predict_read(tmp_path, suffix):
     assert [one.name for one in found] == [f"many.{suffix} {star}" for star in ("hot", "cool", "α")]
     np.testing.assert_allclose([one.flux for one in found], expected(), atol=1e-6)
     assert all(one.rest and one.normalised and one.medium == "air" for one in found)
+
+
+def test_a_generator_of_spectra_in_vacuum_says_so_in_what_it_writes(tmp_path, monkeypatch):
+    model, many, drawn = shutil.copytree(MODEL, tmp_path / "model"), tmp_path / "many.fits", []
+    with h5py.File(model / "scaling.h5", "r+") as h5:
+        h5["spectra"].attrs["medium"] = "vacuum"
+    for out in (tmp_path / "star.fits", tmp_path / "star.h5"):
+        generate(*OPTIONS, "--out", out, model=model)
+        assert [one.medium for one in io.read(out, io.Options())] == ["vacuum"]
+    generate("--table", table(tmp_path / "labels.csv"), "--out", many, model=model)
+    assert (fits.getheader(many)["CTYPE1"], fits.getheader(many)["AIRORVAC"]) == ("WAVE", "vac")
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.extend(ax.get_xlabel() for ax in figure.axes))
+    generate(*OPTIONS, "--out", tmp_path / "star.png", model=model)
+    generate("--table", tmp_path / "labels.csv", "--out", tmp_path / "many.png", model=model)
+    assert [name for name in drawn if name] == [r"Wavelength in vacuum ($\mathrm{\AA}$)"] * 2
 
 
 def test_fits_of_many_stars_is_an_image_with_wavelengths_and_labels(tmp_path):

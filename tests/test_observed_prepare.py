@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from starlabels import cluster, continuum
+from starlabels import cluster, continuum, h5io
 from starlabels.cli import UserError
 from starlabels.observed import predict, velocity
 from starlabels.observed.prepare import Preparation, around, check_window, noise_of, rebin, to_air, without_spikes
@@ -144,7 +144,8 @@ def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
     labels = draw(9, 6)
     stars = [observe(sampler, {name: v[i : i + 1] for name, v in labels.items()}, rv=10.0 * i, seed=i) for i in range(9)]
     stars[3], stars[5] = stars[3]._replace(resolving_power=None), predict.failed("star", "it has no numbers")
-    machine, options, found = SimpleNamespace(prepare=prepare, wave=WAVE), SimpleNamespace(rv=None, prepare=False), []
+    machine, found = SimpleNamespace(prepare=prepare, axis=h5io.Axis(WAVE)), []
+    options = SimpleNamespace(rv=None, prepare=False)
     for section in (None, Cluster(scheduler=None, workers=2)):
         with cluster.caller(section, len(stars)) as call:
             found.append(predict.prepared(machine, stars, options, call))

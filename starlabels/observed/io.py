@@ -13,8 +13,9 @@ from astropy.io import fits
 
 from starlabels import h5io, layout
 from starlabels.cli import UserError
+from starlabels.h5io import assumed_medium
 from starlabels.observed import images, tables
-from starlabels.observed.spectrum import ABSURD, Observed, Options, angstrom, ascending, assumed_medium, check, finish, masked
+from starlabels.observed.spectrum import ABSURD, Observed, Options, angstrom, ascending, check, finish, masked
 
 __all__ = ["Observed", "Options", "check", "read"]
 DAMAGED = (

@@ -12,7 +12,7 @@ from starlabels.cli import UserError, count, progress
 from starlabels.grid import sampler_for
 from starlabels.labels import label
 from starlabels.observed import beside, extras, io, report
-from starlabels.observed.prepare import Preparation, Prepared, around, check_window, noise_of
+from starlabels.observed.prepare import Preparation, around, as_it_is, check_window
 from starlabels.observed.spectrum import check
 from starlabels.schema import Range
 
@@ -60,7 +60,7 @@ def recipe(args):
 
 
 class Machine(NamedTuple):
-    """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation.
+    """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation, its pixels.
 
     sampler is None where no nodes cover the model's window, as that of a survey; extras: {column: Extra} for the tables.
     """
@@ -70,7 +70,7 @@ class Machine(NamedTuple):
     basis: components.Basis | None
     sampler: object | None
     prepare: Preparation | None
-    wave: np.ndarray
+    axis: h5io.Axis
     extras: dict
 
 
@@ -134,11 +134,11 @@ def failed(name, error):
 def open_machine(cfg, folder):
     """The Machine of a model's folder; UserError if it lacks something."""
     with h5io.open_stage(folder / "scaling.h5", "3_train") as h5:
-        curve = continuum.read(h5)
+        curve, axis = continuum.read(h5), h5io.read_axis(h5)
     model = trained.open_folder(folder)
-    sampler, wave = nodes_of(cfg, needed=curve is not None), cfg.wave.grid()
-    prepare = Preparation(wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler) if curve else None
-    return Machine(cfg, model, trained.basis_of(model.model), sampler, prepare, wave, extras.columns(cfg))
+    sampler = nodes_of(cfg, needed=curve is not None) if axis.medium == "air" else None
+    prepare = Preparation(axis.wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler) if curve else None
+    return Machine(cfg, model, trained.basis_of(model.model), sampler, prepare, axis, extras.columns(cfg))
 
 
 def nodes_of(cfg, needed):
@@ -160,7 +160,7 @@ def least_power(cfg):
 def prepared(machine, batch, args, call):
     """The batch with (Observed, Prepared) for each Observed that can be prepared, the Answer that says why for the others."""
     good = [one for one in batch if not isinstance(one, report.Answer)]
-    found = iter(call(prepare, good, machine.prepare, machine.wave, args.rv, args.prepare) if good else [])
+    found = iter(call(prepare, good, machine.prepare, machine.axis, args.rv, args.prepare) if good else [])
     return [one if isinstance(one, report.Answer) else paired(one, next(found)) for one in batch]
 
 
@@ -171,14 +171,14 @@ def paired(observed, found):
     return found if isinstance(found, report.Answer) else (observed, found)
 
 
-def prepare(observed, preparation, wave, rv, anyway):
-    """The Prepared of an Observed spectrum on the pixels `wave`, or its Answer if that fails.
+def prepare(observed, preparation, axis, rv, anyway):
+    """The Prepared of an Observed spectrum on the pixels of a model's Axis, or its Answer if that fails.
 
     anyway: also if its file calls it normalised. preparation: None if the model was not trained for observed spectra.
     """
     try:
-        if observed.normalised and observed.rest and not anyway:
-            return as_it_is(observed, wave, preparation)
+        if observed.normalised and (observed.rest or axis.frame == "observer") and not anyway:
+            return as_it_is(observed, axis, preparation)
         if preparation is None:
             hint = 'give HDF5 with attributes frame "rest" of spectra/wave and continuum 1 of spectra/flux, without --prepare, '
             hint += "or, if the recipe has a grid, train it with preprocess.observed, as recipes/observed_highres.yaml does"
@@ -186,18 +186,6 @@ def prepare(observed, preparation, wave, rv, anyway):
         return preparation(observed, rv)
     except UserError as error:
         return failed(observed.name, error)
-
-
-def as_it_is(observed, wave, preparation):
-    """The Prepared of a spectrum that is at rest and normalised on the pixels of the model; UserError if on others."""
-    if len(observed.wave) != len(wave) or np.abs(observed.wave - wave).max() > 1e-3 * (wave[1] - wave[0]):
-        pixels = f"bring it to them, {wave[0]:g}-{wave[-1]:g} Angstrom in steps of {wave[1] - wave[0]:.4g}"
-        raise UserError(f"{observed.name}: not on the model's pixels: {'add --prepare' if preparation else pixels}")
-    flux = np.array(observed.flux, "f4")
-    error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        snr = float(np.nanmedian(flux / error))  # inf of a spectrum without noise
-    return Prepared(flux, error, snr, float(np.mean(np.isfinite(flux))), None, as_it_is=True)
 
 
 def answer(machine, prepared):
@@ -219,8 +207,7 @@ def answer(machine, prepared):
         row = {key: values[k] for key, values in found.items()}
         answers[i] = answer_of(stars[k].name, ready[k], row, model[k], machine.model.names)._replace(extras=more[k])
         seen = model[k] if np.isfinite(model[k]).all() else None
-        medium = stars[k].medium if ready[k].as_it_is else "air"
-        drawn[i] = report.Spectrum(machine.wave, ready[k].flux, ready[k].error, seen, medium)
+        drawn[i] = report.Spectrum(machine.axis.wave, ready[k].flux, ready[k].error, seen, machine.axis.medium)
         if lacks[k]:
             answers[i], drawn[i] = failed(stars[k].name, lacks[k]), None
     return answers, drawn
@@ -252,10 +239,10 @@ def regenerate(machine, mean, ready):
     """
     labels = {name: np.full(len(mean), value_of(machine.cfg, name)) for name in ("teff", "logg", "mh", "vmic", "vsini")}
     labels |= {name: values.astype(float) for name, values in zip(machine.model.names, mean.T) if name in labels}
-    flux = np.full((len(mean), len(machine.wave)), np.nan, "f4")
+    flux = np.full((len(mean), len(machine.axis.wave)), np.nan, "f4")
     if machine.sampler and (sound := machine.sampler.sound(labels)).any():
         inside = {name: values[sound] for name, values in labels.items()}
-        flux[sound] = machine.sampler.spectra(inside, machine.wave, machine.cfg.grid.resolving_power)
+        flux[sound] = machine.sampler.spectra(inside, machine.axis.wave, machine.cfg.grid.resolving_power)
         own = np.flatnonzero(sound & ~np.array([one.as_it_is for one in ready]))
         if len(own):
             seen = np.isfinite([ready[i].flux for i in own])

@@ -135,6 +135,26 @@ def around(observed, wave):
     return observed._replace(wave=observed.wave[near], flux=observed.flux[near], error=error)
 
 
+def as_it_is(observed, axis, preparation):
+    """The Prepared of a spectrum that is normalised on the pixels of a model's h5io.Axis; UserError if on others.
+
+    preparation: what could bring it there, or None.
+    """
+    wave = axis.wave
+    if len(observed.wave) != len(wave) or np.abs(observed.wave - wave).max() > 1e-3 * (wave[1] - wave[0]):
+        pixels = f"bring it to them, {wave[0]:g}-{wave[-1]:g} Angstrom in steps of {wave[1] - wave[0]:.4g}"
+        raise UserError(f"{observed.name}: not on the model's pixels: {'add --prepare' if preparation else pixels}")
+    if observed.medium != axis.medium:
+        found = f"{observed.name}: its wavelengths are in {observed.medium}, those of the model in {axis.medium}"
+        mend = "add --prepare" if preparation else f"take a model of spectra in {observed.medium}"
+        raise UserError(f"{found}: {mend}, or give --{axis.medium} if the file is wrong")
+    flux = np.array(observed.flux, "f4")
+    error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = float(np.nanmedian(flux / error))  # inf of a spectrum without noise
+    return Prepared(flux, error, snr, float(np.mean(np.isfinite(flux))), None, as_it_is=True)
+
+
 def rebin(wave, flux, error, target, memory=1.0):
     """Flux and error (m,) on ascending wavelengths `target` (m,): means over its pixels, NaN where less than half is seen.
 

@@ -7,6 +7,7 @@ import numpy as np
 from astropy import units as u
 
 from starlabels.cli import UserError
+from starlabels.h5io import assumed_medium
 
 ABSURD = 1e25  # files fill missing pixels with numbers such as 1e30
 LEAST_PIXELS = 50
@@ -88,12 +89,6 @@ def check(spectrum, path=None):
         raise UserError(f"{where}: no flux is above 0, the greatest is {values.max():g}: name another with --flux-column")
     if np.median(values) < 0:
         raise UserError(f"{where}: the median flux is {np.median(values):.4g}, below 0: too much background was subtracted")
-
-
-def assumed_medium(wave):
-    """ "air" or "vacuum" of wavelengths (n,) in Angstrom whose file does not say: the IAU's custom, and that of the optical
-    spectrographs on the ground (HARPS, UVES, FEROS, ELODIE, ...); surveys that differ are known by their headers."""
-    return "air" if np.median(wave) >= 2000 else "vacuum"
 
 
 def angstrom(path, wave, unit, log, asked=None):

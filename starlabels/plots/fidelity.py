@@ -6,7 +6,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from starlabels.limits import rms
 from starlabels.plots import BLACK, BLUE, COLUMN, ORANGE, PAGE, VERMILLION, color, plt, save
 from starlabels.plots.evaluation import BOX, HALO, HEX, running, same_colors, span, ticks
-from starlabels.plots.jacobian import AIR, inside, mark_lines, pretty, verticals
+from starlabels.plots.jacobian import inside, mark_lines, pretty, verticals, wavelength
 
 SOURCES = {"synthesised": BLACK, "generated": VERMILLION}
 CURVES = {"worst": ("worst", ORANGE), "p95": ("95th percentile", BLUE), "mean": ("mean", BLACK)}
@@ -18,7 +18,7 @@ NEAR, APART, MOST = 3.0, 0.02, 6  # worst lines: Angstrom about the place, parts
 STEP = 20.0  # thousandths: the most that the change of a label which a panel is drawn for changes the flux
 
 
-def overplots(wave, truth, generated, titles, lines, path):
+def overplots(wave, truth, generated, titles, lines, path, medium="air"):
     """Synthesised and generated flux (k, n_pix) of k stars with titles (k,), and touching each dF with mean and max of |dF|."""
     flux, strip, gap, names = 0.95, 0.5, 0.07, names_height(wave, lines)  # inches
     heights = [flux + names, strip, *[gap, flux, strip] * (len(truth) - 1)]
@@ -38,7 +38,7 @@ def overplots(wave, truth, generated, titles, lines, path):
         text = f"mean {short(np.abs(difference).mean())}\nmax {short(np.abs(difference).max())}"
         low.text(1.006, 0.5, text, transform=low.transAxes, rotation=90, va="center", linespacing=1.05, ma="center", fontsize=7)
     mark_lines(axes[0], wave, lines)
-    finish(fig, axes, wave, lines, axes[0])
+    finish(fig, axes, wave, lines, medium, axes[0])
     return save(fig, path)
 
 
@@ -50,11 +50,11 @@ def stack(heights, extra):
     return fig, axes
 
 
-def finish(fig, axes, wave, lines, named=None):
+def finish(fig, axes, wave, lines, medium, named=None):
     """Faint verticals at named lines below the first axes, the axis of wavelengths, and beside its name the legend of named."""
     for ax in axes[1:]:
         verticals(ax, wave, lines)
-    axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
+    axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
     if named:
         fig.legend(*named.get_legend_handles_labels(), ncols=3, loc="lower right", borderpad=0)
     fig.align_ylabels(axes)
@@ -89,7 +89,7 @@ def short(value, digits=2):
     return np.format_float_positional(value, precision=digits, unique=False, fractional=False).rstrip(".")
 
 
-def error_by_wavelength(wave, mean_flux, errors, lines, path):
+def error_by_wavelength(wave, mean_flux, errors, lines, path, medium="air"):
     """Mean spectrum (n_pix,), below errors {"mean", "p95", "worst": (n_pix,)} of |dF| over stars, at the worst lines named."""
     names, height = names_height(wave, lines), 2.0  # inches
     fig, (top, low) = stack([1.0 + names, height], 0.45)
@@ -109,7 +109,7 @@ def error_by_wavelength(wave, mean_flux, errors, lines, path):
         peak = shown["worst"][np.abs(wave - wave[i]) < APART / 2 * np.ptp(wave)].max()
         style = {"rotation": 90, "fontsize": 7, "ha": "center", "color": BLUE, "path_effects": HALO}
         low.annotate(f"{pretty(name)} {place:.0f}", (wave[i], peak), (0, 3), textcoords="offset points", **style)
-    finish(fig, (top, low), wave, lines, low)
+    finish(fig, (top, low), wave, lines, medium, low)
     return save(fig, path)
 
 
@@ -203,7 +203,7 @@ def error_by_label(values, errors, labels, path):
     return save(fig, path)
 
 
-def derivatives(wave, network, nodes, scatter, labels, lines, path):
+def derivatives(wave, network, nodes, scatter, labels, lines, path, medium="air"):
     """Mean d flux / d label (n_labels, n_pix) of generator and nodes; scatter (n_labels,) is their relative rms difference."""
     fig, axes = stack([max(names_height(wave, lines), 0.02), *[0.95] * len(labels)], 0.55)
     axes[0].set(ylim=(1, 2))  # only for the names of lines, which stand above 1
@@ -222,7 +222,7 @@ def derivatives(wave, network, nodes, scatter, labels, lines, path):
         left = curves[:, wave < wave[0] + 0.13 * np.ptp(wave)]
         y, upright = (0.92, "top") if left.max() < -left.min() else (0.08, "bottom")  # the emptier corner
         ax.text(0.015, y, f"{short(100 * scatter[j])} % rms", transform=ax.transAxes, va=upright, fontsize=7.5, bbox=BOX)
-    finish(fig, axes, wave, lines)
+    finish(fig, axes, wave, lines, medium)
     return save(fig, path)
 
 

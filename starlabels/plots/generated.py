@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 from starlabels.labels import label
 from starlabels.observed.report import Spectrum
 from starlabels.plots import BLACK, PAGE, plt, save
-from starlabels.plots.jacobian import AIR, inside, mark_lines, verticals
+from starlabels.plots.jacobian import inside, mark_lines, verticals, wavelength
 from starlabels.plots.observed import STEPS, WIDE, rows
 
 PANEL, TITLE, AXIS = 0.95, 0.2, 0.45  # inches: flux of a star, the line above it, the wavelengths below all
@@ -14,23 +14,23 @@ TICK, LETTER = 0.14, 0.047  # inches: the tick of a named line with its gaps, a 
 LONGEST = 30  # characters of a star's name
 
 
-def spectra(wave, flux, titles, path, lines=None):
-    """Flux (n, n_pix) under titles (n,): a star in rows of wavelength (A, air), several in a panel each on one scale.
+def spectra(wave, flux, titles, path, lines=None, medium="air"):
+    """Flux (n, n_pix) under titles (n,): a star in rows of wavelength (A, in medium), several in a panel each on one scale.
 
     lines {name: [A, ...]} are named above the first panel, or above each row.
     """
-    fig, axes = alone(wave, flux[0], lines or {}) if len(flux) == 1 else stack(wave, flux, lines or {})
+    fig, axes = alone(wave, flux[0], lines or {}, medium) if len(flux) == 1 else stack(wave, flux, lines or {}, medium)
     for ax, title in zip(axes, titles):
         ax.set_title(title, fontsize=8, loc="left")
     return save(fig, path)
 
 
-def alone(wave, flux, lines):
+def alone(wave, flux, lines, medium):
     """Figure and panels of one spectrum (n_pix,) in rows."""
-    return rows(Spectrum(wave, flux, None, None), 3 if np.ptp(wave) > WIDE else 2, "", lines)
+    return rows(Spectrum(wave, flux, None, None, medium), 3 if np.ptp(wave) > WIDE else 2, "", lines)
 
 
-def stack(wave, flux, lines):
+def stack(wave, flux, lines, medium):
     """Figure and panels (n,) of spectra (n, n_pix), one above the other."""
     letters = max((len(name) for _, name in inside(wave, lines)), default=0)
     heights = [PANEL] * len(flux)
@@ -47,7 +47,7 @@ def stack(wave, flux, lines):
     for ax in axes[1:]:  # in the first, the names stand there
         verticals(ax, wave, lines)
     mark_lines(axes[0], wave, lines)
-    axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
+    axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
     fig.align_ylabels(axes)
     return fig, axes
 

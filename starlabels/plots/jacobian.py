@@ -7,11 +7,15 @@ from matplotlib.ticker import MaxNLocator
 
 from starlabels.plots import PAGE, color, plt, save
 
-AIR = r"Wavelength in air ($\mathrm{\AA}$)"
 BLEND = 12.0  # Angstrom: lines of one name closer than this share a name, in the zoom a panel
 
 
-def spectrum(wave, moments, labels, lines, windows, n, path):
+def wavelength(medium):
+    """The name of an axis of wavelengths in air or vacuum."""
+    return rf"Wavelength in {medium} ($\mathrm{{\AA}}$)"
+
+
+def spectrum(wave, moments, labels, lines, windows, n, path, medium="air"):
     """Mean spectrum with named lines; below, per label, d label/d flux with scatter over stars, and d flux/d label.
 
     windows: for each label [(low, high), ...] in A that it is read from, to be shaded.
@@ -35,7 +39,7 @@ def spectrum(wave, moments, labels, lines, windows, n, path):
             ax = panel(next(panels), wave, row(moments, "sensitivity", j, factor=step), "0.25", lines)
             ax.set_ylabel(f"$\\Delta f$ for\n{step:g} {one.unit}", fontsize=7)
             shade(ax, windows[j])
-    axes[-1].set(xlabel=AIR, xlim=(wave[0], wave[-1]))
+    axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
     text = f"Mean of {n} Jacobians of the network (colour)"
     text += " and change of the flux with that label (grey)" if physical else ""
     text += "; shading is the star-to-star standard deviation" + legend(windows)
@@ -126,7 +130,7 @@ def pretty(name):
     return re.sub(r" (alpha|beta|gamma|delta|epsilon|zeta)$", r"$\\\1$", name)
 
 
-def zoom(wave, moments, labels, lines, windows, snr, path, gap=25.0, pad=12.0):
+def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.0, pad=12.0):
     """The named lines close up: mean spectrum, d label/d flux of network and linear estimator; None without lines."""
     places = np.array([place for place, _ in inside(wave, lines)])
     if not len(places):
@@ -157,6 +161,6 @@ def zoom(wave, moments, labels, lines, windows, snr, path, gap=25.0, pad=12.0):
         ax.set_ylabel(derivative(one), fontsize=8)
     text = f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
     fig.suptitle("Mean of the network (colour)" + text + legend(windows), fontsize=8, x=0.1, ha="left")
-    fig.supxlabel(AIR, fontsize=9)
+    fig.supxlabel(wavelength(medium), fontsize=9)
     fig.align_ylabels(axes[:, 0])
     return save(fig, path)

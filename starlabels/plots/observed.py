@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from starlabels.labels import KMS, label
 from starlabels.observed.report import Spectrum, clean, quality, rounded
 from starlabels.plots import BLACK, PAGE, VERMILLION, plt, save
-from starlabels.plots.jacobian import AIR, inside, mark_lines
+from starlabels.plots.jacobian import inside, mark_lines, wavelength
 
 ROW, BARE_ROW = 2.1, 1.7  # inches: height of a row of wavelengths with its residual strip, and without
 WIDE = 300.0  # A: wider windows have three rows, others two
@@ -54,7 +54,7 @@ def rows(spectrum, n_rows, word, lines=None):
             name_lines(ax, part.wave, limits[1], lines)
     for part, ax in zip(parts, strips):
         residual_strip(ax, part, limit)
-    axes[-1].set_xlabel(AIR.replace("air", spectrum.medium))
+    axes[-1].set_xlabel(wavelength(spectrum.medium))
     if not alone:
         fig.legend(*tops[0].get_legend_handles_labels(), ncols=2, loc="lower right", borderpad=0)
     fig.align_ylabels(axes)
