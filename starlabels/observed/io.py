@@ -150,7 +150,7 @@ def read_hdf5(path, options):
             block = flux[first : first + step]  # (step, n_pix)
             errors = [None] * len(block) if error is None else error[first : first + step].astype("f8")
             for (name, star, table), row, sigma in zip(names[first : first + step], block, errors):
-                yield Observed(name, *one_row(wave, row, sigma), *known, star, table)
+                yield Observed(name, *one_row(wave, row, sigma), *known, star, table, stored(wave, row))
 
 
 def check_hdf5(path, h5, options):
@@ -215,3 +215,8 @@ def one_row(wave, flux, error):
     """(wave, flux, error) of a row of HDF5, masked and ascending; all NaN if most of its fluxes are beyond ABSURD."""
     absurd = (np.abs(flux) > ABSURD).mean() > 0.5
     return ascending(wave, *masked(np.full(len(flux), np.nan) if absurd else flux, error))
+
+
+def stored(wave, flux):
+    """Flux (n,) of a row of HDF5 as it is, NaN beyond ABSURD; None if its wavelengths must be sorted first."""
+    return np.where(np.abs(flux) < ABSURD, flux, np.nan) if (np.diff(wave) > 0).all() else None

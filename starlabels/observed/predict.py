@@ -195,7 +195,7 @@ def answer(machine, prepared):
     if not good:
         return answers, drawn
     stars, ready = zip(*(prepared[i] for i in good))
-    flux = np.array([filled(one, machine.basis) for one in ready])
+    flux = np.array([filled(one, machine.basis, as_stored=not machine.cfg.grid) for one in ready])
     read, lacks = beside.inputs(flux, stars, ready, machine.cfg.features, machine.model.may_lack)
     own = config.as_they_are(machine.cfg)  # the S/N that a model knows is that of added noise
     found = machine.model.predict(read, np.array([np.inf if own else one.snr for one in ready]))
@@ -223,13 +223,17 @@ def answer_of(name, one, found, model, labels):
     return report.Answer(name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage)
 
 
-def filled(one, basis):
-    """Flux (n_pix,) of a Prepared with its small holes filled, for the network: blocks that are missing stay NaN."""
-    if np.isfinite(one.flux).all():
-        return one.flux
+def filled(one, basis, as_stored=False):
+    """Flux (n_pix,) of a Prepared with its small holes filled, for the network: blocks that are missing stay NaN.
+
+    as_stored: holes that its file fills stay as there, for a network that was trained on a survey's spectra, holes and all.
+    """
+    flux = one.stored.astype("f4") if as_stored and one.stored is not None else one.flux
+    if np.isfinite(flux).all():
+        return flux
     if basis is None:
-        return np.where(np.isfinite(one.flux), one.flux, 1).astype("f4")
-    return components.fill(one.flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
+        return np.where(np.isfinite(flux), flux, 1).astype("f4")
+    return components.fill(flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
 
 
 def regenerate(machine, mean, ready):

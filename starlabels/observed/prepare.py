@@ -26,6 +26,7 @@ class Prepared(NamedTuple):
     coverage: float
     velocity: Velocity | None
     as_it_is: bool = False
+    stored: np.ndarray | None = None  # (n_pix,) see Observed
 
     @property
     def weak(self):
@@ -131,8 +132,8 @@ def check_window(observed, wave):
 def around(observed, wave):
     """An Observed spectrum without what is so far from the pixels `wave` that nothing depends on it."""
     near = (observed.wave > wave[0] * (1 - 2 * EDGE / LIGHT)) & (observed.wave < wave[-1] * (1 + 2 * EDGE / LIGHT))
-    error = None if observed.error is None else observed.error[near]
-    return observed._replace(wave=observed.wave[near], flux=observed.flux[near], error=error)
+    error, stored = (None if values is None else values[near] for values in (observed.error, observed.stored))
+    return observed._replace(wave=observed.wave[near], flux=observed.flux[near], error=error, stored=stored)
 
 
 def as_it_is(observed, axis, preparation):
@@ -152,7 +153,7 @@ def as_it_is(observed, axis, preparation):
     error = np.full(len(wave), noise_of(flux), "f4") if observed.error is None else np.asarray(observed.error, "f4")
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = float(np.nanmedian(flux / error))  # inf of a spectrum without noise
-    return Prepared(flux, error, snr, float(np.mean(np.isfinite(flux))), None, as_it_is=True)
+    return Prepared(flux, error, snr, float(np.mean(np.isfinite(flux))), None, True, observed.stored)
 
 
 def rebin(wave, flux, error, target, memory=1.0):

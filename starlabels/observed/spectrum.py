@@ -57,6 +57,7 @@ class Observed(NamedTuple):
     normalised: bool  # True if the file says that the continuum is 1
     star: str = ""  # its id, where the file has one
     table: dict = {}  # {column: value} of what is known of the star beside its spectrum
+    stored: np.ndarray | None = None  # (n,) flux of a row of our HDF5, in masked pixels too: what a network was trained on
 
 
 def finish(path, found, options):
