@@ -44,7 +44,7 @@ def keep(network, history, cfg, h5, basis, seen, digest):
 
     paths, start = config.paths(cfg), time.monotonic()
     network, offset = without_offset(network)
-    network = predictor(network, **cfg.model.arguments)
+    network = predictor(network, OUTPUTS[cfg.train.loss] > 1, **cfg.model.arguments)
     errors, watch = calibrate(network, cfg, h5, basis, offset)
     few = few_stars(network, cfg, h5, basis) if cfg.features else None
     seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}

@@ -3,6 +3,13 @@
 OUTPUTS = {"mse": 1, "gaussian_nll": 2, "parallax_nll": 2}  # numbers that the network says of each label
 
 
+def mse(true, output):
+    """Mean square of the differences of labels (n, n_labels), or of fluxes (n, n_pix), from output of that shape."""
+    from keras import ops
+
+    return ops.mean(ops.square((true[:, None] if len(output.shape) == 3 else true) - output), axis=-1)
+
+
 def gaussian_nll(true, output):
     """Mean over the labels of -ln N(true; mean, variance) less a constant, with output (n, 2 n_labels) = means, ln variances.
 
@@ -45,4 +52,4 @@ def parallax_nll(true, output):
     return incomplete_nll(value - per_mas * offset, error, mean, log_variance)
 
 
-LOSSES = {"mse": "mse", "gaussian_nll": gaussian_nll, "parallax_nll": parallax_nll}
+LOSSES = {"mse": mse, "gaussian_nll": gaussian_nll, "parallax_nll": parallax_nll}

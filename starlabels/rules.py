@@ -115,8 +115,8 @@ def model_problems(cfg):
     arguments, components, wave = cfg.model.arguments, cfg.preprocess.components, cfg.wave
     if "passes" in arguments and components:
         yield ("preprocess", "components"), f"found {components}, expected null where model.builder is {cfg.model.builder}"
-    if arguments.get("members", 1) > 1 and (cfg.train.loss != "gaussian_nll" or cfg.target == "flux"):
-        yield ("model", "members"), "expected 1 where train.loss is not gaussian_nll"
+    if arguments.get("members", 1) > 1 and (cfg.train.loss == "parallax_nll" or cfg.target == "flux"):
+        yield ("model", "members"), "expected 1 where train.loss is parallax_nll or target is flux"
     windows, elements = arguments.get("windows"), elemental(cfg.labels)
     if not isinstance(windows, dict) or not wave:
         return

@@ -105,6 +105,18 @@ def test_an_ensemble_answers_with_the_mean_and_the_total_variance_of_its_members
     np.testing.assert_allclose(np.exp(total), each[..., :2].var(axis=1) + np.exp(each[..., 2:]).mean(axis=1), rtol=1e-4)
 
 
+def test_members_without_errors_learn_each_for_itself_and_answer_with_their_mean():
+    keras.utils.set_random_seed(0)
+    network = quiet("spectrum_table_cnn", 40, 2, n_features=3, members=3)
+    stars, true = (np.random.default_rng(0).normal(size=(5, n)).astype("f4") for n in (40, 2))
+    each = np.asarray(network(stars))
+    assert each.shape == (5, 3, 2) and each.std(axis=1).min() > 1e-3  # members differ
+    mean = np.asarray(predictor(network, errors=False, members=3)(stars))
+    np.testing.assert_allclose(mean, each.mean(axis=1), rtol=1e-5, atol=1e-6)
+    loss = ops.convert_to_numpy(losses.mse(ops.convert_to_tensor(true), ops.convert_to_tensor(each)))
+    assert loss.mean() == pytest.approx(np.mean((each - true[:, None]) ** 2), rel=1e-5)
+
+
 @pytest.mark.parametrize("with_errors", [False, True])
 def test_members_learn_by_the_mean_of_their_losses(with_errors):
     rng = np.random.default_rng(0)

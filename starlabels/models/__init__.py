@@ -24,8 +24,11 @@ BUILDERS = {
 }
 
 
-def predictor(network, **arguments):
-    """The model that answers for a trained network, built with those arguments: itself, or the mean of passes or members."""
+def predictor(network, errors=True, **arguments):
+    """The model that answers for a trained network, built with those arguments: itself, or the mean of passes or members.
+
+    errors: whether it tells variances beside the labels, as those two do.
+    """
     if "passes" in arguments:
         from starlabels.models import bayesian
 
@@ -36,7 +39,8 @@ def predictor(network, **arguments):
 
     from starlabels.models.bayesian import Passes
 
-    return keras.Model(network.inputs, Passes()(network.outputs[0]), name=network.name)
+    merged = Passes()(network.outputs[0]) if errors else keras.ops.mean(network.outputs[0], axis=1)
+    return keras.Model(network.inputs, merged, name=network.name)
 
 
 def keep_freed_memory():

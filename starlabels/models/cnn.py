@@ -1,6 +1,6 @@
 """One-dimensional convolutional networks from spectra to labels: flux (n, n_pix) -> outputs (n, n_outputs)."""
 
-from starlabels.models.arguments import Activation, Dropout, Initializer, Number, Penalty, Width, Widths
+from starlabels.models.arguments import Activation, Dropout, Few, Initializer, Number, Penalty, Width, Widths
 
 
 def seed_cnn(
@@ -63,28 +63,31 @@ def spectrum_table_cnn(
     dense: Width = 32,
     table: Width = 27,
     joined: Width = 16,
+    members: Few = 1,
 ):
     """The network of Guiglion et al. (2020), A&A 644, A168: a spectrum through convolutions, beside it a table.
 
     The last n_features of the inputs (n, n_inputs) are the table's; without, it is their network of spectra. Activations are
-    leaky.
+    leaky. members: so many side by side, (n, members, n_outputs), of which `models.predictor` gives the mean, for they take
+    that of several trainings.
     """
-    from keras import Input, Model, layers
+    from keras import Input, Model, layers, ops
 
     def leaky(x):
         return layers.LeakyReLU(negative_slope=0.3)(x)
 
-    inputs = Input((n_inputs,), name="inputs")
-    n_pix = n_inputs - n_features
-    x = layers.Reshape((n_pix, 1))(inputs[:, :n_pix])
-    for n in filters:
-        x = leaky(layers.Conv1D(n, kernel_size)(x))
-    x = layers.Flatten()(layers.Dropout(dropout)(x))
-    x = leaky(layers.Dense(dense)(x))
-    if n_features:
-        x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
-    x = leaky(layers.Dense(joined)(x))
-    return Model(inputs, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="spectrum_table_cnn")
+    def one():
+        x = layers.Reshape((n_pix, 1))(inputs[:, :n_pix])
+        for n in filters:
+            x = leaky(layers.Conv1D(n, kernel_size)(x))
+        x = leaky(layers.Dense(dense)(layers.Flatten()(layers.Dropout(dropout)(x))))
+        if n_features:
+            x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
+        return layers.Dense(n_outputs, dtype="float32")(leaky(layers.Dense(joined)(x)))
+
+    inputs, n_pix = Input((n_inputs,), name="inputs"), n_inputs - n_features
+    outputs = [one() for _ in range(max(1, members))]
+    return Model(inputs, ops.stack(outputs, axis=1) if members > 1 else outputs[0], name="spectrum_table_cnn")
 
 
 def trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):
