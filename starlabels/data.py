@@ -10,6 +10,7 @@ from scipy.special import ndtri
 from starlabels.models import MISSING
 
 NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)  # 65 536 equally likely values of N(0, 1)
+CHUNK = 1 << 16  # spectra whose components are copied at a time
 POOL = 1 << 22  # numbers in the sequence that noise in components is cut from: ten thousand times a spectrum
 
 
@@ -81,8 +82,10 @@ class Components:
     def __init__(self, components, outside, level, n_left, missing=0.0):
         self.outside, self.level, self.n_left, self.missing = outside, level, n_left, missing
         self.n, self.n_blocks = components.shape[1], outside.shape[1]
-        self.inputs = np.zeros((len(components), self.n + self.n_blocks), np.float32)  # with room for ln noise
-        self.inputs[:, : self.n] = components
+        self.inputs = np.zeros((len(level), self.n + self.n_blocks), np.float32)  # with room for ln noise
+        for start in range(0, len(level), CHUNK):  # components may lie on disk
+            part = slice(start, min(start + CHUNK, len(level)))
+            self.inputs[part, : self.n] = components[part]
         self.n_inputs = self.inputs.shape[1]
         self.windows = noise_windows(self.n_inputs)
 

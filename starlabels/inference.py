@@ -15,6 +15,7 @@ from starlabels.models import predictor
 from starlabels.windows import of_recipe
 
 EVALUATED = 1024  # components in one batch of predictions
+CALIBRATED, DECODED = 20_000, 50_000  # validation and training stars, at most: of more, errors and flags would be no better
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
 
@@ -139,10 +140,10 @@ def fit(network, cfg, h5, basis, folder, digest, devices=ONE):
     return training.fit(network, cfg.train, train, validation, folder, digest, cfg, devices)
 
 
-def batches(cfg, h5, basis, part, passes=1, plain=False):
+def batches(cfg, h5, basis, part, passes=1, plain=False, most=None):
     """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise.
 
-    plain: add no noise.
+    plain: add no noise. most: of the first stars only: they are in random order.
     """
     from starlabels.data import Components, Pixels, SpectrumBatches, log_uniform
 
@@ -152,9 +153,10 @@ def batches(cfg, h5, basis, part, passes=1, plain=False):
         target = np.concatenate([target, h5io.read_label_errors(group, cfg.labels) / h5["scaling/std"][:]], axis=1)
     if cfg.train.loss == "parallax_nll":
         target = np.concatenate([target, distances.per_mas(group)[:, None] / h5["scaling/std"][:]], axis=1)
+    target = target[:most]
     if basis:
-        arrays = (h5io.dataset(group, name)[:] for name in ("components", "outside", "level"))
-        spectra = Components(*arrays, basis.n_left, noise.missing if noise else 0.0)
+        rest = (h5io.dataset(group, name)[:most] for name in ("outside", "level"))
+        spectra = Components(h5io.dataset(group, "components"), *rest, basis.n_left, noise.missing if noise else 0.0)
     else:
         spectra = Pixels(h5io.dataset(group, "flux")) if cfg.wave else None
     if cfg.features:
@@ -175,20 +177,20 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
     """
     if OUTPUTS[cfg.train.loss] == 1:
         return None, None
-    noisy, n = batches(cfg, h5, basis, "validation", DRAWS), len(cfg.labels)
+    noisy, n = batches(cfg, h5, basis, "validation", DRAWS, most=CALIBRATED), len(cfg.labels)
     inputs, output = answers(network, noisy, basis)
-    _, plain = answers(network, batches(cfg, h5, basis, "validation", plain=True), basis)
+    _, plain = answers(network, batches(cfg, h5, basis, "validation", plain=True, most=CALIBRATED), basis)
     true, own = (np.tile(one, (DRAWS + 1, 1)) for one in with_errors(noisy.target, n, offset))
     all_draws, snr = np.concatenate([output, plain]), np.append(noisy.snr, np.full(len(plain), np.inf))
     errors = calibration.fit(true, all_draws[:, :n], np.exp(0.5 * all_draws[:, n : 2 * n]), snr, own)
     if not basis:
         return errors, None
-    mean, train, n = output[:, :n], batches(cfg, h5, basis, "train"), len(basis.components) + basis.n_blocks
+    mean, train, n = output[:, :n], batches(cfg, h5, basis, "train", most=DECODED), len(basis.components) + basis.n_blocks
     labels, _ = with_errors(train.target, len(cfg.labels), offset)
     if np.isnan(labels).any():  # the network knows best what they are
         found = network.predict(train.spectra.batch(np.arange(len(labels)), None, None), batch_size=EVALUATED, verbose=0)
         labels = np.where(np.isnan(labels), found[:, : len(cfg.labels)], labels)
-    components, inputs = h5["train/components"][:], inputs[:, :n]
+    components, inputs = h5["train/components"][:DECODED], inputs[:, :n]
     decoder = guard.train_decoder(labels, components, basis.variance, cfg.seed)
     least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
     return errors, guard.fit(decoder, labels, components, inputs, mean, least)
@@ -202,8 +204,8 @@ def answers(network, stars, basis):
 
 def few_stars(network, cfg, h5, basis):
     """What tells stars whose labels few training stars have, see `thin.fit`; training labels that are missing are predicted."""
-    train, validation, n = batches(cfg, h5, basis, "train"), batches(cfg, h5, basis, "validation"), len(cfg.labels)
-    labels = train.target[: thin.MOST, :n].copy()  # in random order on disk
+    train, n = batches(cfg, h5, basis, "train", most=thin.MOST), len(cfg.labels)
+    validation, labels = batches(cfg, h5, basis, "validation", most=CALIBRATED), train.target[:, :n].copy()
     lacking = np.flatnonzero(np.isnan(labels).any(axis=1))
     if len(lacking):
         found = network.predict(train.spectra.batch(lacking, None, None), batch_size=EVALUATED, verbose=0)[:, :n]
