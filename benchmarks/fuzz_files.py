@@ -28,7 +28,8 @@ class Target(NamedTuple):
 
 def predict(path, model="observed", more=""):
     """The Target of a file that predict.py reads."""
-    words = f"predict {path} --model models/{model} --resolving-power 30000 --figures 0 {more}"
+    power = "" if model == "table" else "--resolving-power 30000"
+    words = f"predict {path} --model models/{model} {power} --figures 0 {more}"
     return Target(path, f"models/{model}/config.yaml", (words.strip(),))
 
 
