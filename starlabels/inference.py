@@ -140,10 +140,10 @@ def fit(network, cfg, h5, basis, folder, digest, devices=ONE):
     return training.fit(network, cfg.train, train, validation, folder, digest, cfg, devices)
 
 
-def batches(cfg, h5, basis, part, passes=1, plain=False, most=None):
+def batches(cfg, h5, basis, part, passes=1, most=None):
     """The SpectrumBatches of a part. Validation has the S/N distribution of training, but always the same noise.
 
-    plain: add no noise. most: of the first stars only: they are in random order.
+    most: of the first stars only: they are in random order.
     """
     from starlabels.data import Components, Pixels, SpectrumBatches, log_uniform
 
@@ -163,7 +163,7 @@ def batches(cfg, h5, basis, part, passes=1, plain=False, most=None):
         spectra = features.Beside(
             spectra, h5io.dataset(group, "features")[:], h5io.dataset(h5, "features/uses")[:], cfg.features.hidden * training
         )
-    draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise and not plain else None
+    draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
     seed = (cfg.seed, *part.encode())
     return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
 
@@ -177,9 +177,11 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
     """
     if OUTPUTS[cfg.train.loss] == 1:
         return None, None
+    from starlabels.data import SpectrumBatches
+
     noisy, n = batches(cfg, h5, basis, "validation", DRAWS, most=CALIBRATED), len(cfg.labels)
     inputs, output = answers(network, noisy, basis)
-    _, plain = answers(network, batches(cfg, h5, basis, "validation", plain=True, most=CALIBRATED), basis)
+    _, plain = answers(network, SpectrumBatches(noisy.spectra, noisy.target, cfg.train.batch_size, seed=noisy.seed), basis)
     true, own = (np.tile(one, (DRAWS + 1, 1)) for one in with_errors(noisy.target, n, offset))
     all_draws, snr = np.concatenate([output, plain]), np.append(noisy.snr, np.full(len(plain), np.inf))
     errors = calibration.fit(true, all_draws[:, :n], np.exp(0.5 * all_draws[:, n : 2 * n]), snr, own)

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import draw, run_script, toy_spectra
+from conftest import draw, run_script, write_grid
 
-from starlabels import features, h5io, inference, join, preprocess
+from starlabels import features, inference, join, preprocess
 from starlabels.cli import UserError
 from starlabels.observed import beside
 from starlabels.observed.spectrum import Observed
@@ -23,14 +23,11 @@ N = 200
 @pytest.fixture
 def survey(make_config):
     """The Config of a model of survey.h5: spectra, at rest and normalised, with magnitudes and S/N."""
-    labels, rng = draw(make_config(), N), np.random.default_rng(0)
+    base, rng = make_config(), np.random.default_rng(0)
+    labels = draw(base, N)
     cfg = make_config(RECIPE | {"join.databases": [{"path": "survey.h5", "where": None}]})
     columns = labels | {"j_mag": 9 + rng.normal(size=N), "k_mag": 8 + labels["teff"] / 8000, "snr": np.full(N, 100.0)}
-    with h5io.create("survey.h5", "survey", "0", None) as h5:
-        h5io.write_wave(h5, cfg.wave.grid(), "air", 20_000)
-        h5io.create_spectra(h5, N, cfg.wave.n_pix)[:] = toy_spectra(cfg.wave.grid(), labels)
-        h5io.write_labels(h5, np.column_stack(list(columns.values())), columns, [""] * len(columns))
-        h5io.write_text(h5, "star_id", [f"s{i}".encode() for i in range(N)])
+    write_grid(base, path="survey.h5", labels=columns, star_id=[f"s{i}".encode() for i in range(N)])
     for stage in (join, preprocess, inference):
         stage.run(cfg)
     return cfg

@@ -143,14 +143,14 @@ def read_hdf5(path, options):
             raise UserError(f"{path} holds {there}; expected spectra/wave and spectra/flux: see README, Bring your own spectra")
         wave, flux, error = check_hdf5(path, h5, options)
         known = about_hdf5(path, h5, wave, options)
-        n = len(flux)
+        n, in_order = len(flux), bool((np.diff(wave) > 0).all())
         names = list(zip(row_names(path, h5, n), star_ids(h5, n) or [""] * n, columns(h5, n)))
         step = max(1, h5io.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
         for first in range(0, len(flux), step):
             block = flux[first : first + step]  # (step, n_pix)
             errors = [None] * len(block) if error is None else error[first : first + step].astype("f8")
             for (name, star, table), row, sigma in zip(names[first : first + step], block, errors):
-                yield Observed(name, *one_row(wave, row, sigma), *known, star, table, stored(wave, row))
+                yield Observed(name, *one_row(wave, row, sigma), *known, star, table, stored(row) if in_order else None)
 
 
 def check_hdf5(path, h5, options):
@@ -217,6 +217,6 @@ def one_row(wave, flux, error):
     return ascending(wave, *masked(np.full(len(flux), np.nan) if absurd else flux, error))
 
 
-def stored(wave, flux):
-    """Flux (n,) of a row of HDF5 as it is, NaN beyond ABSURD; None if its wavelengths must be sorted first."""
-    return np.where(np.abs(flux) < ABSURD, flux, np.nan) if (np.diff(wave) > 0).all() else None
+def stored(flux):
+    """Flux (n,) of a row of HDF5, in order of wavelength, as it is, NaN beyond ABSURD."""
+    return np.where(np.abs(flux) < ABSURD, flux, np.nan)
