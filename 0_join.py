@@ -4,7 +4,7 @@ Reads  the files of join.databases (ours, or X, TEMP, LOGG, VROT, META of stella
 Writes data/<run>/0_joined.h5
 """
 
-from starlabels import cli, join
+from starlabels.stages import command_line, join
 
 if __name__ == "__main__":
-    cli.main(join.run, __doc__)
+    command_line.main(join.run, __doc__)

@@ -4,7 +4,7 @@ Reads  data/<run>/0_joined.h5
 Writes data/<run>/2_prepared.h5
 """
 
-from starlabels import cli, preprocess
+from starlabels.stages import command_line, preprocess
 
 if __name__ == "__main__":
-    cli.main(preprocess.run, __doc__)
+    command_line.main(preprocess.run, __doc__)

@@ -4,9 +4,9 @@ Reads  data/<run>/2_prepared.h5, models/<run>.partial/ of a training that was st
 Writes models/<run>/{model.keras, decoder.keras, autoencoder.keras, scaling.h5, history.csv, config.yaml}, figures/<run>/3_*.png
 """
 
-from starlabels import cli, generator, inference
+from starlabels.stages import command_line, train_flux, train_labels
 
-TARGETS = {"labels": inference.run, "flux": generator.run}
+TARGETS = {"labels": train_labels.run, "flux": train_flux.run}
 
 if __name__ == "__main__":
-    cli.main(lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__)
+    command_line.main(lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__)

@@ -5,9 +5,11 @@ Reads  data/<run>/2_prepared.h5, models/<run>/{model.keras, decoder.keras, scali
 Writes models/<run>/{predictions.h5, metrics.json, README.md}, figures/<run>/4_*.png
 """
 
-from starlabels import cli, evaluation, fidelity
+from starlabels.stages import command_line, test_flux, test_labels
 
-TARGETS = {"labels": evaluation.run, "flux": fidelity.run}
+TARGETS = {"labels": test_labels.run, "flux": test_flux.run}
 
 if __name__ == "__main__":
-    cli.main(lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__, evaluation.arguments)
+    command_line.main(
+        lambda cfg, args: TARGETS[cfg.target](cfg, args), __doc__, test_labels.arguments
+    )

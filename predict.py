@@ -4,8 +4,7 @@ Reads  the files named: FITS images and tables, HDF5, CSV or text; models/<run>/
 Writes results.csv, results.fits, index.html and a figure a star into the folder of --out; of tables results.csv only
 """
 
-from starlabels import cli
-from starlabels.observed import predict
+from starlabels.stages import command_line, predict
 
 if __name__ == "__main__":
-    cli.main(predict.run, __doc__, predict.arguments, recipe=predict.recipe)
+    command_line.main(predict.run, __doc__, predict.arguments, recipe=predict.recipe)

@@ -8,12 +8,15 @@ Writes figures/<run>/ablation.png
 """
 
 from benchmarks import folds
-from starlabels import cli, config, evaluation
-from starlabels.labels import label
+from starlabels.base.labels import label
+from starlabels.config import paths
+from starlabels.stages import command_line, test_labels
 
 SOURCES = {  # sections of the recipe that change
     "the spectrum alone": {"features": None},
-    "and photometry": {"features": {"parallax": None, "give": ["apparent", "colours", "colours_0"]}},
+    "and photometry": {
+        "features": {"parallax": None, "give": ["apparent", "colours", "colours_0"]}
+    },
     "and parallaxes": {},
 }
 
@@ -21,7 +24,9 @@ SOURCES = {  # sections of the recipe that change
 def arguments(parser):
     """Command-line arguments."""
     parser.add_argument("--splits", type=int, default=3, help="random splits (default: 3)")
-    parser.add_argument("--test", type=int, default=235, help="test stars of each (default: 235, the paper's)")
+    parser.add_argument(
+        "--test", type=int, default=235, help="test stars of each (default: 235, the paper's)"
+    )
 
 
 def run(cfg, args):
@@ -31,12 +36,12 @@ def run(cfg, args):
     scores, what = {}, f"{cfg.run}, {args.splits} splits of {args.test} test stars"
     for name, changes in SOURCES.items():
         found = folds.cross_validate(cfg, args.splits, args.test, changes=changes)
-        scores[name] = evaluation.scores(found, cfg.labels)
+        scores[name] = test_labels.scores(found, cfg.labels)
         folds.print_table(what, "", cfg.labels, scores)
     rmse = {name: list(one["rmse"].values()) for name, one in scores.items()}
-    path = config.paths(cfg).figure_dir / "ablation.png"
+    path = paths.paths(cfg).figure_dir / "ablation.png"
     print(f"figure: {tables.ablation(rmse, [label(name) for name in cfg.labels], path)}")
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments)
+    command_line.main(run, __doc__, arguments)

@@ -12,11 +12,17 @@ import time
 
 import numpy as np
 
-from starlabels import cli, components, config, grid, h5io
-from starlabels.models import start_keras
+from starlabels.base import hdf5
+from starlabels.config import load
+from starlabels.learning import components
+from starlabels.learning.backend import start_keras
+from starlabels.stages import command_line, recipe_nodes, recipe_stars
 
 REPEATS = 3
-N_SPECTRA, PASSES = 4096, 40  # spectra, and times an epoch shows them: as many samples as an epoch of config.yaml
+N_SPECTRA, PASSES = (
+    4096,
+    40,
+)  # spectra, and times an epoch shows them: as many samples as an epoch of config.yaml
 
 
 def alternate(functions, repeats=REPEATS):
@@ -34,10 +40,12 @@ def alternate(functions, repeats=REPEATS):
 
 def prepared(cfg, h5, sampler, labels, wave):
     """Write spectra of `labels` into h5 as 2_preprocess would, for training and validation alike; their Basis."""
-    flux = h5io.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
+    flux = hdf5.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
     flux[:] = sampler.spectra(labels, wave, cfg.grid.resolving_power)
     values = np.column_stack([labels[name] for name in cfg.labels])
-    h5["train"].create_dataset("labels", data=values).attrs.update({"names": cfg.labels, "units": cfg.labels})
+    h5["train"].create_dataset("labels", data=values).attrs.update(
+        {"names": cfg.labels, "units": cfg.labels}
+    )
     h5["scaling/mean"], h5["scaling/std"] = values.mean(axis=0), values.std(axis=0)
     if cfg.preprocess.components:
         n, blocks = cfg.preprocess.components, cfg.preprocess.blocks
@@ -48,15 +56,19 @@ def prepared(cfg, h5, sampler, labels, wave):
 
 def training_epochs(cfg, h5):
     """{what: callable that trains an epoch}, their number of samples: noisy spectra, and random arrays in memory."""
-    from starlabels import inference, training
+    from starlabels.learning import training
+    from starlabels.stages import train_labels
 
     basis = components.read(h5)
-    network = inference.build(cfg, h5, basis)
+    network = train_labels.build(cfg, h5, basis)
     training.compile_network(network, cfg.train, steps=100)
-    batches = inference.batches(cfg, h5, basis, "train", PASSES if basis else 1)
+    batches = train_labels.batches(cfg, h5, basis, "train", PASSES if basis else 1)
     n = len(batches.target) * batches.passes
     shape = (n, network.input_shape[1])
-    arrays = np.random.default_rng(0).random(shape, dtype="f4"), np.resize(batches.target, (n, len(cfg.labels)))
+    arrays = (
+        np.random.default_rng(0).random(shape, dtype="f4"),
+        np.resize(batches.target, (n, len(cfg.labels))),
+    )
     return {
         "memory": lambda: network.fit(*arrays, batch_size=cfg.train.batch_size, verbose=0),
         "noisy": lambda: network.fit(batches, verbose=0, shuffle=False),
@@ -65,43 +77,61 @@ def training_epochs(cfg, h5):
 
 def synthesis():
     """Seconds a node of the default window takes in one worker process, start not counted."""
-    from starlabels.schema import Cluster
+    from starlabels.config.schema import Cluster
     from starlabels.synthesis import nodes
     from starlabels.synthesis.library import PACKAGED
 
-    points = np.array([[6000.0, 4.0, 0.0, 2.0], [8000.0, 4.0, 0.0, 2.0], [6500.0, 3.0, 0.5, 2.0], [9500.0, 3.5, -1.0, 2.0]])
+    points = np.array(
+        [
+            [6000.0, 4.0, 0.0, 2.0],
+            [8000.0, 4.0, 0.0, 2.0],
+            [6500.0, 3.0, 0.5, 2.0],
+            [9500.0, 3.5, -1.0, 2.0],
+        ]
+    )
     one = Cluster(scheduler=None, workers=1)
-    ticks = [time.perf_counter() for _ in nodes.synthesise(PACKAGED["blue_4450_4990.h5"], points, one)]
+    ticks = [
+        time.perf_counter() for _ in nodes.synthesise(PACKAGED["blue_4450_4990.h5"], points, one)
+    ]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 
 
 def network_rows(cfg, h5, basis):
     """(what, value) of training, prediction and Jacobians."""
-    from starlabels import inference, jacobians, trained
+    from starlabels.learning import trained_model
+    from starlabels.stages import jacobian_labels, train_labels
 
     functions, n = training_epochs(cfg, h5)
-    seed = config.load("recipes/seed.yaml")
-    with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", seed) as pixels:
+    seed = load.load("recipes/seed.yaml")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        hdf5.create(f"{folder}/x.h5", "bench", "", seed) as pixels,
+    ):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
         published, n_seed = training_epochs(seed, pixels)
         timed = alternate({"seed": published["memory"]}) | alternate(functions, 11)
     flux = h5["train/flux"][:]
-    network = inference.build(cfg, h5, basis)
-    whole = trained.whole(network, basis)
-    errors, watch = inference.calibrate(network, cfg, h5, basis)
+    network = train_labels.build(cfg, h5, basis)
+    whole = trained_model.whole(network, basis)
+    errors, watch = train_labels.calibrate(network, cfg, h5, basis)
     moments = h5["scaling/mean"][:], h5["scaling/std"][:]
-    model = trained.Trained(whole, trained.reader(whole), cfg.labels, *moments, errors, watch, 0.0, "")
+    model = trained_model.Trained(
+        whole, trained_model.reader(whole), cfg.labels, *moments, errors, watch, 0.0, ""
+    )
     snr, few = np.full(len(flux), 100.0), flux[:300]
     timed |= alternate({
         "predict": lambda: model.predict(flux, snr),
-        "jacobians": lambda: [jacobians.jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
+        "jacobians": lambda: [jacobian_labels.jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
     })  # fmt: skip
     return [
         ("training, noisy spectra", f"{n / timed['noisy']:.0f} /s"),
         ("training, the same network on random arrays in memory", f"{n / timed['memory']:.0f} /s"),
         ("  noisy over random", f"{timed['memory'] / timed['noisy']:.2f}"),
-        ("training recipes/seed.yaml's network, arrays in memory", f"{n_seed / timed['seed']:.0f} /s"),
+        (
+            "training recipes/seed.yaml's network, arrays in memory",
+            f"{n_seed / timed['seed']:.0f} /s",
+        ),
         ("prediction with errors", f"{len(flux) / timed['predict']:.0f} /s"),
         (f"300 Jacobians of {len(cfg.labels)} labels", f"{timed['jacobians']:.1f} s"),
     ]
@@ -110,18 +140,29 @@ def network_rows(cfg, h5, basis):
 def run(cfg, args):
     """Measure and print the table."""
     rows = [("synthesis of a node, one process", f"{synthesis():.2f} s")]
-    sampler, (drawn, _), wave = grid.sampler_for(cfg), grid.draw(cfg, np.random.default_rng(0)), cfg.wave.grid()
+    sampler, (drawn, _), wave = (
+        recipe_nodes.sampler_for(cfg),
+        recipe_stars.draw(cfg, np.random.default_rng(0)),
+        cfg.wave.grid(),
+    )
     part = {name: values[:N_SPECTRA] for name, values in drawn.items()}
     timed = alternate({"sampling": lambda: sampler.spectra(part, wave, cfg.grid.resolving_power)})
     rate = len(part["teff"]) / timed["sampling"]
-    rows.append((f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{rate:.0f} /s"))
+    rows.append(
+        (f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{rate:.0f} /s")
+    )
     print(start_keras())
-    with tempfile.TemporaryDirectory() as folder, h5io.create(f"{folder}/x.h5", "bench", "", cfg) as h5:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        hdf5.create(f"{folder}/x.h5", "bench", "", cfg) as h5,
+    ):
         rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
-    print(f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}"
+    )
     for what, value in rows:
         print(f"{what:<58}{value:>16}")
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__)
+    command_line.main(run, __doc__)

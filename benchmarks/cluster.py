@@ -8,11 +8,18 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from starlabels import cli
-from starlabels.schema import Cluster
+from starlabels.config.schema import Cluster
+from starlabels.stages import command_line
 from starlabels.synthesis import lines, nodes, sme
 
-NODES = nodes.NodeGrid(5000.0, 5020.0, (5500.0, 6000.0, 6500.0, 7000.0, 8000.0), (3.0, 3.5, 4.0, 4.5, 5.0), (-0.5, 0.0), (2.0,))
+NODES = nodes.NodeGrid(
+    5000.0,
+    5020.0,
+    (5500.0, 6000.0, 6500.0, 7000.0, 8000.0),
+    (3.0, 3.5, 4.0, 4.5, 5.0),
+    (-0.5, 0.0),
+    (2.0,),
+)
 WORKERS = 2
 KILLS = (10, 25)  # nodes finished before each
 
@@ -28,7 +35,9 @@ def one_by_one(grid):
     """As `serial`, in this process."""
     with sme.silent():
         engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max)
-        return np.array([nodes.node_spectrum(engine, line_list, grid, *point) for point in grid.points])
+        return np.array(
+            [nodes.node_spectrum(engine, line_list, grid, *point) for point in grid.points]
+        )
 
 
 def with_kills(grid, cluster, kills):
@@ -39,10 +48,17 @@ def with_kills(grid, cluster, kills):
     done, killed, others = {}, [], None
     for index, flux, reason in nodes.synthesise(grid, grid.points, cluster):
         done[index] = (flux, reason)
-        alive = sorted(child.pid for child in multiprocessing.active_children() if "Dask Worker" in child.name)
+        alive = sorted(
+            child.pid for child in multiprocessing.active_children() if "Dask Worker" in child.name
+        )
         others = alive[1:] if others is None else others
         back = [pid for pid in alive if pid not in others]
-        if len(killed) < len(kills) and len(done) >= kills[len(killed)] and back and back[0] not in killed:
+        if (
+            len(killed) < len(kills)
+            and len(done) >= kills[len(killed)]
+            and back
+            and back[0] not in killed
+        ):
             os.kill(back[0], signal.SIGKILL)
             killed.append(back[0])
     return done, killed
@@ -55,11 +71,17 @@ def run(cfg, args):
     middle = time.perf_counter()
     done, killed = with_kills(NODES, Cluster(scheduler=None, workers=WORKERS), KILLS)
     end = time.perf_counter()
-    equal = sum(flux is not None and np.array_equal(flux, expected[i]) for i, (flux, _) in done.items())
+    equal = sum(
+        flux is not None and np.array_equal(flux, expected[i]) for i, (flux, _) in done.items()
+    )
     print(f"{len(expected)} nodes by one process, {middle - start:.0f} s with its start")
-    print(f"{len(done)} nodes by {WORKERS} dask workers, one killed {len(killed)} times, {end - middle:.0f} s with their start")
-    print(f"{sum(flux is None for flux, _ in done.values())} failed, {equal} of {len(expected)} equal bit by bit")
+    print(
+        f"{len(done)} nodes by {WORKERS} dask workers, one killed {len(killed)} times, {end - middle:.0f} s with their start"
+    )
+    print(
+        f"{sum(flux is None for flux, _ in done.values())} failed, {equal} of {len(expected)} equal bit by bit"
+    )
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, recipe=lambda args: None)
+    command_line.main(run, __doc__, recipe=lambda args: None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from starlabels import config
+from starlabels.config import load
 
 
 def derive(cfg, ending, changes):
@@ -16,5 +16,7 @@ def derive(cfg, ending, changes):
     for section, change in changes.items():
         values[section] = values[section] | change if isinstance(change, dict) else change
     recipe = Path("data") / f"{cfg.run}_{ending}.yaml"
-    recipe.write_text(yaml.safe_dump(values, sort_keys=False))  # the order of columns and labels means something
-    return config.load(recipe)
+    recipe.write_text(
+        yaml.safe_dump(values, sort_keys=False)
+    )  # the order of columns and labels means something
+    return load.load(recipe)

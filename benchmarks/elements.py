@@ -10,7 +10,8 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from starlabels import cli, grid
+from starlabels.base import errors
+from starlabels.stages import command_line, recipe_nodes, recipe_stars
 from starlabels.synthesis import lines, nodes, sme
 
 MOVED = 3
@@ -18,7 +19,9 @@ MOVED = 3
 
 def arguments(parser):
     """Command-line arguments."""
-    parser.add_argument("--stars", type=int, default=20, help="two spectra each are synthesised (default: 20)")
+    parser.add_argument(
+        "--stars", type=int, default=20, help="two spectra each are synthesised (default: 20)"
+    )
 
 
 def synthesised(node_grid, star):
@@ -31,9 +34,11 @@ def synthesised(node_grid, star):
 def draw(cfg, sampler, n):
     """Labels {name: (n,)} of n sound stars with MOVED elements moved, and which those are {element: [X/M]} of each."""
     rng = np.random.default_rng(cfg.seed + 2)
-    labels, _ = grid.draw(cfg, rng)
+    labels, _ = recipe_stars.draw(cfg, rng)
     rows = np.flatnonzero(sampler.sound(labels))[:n]
-    labels = {name: values[rows].astype(float) for name, values in labels.items()} | {"vsini": np.zeros(len(rows))}
+    labels = {name: values[rows].astype(float) for name, values in labels.items()} | {
+        "vsini": np.zeros(len(rows))
+    }
     names, moved = [name for name in sampler.elements.names if name in labels], []
     for star in range(len(rows)):
         some = rng.choice(names, MOVED, replace=False)
@@ -45,18 +50,26 @@ def draw(cfg, sampler, n):
 
 def run(cfg, args):
     """Print how far the sampled spectra are from synthesised ones, with and without what the elements change."""
-    sampler = grid.sampler_for(cfg, build=False)
+    sampler = recipe_nodes.sampler_for(cfg, build=False)
     if not sampler.elements:
-        raise cli.UserError(f"{cfg.path}: grid.labels moves no element: use recipes/astronn_ours.yaml")
+        raise errors.UserError(
+            f"{cfg.path}: grid.labels moves no element: use recipes/astronn_ours.yaml"
+        )
     labels, moved = draw(cfg, sampler, args.stars)
     points = list(zip(*(labels[name] for name in nodes.AXES)))
     tasks = [(point, one) for point, one in zip(points, moved)] + [(point, {}) for point in points]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=sme.enter_sandbox) as pool:
+    with ProcessPoolExecutor(
+        2, mp_context=get_context("spawn"), initializer=sme.enter_sandbox
+    ) as pool:
         made = np.array(list(pool.map(partial(synthesised, sampler.grid), tasks)))
     wave, power = cfg.wave.grid(), cfg.grid.resolving_power
     scaled = {name: values for name, values in labels.items() if name not in sampler.elements.names}
     found = [sampler.spectra(one, wave, power) for one in (labels, scaled)]
-    bare = {"vsini": np.zeros(len(made)), "resolving_power": np.full(len(made), power), "rv": np.zeros(len(made))}
+    bare = {
+        "vsini": np.zeros(len(made)),
+        "resolving_power": np.full(len(made), power),
+        "rv": np.zeros(len(made)),
+    }
     own = sampler.broadening
     direct = own.flux(own.transform(1 - made), bare, own.onto(wave)).reshape(2, len(points), -1)
     for what, error in (
@@ -69,4 +82,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments)
+    command_line.main(run, __doc__, arguments)

@@ -9,32 +9,47 @@ After the recipe's 0_join.py: its stars are shared out in folds, each predicted 
 import numpy as np
 
 from benchmarks.derived import derive
-from starlabels import cli, config, evaluation, features, h5io, inference, preprocess, trained
-from starlabels.calibration import NOISE_FREE
+from starlabels.base import hdf5
+from starlabels.catalogues import features
+from starlabels.config import digests, paths
+from starlabels.learning.calibration import NOISE_FREE
+from starlabels.stages import command_line, load_model, preprocess, test_labels, train_labels
 
 VALIDATION = 0.1  # of the stars that are not tested
 
 
 def arguments(parser):
     """Command-line arguments."""
-    parser.add_argument("--folds", type=int, default=5, help="folds, or with --test splits (default: 5)")
-    parser.add_argument("--test", type=int, help="test stars in each split, drawn at random (default: a fold)")
-    parser.add_argument("--hide", type=float, nargs="+", default=[0.0], help="shares of the values to take away (default: 0)")
+    parser.add_argument(
+        "--folds", type=int, default=5, help="folds, or with --test splits (default: 5)"
+    )
+    parser.add_argument(
+        "--test", type=int, help="test stars in each split, drawn at random (default: a fold)"
+    )
+    parser.add_argument(
+        "--hide",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        help="shares of the values to take away (default: 0)",
+    )
 
 
 def write_joined(source, cfg, part, share, rng):
     """Write the joined file of a derived recipe: that of `source` with the column `part` (n,), a share of values taken away."""
-    names, units = h5io.label_names(source), h5io.label_units(source)
-    values = h5io.read_labels(source, names)
+    names, units = hdf5.label_names(source), hdf5.label_units(source)
+    values = hdf5.read_labels(source, names)
     if cfg.features:
-        hidden = np.isin(names, features.columns_of(cfg.features)) & (rng.uniform(size=values.shape) < share)
+        hidden = np.isin(names, features.columns_of(cfg.features)) & (
+            rng.uniform(size=values.shape) < share
+        )
         values[hidden] = np.nan
-    with h5io.create(config.paths(cfg).joined, "0_join", config.digest(cfg, "0_join"), cfg) as h5:
+    with hdf5.create(paths.paths(cfg).joined, "0_join", digests.digest(cfg, "0_join"), cfg) as h5:
         for name in source:
             if name != "labels":
                 source.copy(name, h5)
         columns = np.column_stack([values, part])
-        h5io.write_labels(h5, columns, [*names, "part"], [*(units[name] for name in names), ""])
+        hdf5.write_labels(h5, columns, [*names, "part"], [*(units[name] for name in names), ""])
 
 
 def parts_of(stars, folds, n_test, rng):
@@ -57,24 +72,33 @@ def cross_validate(cfg, folds, n_test=None, share=0.0, changes=None):
     splits, hiding = (np.random.default_rng((cfg.seed, i)) for i in range(2))
     changes = changes or {}
     split = cfg.preprocess.split.model_dump() | {"column": "part"}
-    changed = derive(cfg, "fold", changes | {"preprocess": changes.get("preprocess", {}) | {"split": split}})
+    changed = derive(
+        cfg, "fold", changes | {"preprocess": changes.get("preprocess", {}) | {"split": split}}
+    )
     found = []
-    with h5io.open_stage(config.paths(cfg).joined, "0_join", config.digest(cfg, "0_join")) as source:
-        for part in parts_of(h5io.read_text(source["star_id"]), folds, n_test, splits):
+    with hdf5.open_stage(
+        paths.paths(cfg).joined, "0_join", digests.digest(cfg, "0_join")
+    ) as source:
+        for part in parts_of(hdf5.read_text(source["star_id"]), folds, n_test, splits):
             write_joined(source, changed, part, share, hiding)
             preprocess.run(changed)
-            inference.run(changed)
-            with h5io.open_stage(config.paths(changed).prepared, "2_preprocess") as h5:
-                found.append(evaluation.predict(trained.load(changed), h5["test"], changed)[NOISE_FREE])
+            train_labels.run(changed)
+            with hdf5.open_stage(paths.paths(changed).prepared, "2_preprocess") as h5:
+                found.append(
+                    test_labels.predict(load_model.load(changed), h5["test"], changed)[NOISE_FREE]
+                )
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
 def run(cfg, args):
     """Print the scores for each share of values taken away, as soon as they are known."""
-    results, what = {}, f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds"
+    results, what = (
+        {},
+        f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds",
+    )
     for share in args.hide:
         found = cross_validate(cfg, args.folds, args.test, share)
-        results[f"{share:.0%}"] = evaluation.scores(found, cfg.labels)
+        results[f"{share:.0%}"] = test_labels.scores(found, cfg.labels)
         print_table(f"{cfg.run}, {what}", "hidden", cfg.labels, results)
 
 
@@ -84,8 +108,11 @@ def print_table(what, head, labels, results):
     print(f"{head:<24}{'':<14}" + "".join(f"{name:>12}" for name in labels))
     for row, scores in results.items():
         for i, (score, values) in enumerate(scores.items()):
-            print(f"{'' if i else row:<24}{score:<14}" + "".join(f"{value:>12.4g}" for value in values.values()))
+            print(
+                f"{'' if i else row:<24}{score:<14}"
+                + "".join(f"{value:>12.4g}" for value in values.values())
+            )
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments)
+    command_line.main(run, __doc__, arguments)

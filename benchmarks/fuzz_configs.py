@@ -12,14 +12,23 @@ import yaml
 from hypothesis import strategies as st
 from pydantic import BeforeValidator
 
-from starlabels import schema
-from starlabels.fields import Section
-from starlabels.labels import LABELS
-from starlabels.models import BUILDERS
+from starlabels.base.labels import LABELS
+from starlabels.base.ranges import Section
+from starlabels.config import schema
+from starlabels.learning.networks import BUILDERS
 
 ROOT = Path(__file__).parents[1]
 RECIPES = {path.stem: path.read_text() for path in sorted((ROOT / "recipes").glob("*.yaml"))}
-FILES = ["inputs/toy.h5", "inputs/published.h5", "inputs/stars.csv", "inputs/none.h5", "config.yaml", "inputs", "/dev/null", ""]
+FILES = [
+    "inputs/toy.h5",
+    "inputs/published.h5",
+    "inputs/stars.csv",
+    "inputs/none.h5",
+    "config.yaml",
+    "inputs",
+    "/dev/null",
+    "",
+]
 TEXTS = [
     "",
     " ",
@@ -36,7 +45,24 @@ TEXTS = [
     "\u202eü\N{SNOWMAN}",
     "teff",
 ]
-NUMBERS = [0, -1, 1, 2, 0.5, 1e-300, 1e9, 10**30, -(10**30), 2**63, 1e308, math.nan, math.inf, -math.inf, 10_000_000, True]
+NUMBERS = [
+    0,
+    -1,
+    1,
+    2,
+    0.5,
+    1e-300,
+    1e9,
+    10**30,
+    -(10**30),
+    2**63,
+    1e308,
+    math.nan,
+    math.inf,
+    -math.inf,
+    10_000_000,
+    True,
+]
 CHANGES = {  # of a recipe, so that its first stages run on a toy database in no time
     "wave": {"min": 4470.0, "max": 4490.0, "step": 0.1},
     "grid": {"name": "toy", "n_spectra": 60, "labels_csv": None},
@@ -54,7 +80,9 @@ def small(text):
     prepare["blocks"] = min(prepare["blocks"], 4)
     prepare["components"] = prepare["components"] and 2 * prepare["blocks"]
     path = "inputs/toy.h5" if values["wave"] else "inputs/stars.csv"
-    values["join"]["databases"] = [{"path": path, "where": None, **({} if values["wave"] else {"id": "id"})}]
+    values["join"]["databases"] = [
+        {"path": path, "where": None, **({} if values["wave"] else {"id": "id"})}
+    ]
     if values["wave"] and isinstance(values["model"].get("windows"), dict):
         values["model"]["windows"] = "auto"
     return values
@@ -66,11 +94,19 @@ SMALL = [small(text) for text in RECIPES.values()]
 def nasty():
     """Values that no key expects, or only some."""
     scalar = st.one_of(
-        st.none(), st.sampled_from(NUMBERS), st.sampled_from(TEXTS), st.integers(), st.floats(), st.text(max_size=8)
+        st.none(),
+        st.sampled_from(NUMBERS),
+        st.sampled_from(TEXTS),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=8),
     )
     scalar |= st.dates() | st.datetimes() | st.binary(max_size=4)
     return st.recursive(
-        scalar, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        scalar,
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        ),
     )
 
 
@@ -80,8 +116,19 @@ def typed(kind, extra=()):
         ends = inspect.getclosurevars(check).nonlocals
         if "low" in ends:
             low, high = ends["low"], ends["high"]
-            numbers = [low, high, low - 1, high * 1.01 + 1, (low + high) / 2, math.sqrt(abs(low * high)), str(high), f"{low:g}"]
-            return st.sampled_from([round(n) if ends["whole"] and not isinstance(n, str) else n for n in numbers])
+            numbers = [
+                low,
+                high,
+                low - 1,
+                high * 1.01 + 1,
+                (low + high) / 2,
+                math.sqrt(abs(low * high)),
+                str(high),
+                f"{low:g}",
+            ]
+            return st.sampled_from(
+                [round(n) if ends["whole"] and not isinstance(n, str) else n for n in numbers]
+            )
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return typed(parts[0], parts[1:])
@@ -94,23 +141,60 @@ def typed(kind, extra=()):
     if origin is dict:
         return st.dictionaries(names(), typed(parts[1]), max_size=3)
     if inspect.isclass(kind) and issubclass(kind, Section):
-        return st.fixed_dictionaries({key: typed(f.annotation, f.metadata) for key, f in kind.model_fields.items()})
+        return st.fixed_dictionaries(
+            {key: typed(f.annotation, f.metadata) for key, f in kind.model_fields.items()}
+        )
     if kind is NoneType:
         return st.none()
-    return st.booleans() if kind is bool else names() if kind is str else nasty() if kind is Any else st.sampled_from(NUMBERS)
+    return (
+        st.booleans()
+        if kind is bool
+        else names()
+        if kind is str
+        else nasty()
+        if kind is Any
+        else st.sampled_from(NUMBERS)
+    )
 
 
 def names():
     """Texts that mean something somewhere: labels, columns, files, builders, and others."""
-    known = [*LABELS, *BUILDERS, *FILES, "auto", "builtin", "relu", "gelu", "k_mag", "a_v", "g_mag", "id", "star_id"]
-    queries = ["teff > 5000", "mh != 0 and teff < 9000", "teff", "teff >", "@x", "__import__('os')", "teff == 'a'"]
+    known = [
+        *LABELS,
+        *BUILDERS,
+        *FILES,
+        "auto",
+        "builtin",
+        "relu",
+        "gelu",
+        "k_mag",
+        "a_v",
+        "g_mag",
+        "id",
+        "star_id",
+    ]
+    queries = [
+        "teff > 5000",
+        "mh != 0 and teff < 9000",
+        "teff",
+        "teff >",
+        "@x",
+        "__import__('os')",
+        "teff == 'a'",
+    ]
     queries += ["teff.to_csv('../x')", "@pd", "`teff`.to_csv('../x')"]
     return st.sampled_from(known + queries + TEXTS)
 
 
 def places(values, at=()):
     """Paths of all keys and items in nested values."""
-    for key in list(values) if isinstance(values, dict) else range(len(values)) if isinstance(values, list) else []:
+    for key in (
+        list(values)
+        if isinstance(values, dict)
+        else range(len(values))
+        if isinstance(values, list)
+        else []
+    ):
         yield (*at, key)
         yield from places(values[key], (*at, key))
 
@@ -144,21 +228,31 @@ def change(draw, values):
     holder = values
     for one in path:
         holder = holder[one]
-    what = draw(st.sampled_from(["set", "scale", "delete", "rename", "add", "wrap", "other", "text"]))
+    what = draw(
+        st.sampled_from(["set", "scale", "delete", "rename", "add", "wrap", "other", "text"])
+    )
     if what == "delete":
         del holder[key]
     elif what == "rename" and isinstance(holder, dict):
         letters = list(str(key))
         draw(st.randoms(use_true_random=False)).shuffle(letters)
-        holder[draw(st.sampled_from(["".join(letters), str(key).upper(), f"{key}s", str(key)[1:], 7, None, 1.5]))] = holder.pop(
-            key
-        )
+        holder[
+            draw(
+                st.sampled_from(
+                    ["".join(letters), str(key).upper(), f"{key}s", str(key)[1:], 7, None, 1.5]
+                )
+            )
+        ] = holder.pop(key)
     elif what == "add" and isinstance(holder, dict):
         holder[draw(names() | st.text(max_size=5))] = draw(nasty())
     elif what == "scale" and isinstance(holder[key], (int, float)):
         holder[key] *= draw(st.sampled_from([-1, 0, 10, 0.1, 1e6, 1e-6, 1e300]))
     elif what == "wrap":
-        holder[key] = draw(st.sampled_from([[holder[key]], {"a": holder[key]}, [[[holder[key]]]], [holder[key]] * 2]))
+        holder[key] = draw(
+            st.sampled_from(
+                [[holder[key]], {"a": holder[key]}, [[[holder[key]]]], [holder[key]] * 2]
+            )
+        )
     elif what == "other":
         other = copy.deepcopy(draw(st.sampled_from(SMALL)))
         at = draw(st.sampled_from(list(places(other))))
@@ -169,7 +263,9 @@ def change(draw, values):
         holder[key] = draw(names() if what == "text" else nasty())
 
 
-LAUGHS = "\n".join(["a0: &a0 [lol]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30))])
+LAUGHS = "\n".join(
+    ["a0: &a0 [lol]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30))]
+)
 INSERTS = [
     "\t",
     "'",
@@ -194,16 +290,62 @@ INSERTS += [
     "!!binary ä",
     "!!timestamp 2001-99-99",
 ]
-INSERTS += ["!!set {a, b}", "!!bool x", "<<: *a\n", "!x ", "!!omap [a: 1]", "!!null x", "2001-99-99", "9" * 5000, "0x", "# "]
-INSERTS += ["1:30", "\x07", "&a [*a]", "&a {x: *a}", "[" * 2000, "{a: " * 2000, LAUGHS, f"\n{LAUGHS}\n", "x" * 100_000, "1_000"]
-INSERTS += ["\n# " + "c" * 100_000, "seed: 1\n", "\nwave: null\n", "!!str ", "!!map []", "!!seq {}", f"0x{'f' * 5000}", "0o7"]
+INSERTS += [
+    "!!set {a, b}",
+    "!!bool x",
+    "<<: *a\n",
+    "!x ",
+    "!!omap [a: 1]",
+    "!!null x",
+    "2001-99-99",
+    "9" * 5000,
+    "0x",
+    "# ",
+]
+INSERTS += [
+    "1:30",
+    "\x07",
+    "&a [*a]",
+    "&a {x: *a}",
+    "[" * 2000,
+    "{a: " * 2000,
+    LAUGHS,
+    f"\n{LAUGHS}\n",
+    "x" * 100_000,
+    "1_000",
+]
+INSERTS += [
+    "\n# " + "c" * 100_000,
+    "seed: 1\n",
+    "\nwave: null\n",
+    "!!str ",
+    "!!map []",
+    "!!seq {}",
+    f"0x{'f' * 5000}",
+    "0o7",
+]
 
 
 def break_text(draw, text):
     """Damage the text of a YAML file in one place, as drawn; bytes."""
     lines = text.splitlines()
     i, j = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
-    what = draw(st.sampled_from(["insert", "insert", "insert", "cut", "drop", "twice", "swap", "indent", "bytes", "encode"]))
+    what = draw(
+        st.sampled_from(
+            [
+                "insert",
+                "insert",
+                "insert",
+                "cut",
+                "drop",
+                "twice",
+                "swap",
+                "indent",
+                "bytes",
+                "encode",
+            ]
+        )
+    )
     if what == "insert":
         at = draw(st.integers(0, len(lines[i])) | st.just(0) | st.just(lines[i].find(":") + 2))
         lines[i] = lines[i][:at] + draw(st.sampled_from(INSERTS)) + lines[i][at:]
@@ -214,7 +356,11 @@ def break_text(draw, text):
     elif what == "swap":
         lines[i], lines[j] = lines[j], lines[i]
     elif what == "indent":
-        lines[i] = draw(st.sampled_from(["  ", " ", "\t", "      "])) + lines[i] if draw(st.booleans()) else lines[i].lstrip()
+        lines[i] = (
+            draw(st.sampled_from(["  ", " ", "\t", "      "])) + lines[i]
+            if draw(st.booleans())
+            else lines[i].lstrip()
+        )
     data = "\n".join(lines).encode()
     if what == "cut":
         data = data[: draw(st.integers(0, len(data)))]
@@ -222,14 +368,20 @@ def break_text(draw, text):
         rng = random.Random(draw(st.integers(0, 2**32)))
         data = bytes(rng.randrange(256) if rng.random() < 0.001 else byte for byte in data)
     elif what == "encode":
-        data = data.decode().encode(draw(st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "cp037"])), "ignore")
+        data = data.decode().encode(
+            draw(st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "cp037"])), "ignore"
+        )
     return data
 
 
 @st.composite
 def broken(draw):
     """Bytes of a configuration with damaged YAML."""
-    text = draw(st.sampled_from([*RECIPES.values(), *(yaml.safe_dump(values, sort_keys=False) for values in SMALL)]))
+    text = draw(
+        st.sampled_from(
+            [*RECIPES.values(), *(yaml.safe_dump(values, sort_keys=False) for values in SMALL)]
+        )
+    )
     data = break_text(draw, text)
     return data if draw(st.booleans()) else break_text(draw, data.decode("utf-8", "replace") or " ")
 

@@ -14,12 +14,40 @@ from astropy.io import fits
 VALUES = [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e38, -1e38, 1e300, 1e-300, -9999.0, 1.0]
 CELLS = "inf -inf nan 1e400 1e38 abc NULL -- TRUE 0x10 -9999 12345678901234567890 1e-400 + 1_000 =1+1 2001-01-01 1j -0".split()
 CELLS += ["", " ", '"1,5"', "9" * 400, "\N{SNOWMAN}", "1 2", "\u0661", "x" * 200_000, '"a\nb"']
-NAMES = ["", "teff", "wave", "id", "\N{SNOWMAN}", "a b", "teff > 1", "x" * 5000, "1", "`", "_err", "teff_err", "index", "a\tb"]
+NAMES = [
+    "",
+    "teff",
+    "wave",
+    "id",
+    "\N{SNOWMAN}",
+    "a b",
+    "teff > 1",
+    "x" * 5000,
+    "1",
+    "`",
+    "_err",
+    "teff_err",
+    "index",
+    "a\tb",
+]
 OF_BYTES = "cut cut flip flip flip head head zero noise tail nul halves gzip text empty".split()
 OF_HDF5 = "gone group type type shape shape values values values attrs attrs link huge name".split()
 OF_TABLE = "gone name values values text rows twice cells int".split()
 OF_ROWS = "cell cell cell column name name gone twice short long quote".split()
-ATTRIBUTES = [None, 7, "", "x", b"\xff", [], ["teff"], ["teff", "teff"], np.nan, [1.0, 2.0], np.zeros((2, 2)), np.bool_(True)]
+ATTRIBUTES = [
+    None,
+    7,
+    "",
+    "x",
+    b"\xff",
+    [],
+    ["teff"],
+    ["teff", "teff"],
+    np.nan,
+    [1.0, 2.0],
+    np.zeros((2, 2)),
+    np.bool_(True),
+]
 
 
 def pick(rng, items):
@@ -68,7 +96,9 @@ def of_hdf5(data, rng):
             for _ in range(rng.integers(1, 4)):
                 names = []
                 h5.visit(names.append)
-                with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):  # of what is damaged already
+                with contextlib.suppress(
+                    OSError, ValueError, TypeError, KeyError, RuntimeError
+                ):  # of what is damaged already
                     object_of_hdf5(h5, pick(rng, names), rng)
         return path.read_bytes()
 
@@ -93,13 +123,20 @@ def object_of_hdf5(h5, name, rng):
     if what == "group":
         h5.create_group(name)
     elif what == "link":
-        links = [h5py.SoftLink("/nowhere"), h5py.SoftLink(f"/{name}"), h5py.SoftLink("/"), h5py.ExternalLink("none.h5", "/x")]
+        links = [
+            h5py.SoftLink("/nowhere"),
+            h5py.SoftLink(f"/{name}"),
+            h5py.SoftLink("/"),
+            h5py.ExternalLink("none.h5", "/x"),
+        ]
         h5[name] = pick(rng, [*links, h5py.ExternalLink("../inputs/toy.h5", "/spectra/flux")])
     elif what == "huge":
         shape = pick(rng, [(10**8,), (60, 10**9), (10**9, 200), (10**12,), (10**7, 10)])
         h5.create_dataset(name, shape, "f4", chunks=tuple(min(n, 64) for n in shape))
     elif what != "gone" and values is not None:
-        made = {"type": retyped, "shape": reshaped, "values": revalued}.get(what, revalued)(np.asarray(values), rng)
+        made = {"type": retyped, "shape": reshaped, "values": revalued}.get(what, revalued)(
+            np.asarray(values), rng
+        )
         h5.create_dataset(name, data=made)
     if name in h5 and h5.get(name) is not None and what in ("type", "shape", "values", "huge"):
         h5[name].attrs.update(about)
@@ -122,7 +159,14 @@ def reshaped(values, rng):
     """The values in another shape."""
     if not values.ndim:
         return values[None]
-    shapes = [np.ravel, lambda v: v.T, lambda v: v[:-1], lambda v: v[..., :-1], lambda v: v[:0], lambda v: v[:1]]
+    shapes = [
+        np.ravel,
+        lambda v: v.T,
+        lambda v: v[:-1],
+        lambda v: v[..., :-1],
+        lambda v: v[:0],
+        lambda v: v[:1],
+    ]
     shapes += [
         lambda v: v[None],
         lambda v: v[..., None],
@@ -139,7 +183,11 @@ def revalued(values, rng):
     """Numbers, some or all of them replaced, sorted anew or shuffled; texts all the same."""
     values = np.array(values)
     if values.dtype.kind not in "fiu" or not values.size:
-        return np.full(values.shape, pick(rng, [b"", b"\xff\xfe", b"x", b"nan"])) if values.ndim else values
+        return (
+            np.full(values.shape, pick(rng, [b"", b"\xff\xfe", b"x", b"nan"]))
+            if values.ndim
+            else values
+        )
     what = pick(rng, ["some", "all", "first", "shuffle", "reverse", "same", "twice", "column"])
     value = pick(rng, VALUES)
     with np.errstate(all="ignore"):
@@ -192,7 +240,11 @@ def of_fits(data, rng):
         if what == "gone" and i:
             del hdus[i]
         elif what == "data" and hdus[i].data is not None:
-            hdus[i] = table_of_fits(hdus[i], rng) if hdus[i].data.dtype.names else image_of_fits(hdus[i], rng)
+            hdus[i] = (
+                table_of_fits(hdus[i], rng)
+                if hdus[i].data.dtype.names
+                else image_of_fits(hdus[i], rng)
+            )
         else:
             key = pick(rng, list(CARDS))
             hdus[i].header[key] = pick(rng, CARDS[key])
@@ -204,9 +256,28 @@ def of_fits(data, rng):
 
 def cards_of_fits(data, rng):
     """Bytes of a FITS file with the value of one card of structure replaced."""
-    found = list(re.finditer(rb"(NAXIS\d?|BITPIX|TFORM\d+|TFIELDS|PCOUNT|TTYPE\d+|TDIM\d+|SIMPLE|XTENSION) *= ", data))
+    found = list(
+        re.finditer(
+            rb"(NAXIS\d?|BITPIX|TFORM\d+|TFIELDS|PCOUNT|TTYPE\d+|TDIM\d+|SIMPLE|XTENSION) *= ", data
+        )
+    )
     at = pick(rng, found).end()
-    value = pick(rng, [b"0", b"-1", b"999999999999", b"'9Z'", b"T", b"1.5", b"", b"'1000000000D'", b"-32", b"'QE(9)'", b"64"])
+    value = pick(
+        rng,
+        [
+            b"0",
+            b"-1",
+            b"999999999999",
+            b"'9Z'",
+            b"T",
+            b"1.5",
+            b"",
+            b"'1000000000D'",
+            b"-32",
+            b"'QE(9)'",
+            b"64",
+        ],
+    )
     return data[:at] + value.ljust(20) + data[at + 20 :]
 
 
@@ -228,7 +299,11 @@ def table_of_fits(hdu, rng):
     if what == "gone" and len(columns) > 1:
         del columns[i]
     elif what == "name":
-        columns[i] = (pick(rng, [n for n in NAMES if n.isascii() and "\t" not in n])[:60], values, unit)
+        columns[i] = (
+            pick(rng, [n for n in NAMES if n.isascii() and "\t" not in n])[:60],
+            values,
+            unit,
+        )
     elif what == "text":
         columns[i] = (name, values.astype("U"), unit)
     elif what == "rows":
@@ -263,7 +338,11 @@ def of_text(data, rng):
             rows = rows_of_text(rows, rng)
     lines = [mark.join(row) for row in rows]
     data = pick(rng, ["\n", "\n", "\n", "\n", "\r\n", "\r"]).join(lines).encode()
-    ends = {"bom": b"\xef\xbb\xbf" + data, "latin": data.replace(b"s", b"\xe9", 1), "nul": data[:100] + b"\0" + data[100:]}
+    ends = {
+        "bom": b"\xef\xbb\xbf" + data,
+        "latin": data.replace(b"s", b"\xe9", 1),
+        "nul": data[:100] + b"\0" + data[100:],
+    }
     ends |= {
         "utf16": data.decode().encode("utf-16"),
         "marks": data.replace(mark.encode(), pick(rng, [b";", b"\t", b"|", b", "])),
@@ -278,7 +357,11 @@ def rows_of_text(rows, rng):
         pick(rng, CELLS),
         pick(rng, OF_ROWS),
     )
-    what = pick(rng, ["head", "order", "blank", "note", "many", "same"]) if rng.integers(4) == 0 else what
+    what = (
+        pick(rng, ["head", "order", "blank", "note", "many", "same"])
+        if rng.integers(4) == 0
+        else what
+    )
     others = {
         "cell": lambda: [r if k != i else [*r[:j], cell, *r[j + 1 :]] for k, r in enumerate(rows)],
         "column": lambda: [rows[0], *([*r[:j], cell, *r[j + 1 :]] for r in rows[1:])],
@@ -288,13 +371,16 @@ def rows_of_text(rows, rng):
         "short": lambda: [r if k != i else r[:j] for k, r in enumerate(rows)],
         "long": lambda: [r if k != i else [*r, "1", "2"] for k, r in enumerate(rows)],
         "quote": lambda: [
-            r if k != i else [*r[:j], '"' + (r[j] if j < len(r) else ""), *r[j + 1 :]] for k, r in enumerate(rows)
+            r if k != i else [*r[:j], '"' + (r[j] if j < len(r) else ""), *r[j + 1 :]]
+            for k, r in enumerate(rows)
         ],
         "head": lambda: pick(rng, [rows[:1], rows[1:], rows[:2]]),
         "order": lambda: [rows[0], *(rows[1 + k] for k in rng.permutation(len(rows) - 1))],
         "blank": lambda: [*rows[:i], [""], ["", ""], *rows[i:]],
         "note": lambda: [*rows[:i], ["# a note"], *rows[i:]],
-        "many": lambda: [[*r, *(f"c{k}" if r is rows[0] else "1" for k in range(5000))] for r in rows],
+        "many": lambda: [
+            [*r, *(f"c{k}" if r is rows[0] else "1" for k in range(5000))] for r in rows
+        ],
         "same": lambda: [rows[0], *[rows[-1]] * (len(rows) - 1)],
     }
     return others[what]()

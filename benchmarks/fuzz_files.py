@@ -14,7 +14,12 @@ from benchmarks import fuzz_damage, fuzz_inputs
 from benchmarks.fuzz_configs import RECIPES, small
 from benchmarks.fuzz_run import Case
 
-DAMAGE = {".h5": fuzz_damage.of_hdf5, ".fits": fuzz_damage.of_fits, ".csv": fuzz_damage.of_text, ".txt": fuzz_damage.of_text}
+DAMAGE = {
+    ".h5": fuzz_damage.of_hdf5,
+    ".fits": fuzz_damage.of_fits,
+    ".csv": fuzz_damage.of_text,
+    ".txt": fuzz_damage.of_text,
+}
 
 
 class Target(NamedTuple):
@@ -36,14 +41,19 @@ def predict(path, model="observed", more=""):
 def read_by_join(path, recipe="sos_ours", **entry):
     """The Target of a file that is a database."""
     entry = {"path": path, "where": None} | entry
-    return Target(path, recipe, ("0_join", "1_label_study", "2_preprocess"), {"join": {"databases": [entry]}})
+    return Target(
+        path, recipe, ("0_join", "1_label_study", "2_preprocess"), {"join": {"databases": [entry]}}
+    )
 
 
 def matched(path, match):
     """The Target of a file that is a catalogue."""
     columns = {"w3_mag": "w3_mag"}
     database = {"path": "inputs/stars.csv", "where": None, "id": "id"}
-    join = {"databases": [database], "catalogues": [{"path": path, "match": match, "columns": columns}]}
+    join = {
+        "databases": [database],
+        "catalogues": [{"path": path, "match": match, "columns": columns}],
+    }
     return Target(path, "sos_ours", ("0_join",), {"join": join})
 
 
@@ -51,25 +61,55 @@ SKY = {"ra": "ra", "dec": "dec", "radius": 1.0, "to": {"ra": "ra", "dec": "dec"}
 SLOW, MANY = ("3_train: 2_prepared.h5",), 100  # kinds that need Keras are left out of fewer cases
 OBSERVED = "models/observed/config.yaml"
 SURVEY = ("survey inputs/allStar.fits inputs/survey --out data/survey.h5",)
-DISTANCE = ("predict inputs/toy.h5 --model models/distance --figures 0 --photometry inputs/magnitudes.csv",)
+DISTANCE = (
+    "predict inputs/toy.h5 --model models/distance --figures 0 --photometry inputs/magnitudes.csv",
+)
 KINDS = {
-    "0_join: our HDF5": [read_by_join("inputs/toy.h5", "smoke"), read_by_join("inputs/toy.h5", "rave_ours")],
+    "0_join: our HDF5": [
+        read_by_join("inputs/toy.h5", "smoke"),
+        read_by_join("inputs/toy.h5", "rave_ours"),
+    ],
     "0_join: published HDF5": [read_by_join("inputs/published.h5", "smoke")],
-    "0_join: tables": [read_by_join(f"inputs/stars.{kind}", id="id") for kind in ("csv", "fits", "h5")],
-    "0_join: catalogues": [matched("inputs/extra.csv", {"id": "id", "to": "star_id"}), matched("inputs/extra.fits", SKY)],
-    "grid: labels_csv": [Target("inputs/labels.csv", "afgk", ("grid",), {"grid": {"labels_csv": "inputs/labels.csv"}})],
-    "2_preprocess: 0_joined.h5": [Target("data/observed/0_joined.h5", OBSERVED, ("1_label_study", "2_preprocess"))],
+    "0_join: tables": [
+        read_by_join(f"inputs/stars.{kind}", id="id") for kind in ("csv", "fits", "h5")
+    ],
+    "0_join: catalogues": [
+        matched("inputs/extra.csv", {"id": "id", "to": "star_id"}),
+        matched("inputs/extra.fits", SKY),
+    ],
+    "grid: labels_csv": [
+        Target(
+            "inputs/labels.csv", "afgk", ("grid",), {"grid": {"labels_csv": "inputs/labels.csv"}}
+        )
+    ],
+    "2_preprocess: 0_joined.h5": [
+        Target("data/observed/0_joined.h5", OBSERVED, ("1_label_study", "2_preprocess"))
+    ],
     "3_train: 2_prepared.h5": [Target("data/observed/2_prepared.h5", OBSERVED, ("3_train",))],
-    "predict: scaling.h5": [predict("models/observed/scaling.h5")._replace(steps=predict("inputs/image.fits").steps)],
-    "predict: FITS": [predict(f"inputs/{name}.fits") for name in ("image", "table", "row", "visit", "star")],
+    "predict: scaling.h5": [
+        predict("models/observed/scaling.h5")._replace(steps=predict("inputs/image.fits").steps)
+    ],
+    "predict: FITS": [
+        predict(f"inputs/{name}.fits") for name in ("image", "table", "row", "visit", "star")
+    ],
     "predict: text": [predict("inputs/spectrum.csv"), predict("inputs/spectrum.txt")],
     "predict: HDF5": [predict("inputs/toy.h5", "pixels"), predict("inputs/toy.h5")],
-    "predict: tables": [predict("inputs/stars.csv", "table"), predict("inputs/stars.fits", "table")],
-    "predict: --photometry": [predict("inputs/magnitudes.csv", "distance")._replace(steps=DISTANCE)],
+    "predict: tables": [
+        predict("inputs/stars.csv", "table"),
+        predict("inputs/stars.fits", "table"),
+    ],
+    "predict: --photometry": [
+        predict("inputs/magnitudes.csv", "distance")._replace(steps=DISTANCE)
+    ],
     "generate: --table": [Target("inputs/labels.csv", "afgk", ("generate",))],
-    "ravelike: tables": [Target(f"inputs/rave_{name}.csv", "afgk", ("ravelike",)) for name in ("labels", "photometry")],
+    "ravelike: tables": [
+        Target(f"inputs/rave_{name}.csv", "afgk", ("ravelike",))
+        for name in ("labels", "photometry")
+    ],
     "survey: table": [Target("inputs/allStar.fits", "afgk", SURVEY)],
-    "survey: spectrum": [Target("inputs/survey/apStar-dr17-2M00000001+0000001.fits", "afgk", SURVEY)],
+    "survey: spectrum": [
+        Target("inputs/survey/apStar-dr17-2M00000001+0000001.fits", "afgk", SURVEY)
+    ],
 }
 
 

@@ -10,12 +10,22 @@ import yaml
 from astropy.table import Table
 
 from benchmarks.fuzz_configs import RECIPES, SMALL, small
-from starlabels import config, h5io, join, preprocess, ravelike
+from starlabels.base import hdf5
+from starlabels.config import digests, load, paths
+from starlabels.stages import join, preprocess
+from starlabels.tools import mock_rave
 from tests.observed_files import apogee, image, table
 from tests.survey_files import NAMES, all_star, ap_star
 
 N, WAVE = 60, 4470 + 0.1 * np.arange(200)  # stars; A
-RANGES = {"teff": (6000, 10000), "logg": (2, 5), "mh": (-1, 0.5), "vmic": (1, 3), "vsini": (0, 100), "snr": (50, 200)}
+RANGES = {
+    "teff": (6000, 10000),
+    "logg": (2, 5),
+    "mh": (-1, 0.5),
+    "vmic": (1, 3),
+    "vsini": (0, 100),
+    "snr": (50, 200),
+}
 RANGES |= {
     "parallax": (0.5, 5),
     "k_mag": (8, 12),
@@ -32,7 +42,9 @@ def columns():
     rng, names = np.random.default_rng(0), dict.fromkeys(RANGES)
     for values in SMALL:
         asked = values.get("features") or {}
-        names |= dict.fromkeys([*values["labels"], *asked.get("magnitudes", ()), *asked.get("columns", ())])
+        names |= dict.fromkeys(
+            [*values["labels"], *asked.get("magnitudes", ()), *asked.get("columns", ())]
+        )
     names.pop("fakemag", None)
     return {name: rng.uniform(*RANGES.get(name, (-0.5, 0.5)), N).astype("f4") for name in names}
 
@@ -40,8 +52,13 @@ def columns():
 def spectra(values):
     """Flux (n, n_pix) of two lines."""
     depth = 0.2 + 0.1 * values["mh"] + 0.2 * (values["teff"] / 8000 - 1)
-    lines = sum(np.exp(-0.5 * ((WAVE - centre) / (0.5 + values["vsini"][:, None] / 100)) ** 2) for centre in (4475, 4485))
-    return (1 - depth[:, None] * lines + np.random.default_rng(1).normal(0, 1e-3, (N, len(WAVE)))).astype("f4")
+    lines = sum(
+        np.exp(-0.5 * ((WAVE - centre) / (0.5 + values["vsini"][:, None] / 100)) ** 2)
+        for centre in (4475, 4485)
+    )
+    return (
+        1 - depth[:, None] * lines + np.random.default_rng(1).normal(0, 1e-3, (N, len(WAVE)))
+    ).astype("f4")
 
 
 def write():
@@ -53,16 +70,23 @@ def write():
     known = {name: of for name, of in values.items() if not name.endswith("_err")}
     errors = np.column_stack([values.get(f"{name}_err", np.full(N, np.nan)) for name in known])
     with h5py.File(inputs / "toy.h5", "w") as h5:
-        h5io.write_wave(h5, WAVE, "air", 20_000)
-        h5io.create_spectra(h5, N, len(WAVE))[:] = flux
-        h5io.write_labels(h5, np.column_stack(list(known.values())), list(known), ["" for _ in known], errors)
-        h5io.write_text(h5, "star_id", [f"s{i}" for i in range(N)])
+        hdf5.write_wave(h5, WAVE, "air", 20_000)
+        hdf5.create_spectra(h5, N, len(WAVE))[:] = flux
+        hdf5.write_labels(
+            h5, np.column_stack(list(known.values())), list(known), ["" for _ in known], errors
+        )
+        hdf5.write_text(h5, "star_id", [f"s{i}" for i in range(N)])
     with h5py.File(inputs / "published.h5", "w") as h5:
         h5["X"] = flux
         for key, name in (("TEMP", "teff"), ("LOGG", "logg"), ("VROT", "vsini"), ("META", "mh")):
             h5[key] = values[name]
     frame = pd.DataFrame(
-        {"id": [f"s{i}" for i in range(N)], "ra": np.linspace(1, 300, N), "dec": np.linspace(-60, 60, N), **values}
+        {
+            "id": [f"s{i}" for i in range(N)],
+            "ra": np.linspace(1, 300, N),
+            "dec": np.linspace(-60, 60, N),
+            **values,
+        }
     )
     write_tables(inputs, frame)
     write_spectra(inputs, flux[0])
@@ -79,20 +103,38 @@ def write_tables(inputs, frame):
     extra = frame[["id", "ra", "dec"]].assign(w3_mag=np.linspace(5, 9, N), name=frame["id"] + " x")
     extra.to_csv(inputs / "extra.csv", index=False)
     Table.from_pandas(extra).write(inputs / "extra.fits")
-    grid = frame[["id", "teff", "logg", "mh", "vsini", "k_mag", "k_mag_err"]].rename(columns={"id": "star_id"})
+    grid = frame[["id", "teff", "logg", "mh", "vsini", "k_mag", "k_mag_err"]].rename(
+        columns={"id": "star_id"}
+    )
     grid.assign(vmic=2.0).to_csv(inputs / "labels.csv", index=False)
-    labels, photometry = ({key: frame[ours] for key, ours in kind.items()} for kind in (ravelike.LABELS, ravelike.PHOTOMETRY))
-    pd.DataFrame({ravelike.ID: frame["id"], **labels}).to_csv(inputs / "rave_labels.csv", index=False)
+    labels, photometry = (
+        {key: frame[ours] for key, ours in kind.items()}
+        for kind in (mock_rave.LABELS, mock_rave.PHOTOMETRY)
+    )
+    pd.DataFrame({mock_rave.ID: frame["id"], **labels}).to_csv(
+        inputs / "rave_labels.csv", index=False
+    )
     pd.DataFrame(photometry).to_csv(inputs / "rave_photometry.csv", index=False)
-    magnitudes = pd.DataFrame({"name": ["image.fits", "table.fits"], "k_mag": [9.0, 10.0], "a_k": [0.1, np.nan]})
+    magnitudes = pd.DataFrame(
+        {"name": ["image.fits", "table.fits"], "k_mag": [9.0, 10.0], "a_k": [0.1, np.nan]}
+    )
     magnitudes.to_csv(inputs / "magnitudes.csv", index=False)
 
 
 def write_spectra(inputs, flux):
     """One star's spectrum in the formats that predict.py reads."""
     wave, error = WAVE, np.full(len(WAVE), 0.01)
-    image(inputs / "image.fits", {"CRVAL1": wave[0], "CDELT1": 0.1, "SPEC_RP": 30_000.0}, flux, [("ERR", error)])
-    table(inputs / "table.fits", {"wave": wave, "flux": flux, "err": error}, extra={"SPEC_RP": 30_000.0})
+    image(
+        inputs / "image.fits",
+        {"CRVAL1": wave[0], "CDELT1": 0.1, "SPEC_RP": 30_000.0},
+        flux,
+        [("ERR", error)],
+    )
+    table(
+        inputs / "table.fits",
+        {"wave": wave, "flux": flux, "err": error},
+        extra={"SPEC_RP": 30_000.0},
+    )
     table(inputs / "row.fits", {"WAVE": wave, "FLUX": flux, "ERR": error}, row=True)
     apogee(inputs / "visit.fits", np.linspace(4495, 4465, 300).reshape(3, 100))
     apogee(inputs / "star.fits")
@@ -100,7 +142,11 @@ def write_spectra(inputs, flux):
     for name in NAMES[:2]:
         ap_star(inputs / f"survey/apStar-dr17-{name}.fits")
     np.savetxt(
-        inputs / "spectrum.csv", np.column_stack([wave, flux, error]), delimiter=",", header="wave,flux,err", comments=""
+        inputs / "spectrum.csv",
+        np.column_stack([wave, flux, error]),
+        delimiter=",",
+        header="wave,flux,err",
+        comments="",
     )
     np.savetxt(inputs / "spectrum.txt", np.column_stack([wave, flux, error]))
 
@@ -109,7 +155,11 @@ def write_models():
     """models/pixels, which reads spectra as they are, models/observed, which prepares them, models/table: without networks."""
     for run, recipe, changes in (
         ("pixels", "afgk", {"preprocess": {"components": None}}),
-        ("observed", "smoke", {"preprocess": {"observed": {"order": 2, "continuum_error": 0.01, "line_error": 0}}}),
+        (
+            "observed",
+            "smoke",
+            {"preprocess": {"observed": {"order": 2, "continuum_error": 0.01, "line_error": 0}}},
+        ),
         ("distance", "astronn_dist", {}),
         ("table", "sos_ours", {}),
     ):
@@ -117,7 +167,7 @@ def write_models():
         for section, change in changes.items():
             values[section] = values[section] | change
         Path("config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-        cfg = config.load("config.yaml")
+        cfg = load.load("config.yaml")
         join.run(cfg)
         preprocess.run(cfg)
         save(cfg)
@@ -128,9 +178,11 @@ def write_models():
 
 def save(cfg):
     """What 3_train.py writes beside the networks."""
-    from starlabels import trained
+    from starlabels.learning import trained_model
 
-    files = config.paths(cfg)
+    files = paths.paths(cfg)
     files.model_dir.mkdir(parents=True)
-    with h5io.open_stage(files.prepared, "2_preprocess") as h5:
-        trained.save(files.model_dir, {}, {}, {"loss": [1.0]}, 1.0, cfg, config.digest(cfg, "3_train"), h5)
+    with hdf5.open_stage(files.prepared, "2_preprocess") as h5:
+        trained_model.save(
+            files.model_dir, {}, {}, {"loss": [1.0]}, 1.0, cfg, digests.digest(cfg, "3_train"), h5
+        )

@@ -17,7 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels import cli, generating, grid, inference, join, preprocess, study
+from starlabels.base import errors
+from starlabels.stages import (
+    command_line,
+    generate,
+    grid,
+    join,
+    label_study,
+    preprocess,
+    train_labels,
+)
 
 SECONDS, BYTES = 30, 4 << 30  # most processor time and address space of a case
 PATIENCE = 240  # seconds by the clock, on a busy machine
@@ -60,39 +69,56 @@ def stage(name):
     if name == "load":
         return (lambda cfg, args: None), None, None
     if name == "predict":
-        from starlabels.observed import predict
+        from starlabels.stages import predict
 
         return predict.run, predict.arguments, predict.recipe
     if name == "survey":
-        from starlabels.observed import survey
+        from starlabels.tools import survey
 
         return survey.run, survey.arguments, lambda args: None
     if name == "generate":
         labels, table = ["teff", "logg", "mh", "vsini"], Path("inputs/labels.csv")
-        return (lambda cfg, args: generating.read_table(table, labels, Path("x.fits"))), None, lambda args: None
+        return (
+            (lambda cfg, args: generate.read_table(table, labels, Path("x.fits"))),
+            None,
+            lambda args: None,
+        )
     if name == "ravelike":
-        from starlabels import ravelike
+        from starlabels.tools import mock_rave
 
         files = [Path(f"inputs/rave_{kind}.csv") for kind in ("labels", "photometry")]
-        return (lambda cfg, args: ravelike.in_reach(ravelike.read(*files))), None, lambda args: None
+        return (
+            (lambda cfg, args: mock_rave.in_reach(mock_rave.read(*files))),
+            None,
+            lambda args: None,
+        )
     if name == "3_train":
-        return inference.run, None, None
+        return train_labels.run, None, None
     if name == "grid":
         return small_grid, None, None
-    return {"0_join": join, "1_label_study": study, "2_preprocess": preprocess}[name].run, None, None
+    return (
+        {"0_join": join, "1_label_study": label_study, "2_preprocess": preprocess}[name].run,
+        None,
+        None,
+    )
 
 
 def small_grid(cfg, args):
     """grid.py, but for grids that are sound and take minutes."""
-    if cfg.grid and cfg.wave and cfg.grid.n_spectra * cfg.wave.n_pix > 1e6 and not cfg.grid.labels_csv:
+    if (
+        cfg.grid
+        and cfg.wave
+        and cfg.grid.n_spectra * cfg.wave.n_pix > 1e6
+        and not cfg.grid.labels_csv
+    ):
         grid.check_room(cfg)
-        raise cli.UserError(f"{cfg.path}: sound, and too large to run here")
+        raise errors.UserError(f"{cfg.path}: sound, and too large to run here")
     grid.run(cfg, args)
 
 
 def no_synthesis(*args, **options):
     """In place of nodes.build, which takes hours."""
-    raise cli.UserError("config.yaml: would synthesise nodes")
+    raise errors.UserError("config.yaml: would synthesise nodes")
 
 
 def steps_of(case, report):
@@ -102,7 +128,7 @@ def steps_of(case, report):
         os.pwrite(report, name.ljust(20).encode(), 0)
         sys.argv = [f"{name}.py", *words]
         run, arguments, recipe = stage(name)
-        cli.main(run, "", arguments, recipe)
+        command_line.main(run, "", arguments, recipe)
 
 
 def child(case, folder, report):
@@ -117,7 +143,9 @@ def child(case, folder, report):
         sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))
-        seconds = SECONDS * (4 if "3_train" in case.steps else 1)  # a sound training takes 30 s of them
+        seconds = SECONDS * (
+            4 if "3_train" in case.steps else 1
+        )  # a sound training takes 30 s of them
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         steps_of(case, report)
         code = 0
@@ -149,7 +177,9 @@ def run(case, template):
         status = wait(pid)
         step = os.pread(report, 20, 0).decode().strip()
         os.close(report)
-        said = (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
+        said = (
+            (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
+        )
         verdict = judge(case, status, said, before == snapshot(folder / "box"))
         return Outcome(verdict, step, said, time.monotonic() - start)
     finally:
@@ -180,7 +210,9 @@ def snapshot(folder):
             folders[:] = [name for name in folders if name not in MAY_CHANGE]
         for name in (*folders, *files):
             known = os.lstat(os.path.join(here, name))
-            found[os.path.join(here, name)] = (known.st_size, known.st_mtime_ns) if name in files else None
+            found[os.path.join(here, name)] = (
+                (known.st_size, known.st_mtime_ns) if name in files else None
+            )
     return found
 
 
@@ -192,12 +224,20 @@ def judge(case, code, said, untouched):
     if code in (None, -signal.SIGXCPU, -signal.SIGKILL):
         return "hang"
     if code not in (0, 2):
-        return "memory" if re.search(r"MemoryError|bad_alloc|Unable to allocate", said) else "traceback"
+        return (
+            "memory"
+            if re.search(r"MemoryError|bad_alloc|Unable to allocate", said)
+            else "traceback"
+        )
     if any(not line.startswith("error: ") for line in lines):
         return "noise"
     if code == 0:
         return "ran"
-    return "refused" if lines and all(any(name in line for name in case.culprit) for line in lines) else "unnamed"
+    return (
+        "refused"
+        if lines and all(any(name in line for name in case.culprit) for line in lines)
+        else "unnamed"
+    )
 
 
 def run_all(cases, template, workers):
@@ -205,4 +245,6 @@ def run_all(cases, template, workers):
     import multiprocessing
 
     with multiprocessing.get_context("fork").Pool(workers) as pool:
-        yield from zip(cases, pool.imap(functools.partial(run, template=template), cases, chunksize=4))
+        yield from zip(
+            cases, pool.imap(functools.partial(run, template=template), cases, chunksize=4)
+        )

@@ -8,15 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bench import alternate
-from starlabels import generator
-from starlabels.cli import UserError, fail
+from starlabels.base.console import fail
+from starlabels.base.errors import UserError
+from starlabels.learning import generator
 
 MANY, ONES = 5000, 50  # spectra in one call; single calls timed together
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("models/rvs_generator_best"), help="a generator's folder")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("models/rvs_generator_best"),
+        help="a generator's folder",
+    )
     folder = parser.parse_args().folder
     try:
         made = generator.open_folder(folder)
@@ -24,7 +31,13 @@ def main():
         fail(str(error))
     drawn = np.random.default_rng(0).uniform(made.low, made.high, (MANY, len(made.names)))
     many, one = dict(zip(made.names, drawn.T)), dict(zip(made.names, drawn[:1].T))
-    timed = alternate({"one": lambda: [made.spectra(one) for _ in range(ONES)], "many": lambda: made.spectra(many)}, 7)
+    timed = alternate(
+        {
+            "one": lambda: [made.spectra(one) for _ in range(ONES)],
+            "many": lambda: made.spectra(many),
+        },
+        7,
+    )
     print(f"{folder}, {len(made.wave)} pixels; {platform.machine()}, {os.cpu_count()} cores")
     print(f"{'one spectrum':<32}{1000 * timed['one'] / ONES:8.2f} ms")
     print(f"{f'{MANY} spectra in one call':<32}{MANY / timed['many']:8.0f} /s")

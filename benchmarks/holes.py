@@ -10,9 +10,11 @@ import h5py
 import numpy as np
 
 from benchmarks.derived import derive
-from starlabels import cli, config, evaluation, h5io, inference, join, preprocess, trained
-from starlabels.labels import OFFSET_OF
-from starlabels.limits import rms
+from starlabels.base import hdf5
+from starlabels.base.labels import OFFSET_OF
+from starlabels.base.statistics import rms
+from starlabels.config import paths
+from starlabels.stages import command_line, join, load_model, preprocess, test_labels, train_labels
 
 MISSING = 0.3
 ERRORS = {"teff": 50.0, "logg": 0.1} | dict.fromkeys(("mh", *OFFSET_OF), 0.05)
@@ -21,8 +23,8 @@ MOST = 1.2  # times the error of training on all labels, clean
 
 def damaged(cfg):
     """The configuration of the same recipe on a damaged copy of its grid, which is written."""
-    path = config.paths(cfg).grid.with_name(f"{cfg.grid.name}_holes.h5")
-    damage(config.paths(cfg).grid, path, cfg.labels, np.random.default_rng(cfg.seed))
+    path = paths.paths(cfg).grid.with_name(f"{cfg.grid.name}_holes.h5")
+    damage(paths.paths(cfg).grid, path, cfg.labels, np.random.default_rng(cfg.seed))
     where = cfg.join.databases[0].where
     return derive(cfg, "holes", {"join": {"databases": [{"path": str(path), "where": where}]}})
 
@@ -31,39 +33,45 @@ def damage(source, path, learnt, rng):
     """Copy a grid, with errors on the labels learnt and holes in them."""
     shutil.copy(source, path)
     with h5py.File(path, "r+") as h5:
-        names, values = h5io.label_names(h5), h5["labels/value"][:]
+        names, values = hdf5.label_names(h5), h5["labels/value"][:]
         error = np.array([ERRORS.get(name, 0.0) for name in names])
         values += error * rng.normal(size=values.shape)
         values[(rng.uniform(size=values.shape) < MISSING) & np.isin(names, learnt)] = np.nan
         h5["labels/value"][...] = values
-        units = [h5io.label_units(h5)[name] for name in names]
-        data = h5.create_dataset("labels/error", data=np.broadcast_to(error, values.shape).astype("f4"))
+        units = [hdf5.label_units(h5)[name] for name in names]
+        data = h5.create_dataset(
+            "labels/error", data=np.broadcast_to(error, values.shape).astype("f4")
+        )
         data.attrs.update({"names": names, "units": units})
 
 
 def errors(cfg, truth):
     """{S/N: RMSE (n_labels,)} of the test stars of a recipe against truth (n_joined, n_labels)."""
-    with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
-        found = evaluation.predict(trained.load(cfg), h5["test"], cfg)
+    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+        found = test_labels.predict(load_model.load(cfg), h5["test"], cfg)
         true = truth[h5["test/joined_row"][: cfg.test.n_stars]]
     return {key: rms(one["mean"] - true) for key, one in found.items()}
 
 
 def run(cfg, args):
     """Print both errors and their ratio at each S/N."""
-    with h5io.open_stage(config.paths(cfg).joined, "0_join") as h5:
-        truth = h5io.read_labels(h5, cfg.labels)
+    with hdf5.open_stage(paths.paths(cfg).joined, "0_join") as h5:
+        truth = hdf5.read_labels(h5, cfg.labels)
     other = damaged(cfg)
-    for stage in (join, preprocess, inference):
+    for stage in (join, preprocess, train_labels):
         stage.run(other)
     clean, holes = errors(cfg, truth), errors(other, truth)
     print(f"{'S/N':<10}{'labels':<10}" + "".join(f"{name:>12}" for name in cfg.labels))
     for key in clean:
-        for what, values in (("clean", clean[key]), ("holes", holes[key]), ("ratio", holes[key] / clean[key])):
+        for what, values in (
+            ("clean", clean[key]),
+            ("holes", holes[key]),
+            ("ratio", holes[key] / clean[key]),
+        ):
             print(f"{key:<10}{what:<10}" + "".join(f"{value:>12.4g}" for value in values))
     worst = max((holes[key] / clean[key]).max() for key in clean)
     print(f"at most {worst:.2f} times the error (asked: {MOST})")
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__)
+    command_line.main(run, __doc__)

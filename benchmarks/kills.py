@@ -17,11 +17,13 @@ import numpy as np
 
 from benchmarks.memory import ROOT, STAGES
 from benchmarks.same import differences
-from starlabels import cli
+from starlabels.stages import command_line
 
 LEFT = (".tmp", ".old", ".partial", ".lock")  # endings of what only a run under way has
 WHEN = ("before the first write", "in the middle", "after the end")
-ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
+)
 
 
 def start(stage, folder):
@@ -45,19 +47,31 @@ def kill(stage, folder, seconds):
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # only now: once waited for, its number may be another's
+        os.killpg(
+            process.pid, signal.SIGKILL
+        )  # only now: once waited for, its number may be another's
     return WHEN[2] if process.wait() != -signal.SIGKILL else WHEN[state(folder) != before]
 
 
 def state(folder):
     """{file: what changes when it is written}, without locks and logs."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock" and path.name != "log"]
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock" and path.name != "log"
+    ]
+    return {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns, path.stat().st_size) for path in files
+    }
 
 
 def left(folder):
     """What lies in a folder that only a run under way should have."""
-    return [str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.name.endswith(LEFT)]
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.name.endswith(LEFT)
+    ]
 
 
 def chain(stage, folder, moments, reference):
@@ -69,7 +83,9 @@ def chain(stage, folder, moments, reference):
     for moment in moments:
         kills.append((round(moment, 2), kill(stage, folder, moment)))
         wrong = [f"lost {path.relative_to(folder)}" for path in there if not path.exists()]
-        wrong += [line for line in differences(folder, reference, LEFT) if not line.startswith("missing")]
+        wrong += [
+            line for line in differences(folder, reference, LEFT) if not line.startswith("missing")
+        ]
         found += [f"killed after {moment:.2f} s: {line}" for line in wrong]
     seconds = finish(stage, folder)
     found += differences(folder, reference, LEFT) + [f"left {name}" for name in left(folder)]
@@ -88,18 +104,27 @@ def undisturbed(folder, recipe):
     seconds = []
     for i, stage in enumerate(STAGES, start=1):
         seconds.append(finish(stage, folder / "work"))
-        shutil.copytree(folder / "work", folder / f"after_{i}", ignore=shutil.ignore_patterns("log"))
+        shutil.copytree(
+            folder / "work", folder / f"after_{i}", ignore=shutil.ignore_patterns("log")
+        )
     times.write_text(json.dumps(seconds))
     return seconds
 
 
 def table(done):
     """Print kills and what was found, a line a stage."""
-    print(f"{'stage':<15}{'seconds':>8}{'kills':>7}" + "".join(f"{when:>24}" for when in WHEN) + f"{'differences':>13}")
+    print(
+        f"{'stage':<15}{'seconds':>8}{'kills':>7}"
+        + "".join(f"{when:>24}" for when in WHEN)
+        + f"{'differences':>13}"
+    )
     for stage in dict.fromkeys(one["stage"] for one in done):
         mine = [one for one in done if one["stage"] == stage]
         when = [when for one in mine for _, when in one["kills"]]
-        seconds, found = statistics.median(one["seconds"] for one in mine), sum(len(one["found"]) for one in mine)
+        seconds, found = (
+            statistics.median(one["seconds"] for one in mine),
+            sum(len(one["found"]) for one in mine),
+        )
         counts = "".join(f"{when.count(kind):>24}" for kind in WHEN)
         print(f"{stage:<15}{seconds:>8.1f}{len(when):>7}{counts}{found:>13}")
     for line in dict.fromkeys(f"{one['stage']}: {line}" for one in done for line in one["found"]):
@@ -111,7 +136,9 @@ def run(cfg, args):
     os.environ.update(ONE_THREAD)  # what it starts has these too
     folder, results = args.folder, args.folder / "kills.jsonl"
     seconds = undisturbed(folder, args.recipe)
-    done = [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []
+    done = (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []
+    )
     for i, stage in ((STAGES.index(stage), stage) for stage in args.stages):
         for number in range(-(-args.kills // args.chain)):
             if any((one["stage"], one["number"]) == (stage, number) for one in done):
@@ -119,7 +146,9 @@ def run(cfg, args):
             shutil.rmtree(folder / "work", ignore_errors=True)
             first = i + number % 2  # half begin with nothing, half with the files of a run before
             shutil.copytree(folder / f"after_{first}", folder / "work")
-            last = [seconds[i], *(one["seconds"] for one in done if one["stage"] == stage)][-1]  # other jobs come and go
+            last = [seconds[i], *(one["seconds"] for one in done if one["stage"] == stage)][
+                -1
+            ]  # other jobs come and go
             moments = np.random.default_rng((i, number)).uniform(0, last, args.chain)
             found = chain(stage, folder / "work", moments, folder / f"after_{i + 1}")
             done.append({"stage": stage, "number": number} | found)
@@ -130,12 +159,28 @@ def run(cfg, args):
 
 def arguments(parser):
     """Command-line arguments."""
-    parser.add_argument("--recipe", type=Path, default=ROOT / "recipes/smoke.yaml", help="(default: recipes/smoke.yaml)")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, metavar="STAGE", help="(default: all)")
+    parser.add_argument(
+        "--recipe",
+        type=Path,
+        default=ROOT / "recipes/smoke.yaml",
+        help="(default: recipes/smoke.yaml)",
+    )
+    parser.add_argument(
+        "--stages",
+        nargs="+",
+        choices=STAGES,
+        default=STAGES,
+        metavar="STAGE",
+        help="(default: all)",
+    )
     parser.add_argument("--kills", type=int, default=20, help="of each stage (default: 20)")
-    parser.add_argument("--chain", type=int, default=4, help="kills before the stage may end (default: 4)")
-    parser.add_argument("--folder", type=Path, default=Path("data/kills"), help="to work in (default: data/kills)")
+    parser.add_argument(
+        "--chain", type=int, default=4, help="kills before the stage may end (default: 4)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("data/kills"), help="to work in (default: data/kills)"
+    )
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments, recipe=lambda args: args.recipe)
+    command_line.main(run, __doc__, arguments, recipe=lambda args: args.recipe)

@@ -36,7 +36,9 @@ def measure(command, folder):
     """
     path = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, *map(str, command)]
-    found = subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        command, cwd=folder, env=path, capture_output=True, text=True, check=False
+    )
     if found.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {found.stderr[-2000:]}")
     return tuple(json.loads(found.stdout))

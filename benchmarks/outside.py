@@ -6,7 +6,11 @@ false alarms.
 
 import numpy as np
 
-from starlabels import cli, config, guard, h5io, trained
+from starlabels.base import errors as cli
+from starlabels.base import hdf5
+from starlabels.config import paths
+from starlabels.learning import outliers
+from starlabels.stages import command_line, load_model
 from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.library import FOLDER
 from starlabels.synthesis.sampler import Sampler
@@ -14,32 +18,47 @@ from starlabels.synthesis.sampler import Sampler
 N_OUTSIDE, N_INSIDE = 500, 3000
 NOISY = 0.2  # of the pixels, uniform between 0 and the continuum
 LIBRARY = "blue_4450_4990.h5"  # to 11 000 K and log g 1.5
-OUTSIDE = guard.BITS["edge"] | guard.BITS["unlike"]
+OUTSIDE = outliers.BITS["edge"] | outliers.BITS["unlike"]
 
 
 def draw(cfg, sampler, n, rng, **other):
     """n sound label sets {name: (n,)}, uniform in the ranges of the recipe or in `other` {name: (low, high)}."""
-    ranges = {name: (r, r) if isinstance(r, float) else (r.min, r.max) for name, r in cfg.grid.labels.items()} | other
+    ranges = {
+        name: (r, r) if isinstance(r, float) else (r.min, r.max)
+        for name, r in cfg.grid.labels.items()
+    } | other
     labels = {name: rng.uniform(low, high, 4 * n) for name, (low, high) in ranges.items()}
     sound = np.flatnonzero(sampler.sound(labels))[:n]
     if len(sound) < n:
-        raise cli.UserError(f"{sampler.path}: only {len(sound)} of {4 * n} stars drawn in {ranges} have sound nodes")
+        raise cli.UserError(
+            f"{sampler.path}: only {len(sound)} of {4 * n} stars drawn in {ranges} have sound nodes"
+        )
     return {name: values[sound] for name, values in labels.items()}
 
 
 def kinds(cfg, wave):
     """(kind, flux (n, n_pix)) of stars inside, then of each kind outside."""
-    sampler, rng, power = Sampler(FOLDER / LIBRARY), np.random.default_rng(cfg.seed + 1), cfg.grid.resolving_power
+    sampler, rng, power = (
+        Sampler(FOLDER / LIBRARY),
+        np.random.default_rng(cfg.seed + 1),
+        cfg.grid.resolving_power,
+    )
 
     def spectra(n=N_OUTSIDE, **other):
         return sampler.spectra(draw(cfg, sampler, n, rng, **other), wave, power)
 
     yield "inside (false alarms)", spectra(N_INSIDE)
     hottest = cfg.grid.labels["teff"].max
-    yield f"teff {hottest + 750:.0f}-{hottest + 1000:.0f} K", spectra(teff=(hottest + 750, hottest + 1000))
+    yield (
+        f"teff {hottest + 750:.0f}-{hottest + 1000:.0f} K",
+        spectra(teff=(hottest + 750, hottest + 1000)),
+    )
     yield "logg 1.5", spectra(logg=(1.5, 1.5))
     broken, hit = spectra(), rng.uniform(size=(N_OUTSIDE, len(wave))) < NOISY
-    yield f"{NOISY:.0%} of the pixels noise", np.where(hit, rng.uniform(size=hit.shape), broken).astype("f4")
+    yield (
+        f"{NOISY:.0%} of the pixels noise",
+        np.where(hit, rng.uniform(size=hit.shape), broken).astype("f4"),
+    )
     yield "white noise about the continuum", np.ones((N_OUTSIDE, len(wave)), "f4")
     for velocity in (-50, 50):
         shifted = [np.interp(wave / (1 + velocity / LIGHT), wave, flux) for flux in spectra()]
@@ -49,15 +68,21 @@ def kinds(cfg, wave):
 
 def run(cfg, args):
     """Print the fraction of each kind that is flagged, in each S/N range, and the mean error of each label over that inside."""
-    from starlabels.data import add_noise
+    from starlabels.learning.batches import add_noise
 
-    with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
-        wave = h5io.read_wave(h5)
-    model, rng, inside = trained.load(cfg), np.random.default_rng(cfg.seed), None
+    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+        wave = hdf5.read_wave(h5)
+    model, rng, inside = load_model.load(cfg), np.random.default_rng(cfg.seed), None
     if not model.calibration:
-        raise cli.UserError(f"{cfg.path}: this recipe has neither flags nor errors: set train.loss: gaussian_nll")
+        raise cli.UserError(
+            f"{cfg.path}: this recipe has neither flags nor errors: set train.loss: gaussian_nll"
+        )
     heads = [f"S/N {low:g}-{high:g}" for low, high in cfg.test.snr]
-    print(f"{'flagged, of spectra':<34}" + "".join(f"{head:>14}" for head in heads) + f"{'all':>10}   error over that inside")
+    print(
+        f"{'flagged, of spectra':<34}"
+        + "".join(f"{head:>14}" for head in heads)
+        + f"{'all':>10}   error over that inside"
+    )
     for kind, flux in kinds(cfg, wave):
         rates, errors = [], []
         for low, high in cfg.test.snr:
@@ -68,8 +93,12 @@ def run(cfg, args):
         inside = np.array(errors) if inside is None else inside
         growth = (np.array(errors) / inside).mean(axis=0)
         text = "  ".join(f"{name} {ratio:.3g}" for name, ratio in zip(cfg.labels, growth))
-        print(f"{kind:<34}" + "".join(f"{rate:>14.1%}" for rate in rates) + f"{np.mean(rates):>10.1%}   {text}")
+        print(
+            f"{kind:<34}"
+            + "".join(f"{rate:>14.1%}" for rate in rates)
+            + f"{np.mean(rates):>10.1%}   {text}"
+        )
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__)
+    command_line.main(run, __doc__)

@@ -9,17 +9,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from starlabels import h5io
+from starlabels.base import hdf5 as h5io
 
 # Attributes, keys and columns that differ from run to run: Keras's shared_object_id is a place in memory, and `files` are the
 # checksums of files that have it
-IGNORED = ("created", "command", "commit", "train_seconds", "date_saved", "seconds", "shared_object_id", "files")
+IGNORED = (
+    "created",
+    "command",
+    "commit",
+    "train_seconds",
+    "date_saved",
+    "seconds",
+    "shared_object_id",
+    "files",
+)
 
 
 def differences(folder, reference, leave=()):
     """[what differs] between the files of two folders, but for the log and names with those endings or in such folders."""
     ours, theirs = (files(root, leave) for root in (folder, reference))
-    found = [f"missing {name}" for name in sorted(theirs - ours)] + [f"more: {name}" for name in sorted(ours - theirs)]
+    found = [f"missing {name}" for name in sorted(theirs - ours)] + [
+        f"more: {name}" for name in sorted(ours - theirs)
+    ]
     for name in sorted(ours & theirs):
         try:
             same = content(folder / name) == content(reference / name)
@@ -33,7 +44,11 @@ def differences(folder, reference, leave=()):
 def files(root, leave):
     """Names of the files in a folder and those in it."""
     paths = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
-    return {str(path) for path in paths if path.name != "log" and not any(part.endswith(tuple(leave)) for part in path.parts)}
+    return {
+        str(path)
+        for path in paths
+        if path.name != "log" and not any(part.endswith(tuple(leave)) for part in path.parts)
+    }
 
 
 def content(path):
@@ -48,11 +63,18 @@ def content(path):
             return image.size, image.tobytes()
     if path.suffix == ".csv":
         with path.open(newline="") as file:
-            return [{key: value for key, value in row.items() if key not in IGNORED} for row in csv.DictReader(file)]
+            return [
+                {key: value for key, value in row.items() if key not in IGNORED}
+                for row in csv.DictReader(file)
+            ]
     if path.suffix == ".json":
         return lasting(json.loads(path.read_text()))
     if path.suffix == ".md":
-        return [line for line in path.read_text().splitlines() if not line.startswith(("- trained", "- tested"))]
+        return [
+            line
+            for line in path.read_text().splitlines()
+            if not line.startswith(("- trained", "- tested"))
+        ]
     return path.read_bytes()
 
 
@@ -75,7 +97,11 @@ def attributes(one):
 def array(value):
     """Type, shape and bytes of an array; texts of any length as they are."""
     value = np.asarray(value)
-    return str(value.dtype), value.shape, value.tolist() if value.dtype.kind == "O" else value.tobytes()
+    return (
+        str(value.dtype),
+        value.shape,
+        value.tolist() if value.dtype.kind == "O" else value.tobytes(),
+    )
 
 
 def keras(path):
@@ -89,4 +115,8 @@ def lasting(value):
     """A JSON value without what differs from run to run."""
     if isinstance(value, list):
         return [lasting(one) for one in value]
-    return {key: lasting(one) for key, one in value.items() if key not in IGNORED} if isinstance(value, dict) else value
+    return (
+        {key: lasting(one) for key, one in value.items() if key not in IGNORED}
+        if isinstance(value, dict)
+        else value
+    )

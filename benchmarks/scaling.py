@@ -5,7 +5,8 @@ memory, the seconds that each further thousand costs, and by how much these diff
 """
 
 from benchmarks import memory
-from starlabels import cli
+from starlabels.base import console
+from starlabels.stages import command_line
 
 SIZES = (10_000, 30_000, 100_000)
 LARGE = 1_000_000
@@ -13,7 +14,13 @@ LARGE = 1_000_000
 
 def arguments(parser):
     """Command-line arguments."""
-    parser.add_argument("--sizes", type=int, nargs=3, default=SIZES, help="numbers of spectra (default: 10000 30000 100000)")
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs=3,
+        default=SIZES,
+        help="numbers of spectra (default: 10000 30000 100000)",
+    )
 
 
 def run(cfg, args):
@@ -21,17 +28,27 @@ def run(cfg, args):
     found = {}
     for n in args.sizes:
         found[n] = memory.of_spectra(cfg, n)
-        found[n]["all"] = max(gb for gb, _ in found[n].values()), sum(seconds for _, seconds in found[n].values())
+        found[n]["all"] = (
+            max(gb for gb, _ in found[n].values()),
+            sum(seconds for _, seconds in found[n].values()),
+        )
         for stage, (gb, seconds) in found[n].items():
-            print(f"{cli.count(n):>9} spectra  {stage:<16}{gb:>6.2f} GB{seconds:>8.1f} s", flush=True)
+            print(
+                f"{console.count(n):>9} spectra  {stage:<16}{gb:>6.2f} GB{seconds:>8.1f} s",
+                flush=True,
+            )
     few, more, most = args.sizes
-    print(f"{'':<16}{'s per 1000, to ' + cli.count(more):>24}{'to ' + cli.count(most):>16}{'ratio':>8}{cli.count(LARGE):>16}")
+    print(
+        f"{'':<16}{'s per 1000, to ' + console.count(more):>24}{'to ' + console.count(most):>16}{'ratio':>8}{console.count(LARGE):>16}"
+    )
     for stage in found[few]:
         seconds = {n: found[n][stage][1] for n in args.sizes}
-        first, second = ((seconds[b] - seconds[a]) / (b - a) * 1000 for a, b in ((few, more), (more, most)))
+        first, second = (
+            (seconds[b] - seconds[a]) / (b - a) * 1000 for a, b in ((few, more), (more, most))
+        )
         hours = (seconds[most] + second * (LARGE - most) / 1000) / 3600
         print(f"{stage:<16}{first:>24.3f}{second:>16.3f}{second / first:>8.2f}{hours:>14.2f} h")
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments)
+    command_line.main(run, __doc__, arguments)

@@ -11,8 +11,10 @@ import shutil
 import numpy as np
 
 from benchmarks.derived import derive
-from starlabels import cli, config, evaluation, h5io, inference, preprocess, trained
-from starlabels.calibration import NOISE_FREE
+from starlabels.base import hdf5
+from starlabels.config import paths
+from starlabels.learning.calibration import NOISE_FREE
+from starlabels.stages import command_line, load_model, preprocess, test_labels, train_labels
 
 SCORES = {
     "mean": np.nanmean,
@@ -30,18 +32,18 @@ def arguments(parser):
 def seeded(cfg, seed):
     """The configuration of the same recipe as run <run>_seed with another seed; the joined file is that of the recipe."""
     other = derive(cfg, "seed", {"seed": seed})
-    joined = config.paths(other).joined
+    joined = paths.paths(other).joined
     joined.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(config.paths(cfg).joined, joined)
+    shutil.copy(paths.paths(cfg).joined, joined)
     return other
 
 
 def residuals(cfg):
     """Predicted less true labels (n, n_labels) of the test stars of a recipe, trained anew."""
     preprocess.run(cfg)
-    inference.run(cfg)
-    with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
-        found = evaluation.predict(trained.load(cfg), h5["test"], cfg)[NOISE_FREE]
+    train_labels.run(cfg)
+    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+        found = test_labels.predict(load_model.load(cfg), h5["test"], cfg)[NOISE_FREE]
     return found["mean"] - found["true"]
 
 
@@ -51,11 +53,17 @@ def run(cfg, args):
     names = cfg.labels
     print(f"{cfg.run}, {args.n} trainings" + "".join(f"{name:>36}" for name in names))
     print(f"{'seed':<10}" + "".join(f"{score:>9}" for _ in names for score in SCORES))
-    table = np.array([[score(d, axis=0) for score in SCORES.values()] for d in found])  # (n, n_scores, n_labels)
+    table = np.array(
+        [[score(d, axis=0) for score in SCORES.values()] for d in found]
+    )  # (n, n_scores, n_labels)
     rows = table.swapaxes(1, 2).reshape(args.n, -1)
-    for what, row in (*enumerate(rows, start=1), ("mean", rows.mean(axis=0)), ("scatter", rows.std(axis=0, ddof=1))):
+    for what, row in (
+        *enumerate(rows, start=1),
+        ("mean", rows.mean(axis=0)),
+        ("scatter", rows.std(axis=0, ddof=1)),
+    ):
         print(f"{what:<10}" + "".join(f"{value:>9.3g}" for value in row))
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, arguments)
+    command_line.main(run, __doc__, arguments)

@@ -12,11 +12,16 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from starlabels import cli, config, h5io
-from starlabels.data import add_noise
+from starlabels.base import hdf5
+from starlabels.config import paths
+from starlabels.learning.batches import add_noise
+from starlabels.stages import command_line
 
 N, RUN = 2048, 8  # spectra; rows of a run
-BLOSC = {name: hdf5plugin.Blosc(cname=name, clevel=3, shuffle=hdf5plugin.Blosc.BITSHUFFLE) for name in ("lz4", "zstd")}
+BLOSC = {
+    name: hdf5plugin.Blosc(cname=name, clevel=3, shuffle=hdf5plugin.Blosc.BITSHUFFLE)
+    for name in ("lz4", "zstd")
+}
 KINDS = {  # type, filters
     "float32": ("f4", {}),
     "float32, checksums": ("f4", {"fletcher32": True}),
@@ -34,8 +39,12 @@ def measure(flux, kind, rows, filters, path):
     starts, some = range(0, n, 97), np.random.default_rng(0).permutation(n // RUN)[: n // RUN // 4]
     with h5py.File(path, "w") as h5:
         data = h5.create_dataset("flux", flux.shape, kind, chunks=(rows, flux.shape[1]), **filters)
-        blocks = ((i, flux[i : i + 97].astype(kind)) for i in starts)  # HDF5 would convert float16 far slower
-        written = seconds(lambda: [data.write_direct(block, dest_sel=np.s_[i : i + 97]) for i, block in blocks])
+        blocks = (
+            (i, flux[i : i + 97].astype(kind)) for i in starts
+        )  # HDF5 would convert float16 far slower
+        written = seconds(
+            lambda: [data.write_direct(block, dest_sel=np.s_[i : i + 97]) for i, block in blocks]
+        )
     with h5py.File(path) as h5:
         read = seconds(lambda: [h5["flux"][i : i + 97] for i in starts])
         runs = seconds(lambda: [h5["flux"][i * RUN : (i + 1) * RUN] for i in some])
@@ -51,18 +60,23 @@ def seconds(function):
 
 def run(cfg, args):
     """Print the table."""
-    with h5io.open_stage(config.paths(cfg).grid, "grid") as h5:
+    with hdf5.open_stage(paths.paths(cfg).grid, "grid") as h5:
         clean = h5["spectra/flux"][:N]
     noisy = add_noise(clean.copy(), np.full(len(clean), 100.0), np.random.default_rng(1))
-    print(f"{'':<24}{'rows a chunk':>14}{'bytes/pixel':>14}{'written':>12}{'read':>12}{'random runs':>14}")
+    print(
+        f"{'':<24}{'rows a chunk':>14}{'bytes/pixel':>14}{'written':>12}{'read':>12}{'random runs':>14}"
+    )
     for what, flux in (("without noise", clean), ("S/N 100", noisy)):
         print(what)
         for name, (kind, filters) in KINDS.items():
-            for rows in (h5io.CHUNK_BYTES // (4 * flux.shape[1]), RUN):
+            for rows in (hdf5.CHUNK_BYTES // (4 * flux.shape[1]), RUN):
                 with tempfile.TemporaryDirectory() as folder:
                     size, *rates = measure(flux, kind, rows, filters, Path(folder) / "x.h5")
-                print(f"{name:<24}{rows:>14}{size:>14.2f}" + "".join(f"{rate:>10.0f}/s" for rate in rates))
+                print(
+                    f"{name:<24}{rows:>14}{size:>14.2f}"
+                    + "".join(f"{rate:>10.0f}/s" for rate in rates)
+                )
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__)
+    command_line.main(run, __doc__)

@@ -4,9 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from starlabels.cli import fail
+from starlabels.base.console import fail
 
-PUBLISHED = {"100_200": (141.7, 0.096, 5.81, 0.087)}  # the stellar-parameters-NN code, on its authors' own spectra
+PUBLISHED = {
+    "100_200": (141.7, 0.096, 5.81, 0.087)
+}  # the stellar-parameters-NN code, on its authors' own spectra
 RUNS = {
     "seed": "published network, `recipes/seed.yaml`",
     "afgk": "default, `config.yaml`",
@@ -27,7 +29,9 @@ def row(what, snr, values, ratios=None):
 def rows(models):
     """All lines: for each S/N the published figures, each run, and the bound of the first of ours."""
     found = {run: models / run / "metrics.json" for run in RUNS}
-    metrics = {run: json.loads(path.read_text())["snr"] for run, path in found.items() if path.is_file()}
+    metrics = {
+        run: json.loads(path.read_text())["snr"] for run, path in found.items() if path.is_file()
+    }
     if not metrics:
         fail(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
     for snr in ("20_100", "100_200", "200_400", "inf"):
@@ -36,14 +40,26 @@ def rows(models):
         for run, table in ((run, tables[snr]) for run, tables in metrics.items() if snr in tables):
             ratios = [table["ratio"][name] for name in NAMES] if "ratio" in table else None
             yield row(RUNS[run], snr, [table["rmse"][name] for name in NAMES], ratios)
-        for table in [tables[snr] for run, tables in metrics.items() if run != "seed" and "crlb" in tables.get(snr, {})][:1]:
+        for table in [
+            tables[snr]
+            for run, tables in metrics.items()
+            if run != "seed" and "crlb" in tables.get(snr, {})
+        ][:1]:
             yield row("Cramér-Rao bound", snr, [table["crlb"][name] for name in NAMES])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("models"), help="folder of the runs (default: models)")
-    print("| S/N | | Teff (K) | log g (dex) | v sin i (km/s) | [M/H] (dex) |\n|---|---|---|---|---|---|")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("models"),
+        help="folder of the runs (default: models)",
+    )
+    print(
+        "| S/N | | Teff (K) | log g (dex) | v sin i (km/s) | [M/H] (dex) |\n|---|---|---|---|---|---|"
+    )
     for line in rows(parser.parse_args().folder):
         print(line)
 

@@ -14,17 +14,37 @@ import pandas as pd
 import yaml
 from scipy.stats import truncnorm
 
-from starlabels import cli, config, evaluation, grid, h5io, inference, jacobians, join, preprocess, trained
-from starlabels.limits import rms
+from starlabels.base import errors, hdf5
+from starlabels.base.statistics import rms
+from starlabels.config import digests, load
+from starlabels.config import paths as config
+from starlabels.stages import (
+    command_line,
+    grid,
+    jacobian_labels,
+    join,
+    load_model,
+    preprocess,
+    test_labels,
+    train_labels,
+)
 
 RECIPE = Path("recipes/astronn.yaml")
 ON, OFF = 40_000, 3000  # stars that follow the trend, and that do not
 RISE, SCATTER = -0.25, 0.05  # of [X/Fe] with [Fe/H] below the Sun's, and about that, dex
 ELEMENTS = ("mg", "ti")
 FREE = 0.25  # dex, [X/Fe] of stars off the trend, at most
-WAVE = {"min": 4560.0, "max": 4760.0, "step": 0.1}  # lines of Mg and of Ti; as narrow as that, it is soon made
+WAVE = {
+    "min": 4560.0,
+    "max": 4760.0,
+    "step": 0.1,
+}  # lines of Mg and of Ti; as narrow as that, it is soon made
 LABELS = ["teff", "logg", "vsini", "mh", "feh", "mg_h", "ti_h"]
-SHORT = {"max_epochs": 40, "schedule": "cosine", "learning_rate": 0.001}  # departs from the recipe, to end sooner
+SHORT = {
+    "max_epochs": 40,
+    "schedule": "cosine",
+    "learning_rate": 0.001,
+}  # departs from the recipe, to end sooner
 TEST = [95, 105]  # S/N
 MOST = 1.3  # times the full network's error off the trend
 
@@ -38,7 +58,13 @@ def stars(rng):
     """The catalogue: ON stars of the trend, then OFF off it (column off is 1), as grid.labels_csv wants it."""
     n = ON + OFF
     off = np.arange(n) >= ON
-    table = pd.DataFrame({"teff": rng.uniform(5000, 5500, n), "logg": rng.uniform(3.5, 4.5, n), "mh": rng.uniform(-1, 0.3, n)})
+    table = pd.DataFrame(
+        {
+            "teff": rng.uniform(5000, 5500, n),
+            "logg": rng.uniform(3.5, 4.5, n),
+            "mh": rng.uniform(-1, 0.3, n),
+        }
+    )
     table["vsini"] = rng.uniform(0, 10, n)
     table["fe_m"] = rng.uniform(-0.05, 0.05, n)  # so that [Fe/H] is not [M/H]
     feh = table["mh"] + table["fe_m"]
@@ -56,12 +82,16 @@ def recipes(base, catalogue):
     values["join"] |= {"databases": [{"path": "data/grids/trend.h5", "where": "off == 0"}]}
     values["train"] |= SHORT
     values["test"] |= {"snr": [[20, 21], TEST, [190, 210]]}
-    whole = {name: value for name, value in values["model"].items() if name != "windows"} | {"builder": "bayesian_cnn"}
+    whole = {name: value for name, value in values["model"].items() if name != "windows"} | {
+        "builder": "bayesian_cnn"
+    }
     found = {}
     for name, model in (("censored", values["model"]), ("full", whole)):
         path = catalogue.with_name(f"trend_{name}.yaml")
-        path.write_text(yaml.safe_dump(values | {"run": f"trend_{name}", "model": model}, sort_keys=False))
-        found[name] = config.load(path)
+        path.write_text(
+            yaml.safe_dump(values | {"run": f"trend_{name}", "model": model}, sort_keys=False)
+        )
+        found[name] = load.load(path)
     return found
 
 
@@ -86,40 +116,50 @@ def run(base, args=None):
 def finish(cfg):
     """Run the stages of a recipe whose files are missing or stale."""
     paths = config.paths(cfg)
-    files = {grid: paths.grid, join: paths.joined, preprocess: paths.prepared, inference: paths.model_dir / "scaling.h5"}
-    names = {grid: "grid", join: "0_join", preprocess: "2_preprocess", inference: "3_train"}
+    files = {
+        grid: paths.grid,
+        join: paths.joined,
+        preprocess: paths.prepared,
+        train_labels: paths.model_dir / "scaling.h5",
+    }
+    names = {grid: "grid", join: "0_join", preprocess: "2_preprocess", train_labels: "3_train"}
     for stage, path in files.items():
-        if not current(path, names[stage], config.digest(cfg, names[stage])):
+        if not current(path, names[stage], digests.digest(cfg, names[stage])):
             stage.run(cfg)
-    if not current(paths.predictions, "4_test", config.digest(cfg, "4_test")):
-        evaluation.run(cfg)
-        jacobians.run(cfg)
+    if not current(paths.predictions, "4_test", digests.digest(cfg, "4_test")):
+        test_labels.run(cfg)
+        jacobian_labels.run(cfg)
 
 
 def current(path, stage, digest):
     """Whether a stage has written its file under this configuration."""
     try:
-        with h5io.open_stage(path, stage, digest):
+        with hdf5.open_stage(path, stage, digest):
             return True
-    except cli.UserError:
+    except errors.UserError:
         return False
 
 
 def tested(cfg):
     """{on, off: {true, mean: (n, n_labels)}} of the test stars of the trend and of the stars off it, at S/N of TEST."""
-    model, found = trained.load(cfg), {}
-    with h5io.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
-        found["on"] = predicted(model, h5["test/flux"][:], h5io.read_labels(h5["test"], cfg.labels), cfg.seed)
-    with h5io.open_stage(config.paths(cfg).grid, "grid") as h5:
-        rows = np.flatnonzero(h5io.read_labels(h5, ["off"])[:, 0])
-        flux, true = h5io.read_rows(h5["spectra/flux"], rows), h5io.read_labels(h5, cfg.labels)[rows]
+    model, found = load_model.load(cfg), {}
+    with hdf5.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
+        found["on"] = predicted(
+            model, h5["test/flux"][:], hdf5.read_labels(h5["test"], cfg.labels), cfg.seed
+        )
+    with hdf5.open_stage(config.paths(cfg).grid, "grid") as h5:
+        rows = np.flatnonzero(hdf5.read_labels(h5, ["off"])[:, 0])
+        flux, true = (
+            hdf5.read_rows(h5["spectra/flux"], rows),
+            hdf5.read_labels(h5, cfg.labels)[rows],
+        )
         found["off"] = predicted(model, flux, true, cfg.seed)
     return found
 
 
 def predicted(model, flux, true, seed):
     """{true, mean: (n, n_labels)} of noisy copies of flux (n, n_pix), the same noise for every model."""
-    from starlabels.data import add_noise
+    from starlabels.learning.batches import add_noise
 
     rng = np.random.default_rng(seed)
     snr = rng.uniform(*TEST, len(flux))
@@ -134,20 +174,38 @@ def plane(labels):
 
 def report(found):
     """Print the errors of [Mg/Fe] of the networks {network: `tested`}, and what they go along with."""
-    heads = ("RMSE", "bias", "r [Mg/Fe],[Fe/H]", "err on [Fe/H]", "err on [Mg/Fe] off", "err on [Ti/Fe] off")
-    print(f"{'[Mg/Fe], S/N ' + '-'.join(map(str, TEST)):<26}" + "".join(f"{head:>20}" for head in heads))
+    heads = (
+        "RMSE",
+        "bias",
+        "r [Mg/Fe],[Fe/H]",
+        "err on [Fe/H]",
+        "err on [Mg/Fe] off",
+        "err on [Ti/Fe] off",
+    )
+    print(
+        f"{'[Mg/Fe], S/N ' + '-'.join(map(str, TEST)):<26}"
+        + "".join(f"{head:>20}" for head in heads)
+    )
     worst = {}
     for part, stars_are in (("on", "on the trend"), ("off", "off the trend")):
         for name, parts in found.items():
-            (feh, mg, ti), (feh_found, mg_found, _) = (plane(parts[part][what]) for what in ("true", "mean"))
+            (feh, mg, ti), (feh_found, mg_found, _) = (
+                plane(parts[part][what]) for what in ("true", "mean")
+            )
             error = mg_found - mg
             worst[part, name] = rms(error)
             numbers = f"{rms(error):>20.4f}{error.mean():>+20.4f}{correlation(feh_found, mg_found):>+20.2f}"
-            numbers += "".join(f"{slope(error, x):>20}" for x in (feh, mg - trend(feh), ti - trend(feh)))
+            numbers += "".join(
+                f"{slope(error, x):>20}" for x in (feh, mg - trend(feh), ti - trend(feh))
+            )
             print(f"{f'{name}, {stars_are}':<26}" + numbers)
         print(f"{f'truth, {stars_are}':<26}" + f"{'':>40}{correlation(feh, mg):>+20.2f}")
-        print(f"{f'censored / full, {part}':<26}{worst[part, 'censored'] / worst[part, 'full']:>20.2f}")
-    print(f"asked: at most {MOST} off the trend; err on x is the slope of the error with x, and the correlation")
+        print(
+            f"{f'censored / full, {part}':<26}{worst[part, 'censored'] / worst[part, 'full']:>20.2f}"
+        )
+    print(
+        f"asked: at most {MOST} off the trend; err on x is the slope of the error with x, and the correlation"
+    )
 
 
 def slope(y, x):
@@ -161,4 +219,4 @@ def correlation(x, y):
 
 
 if __name__ == "__main__":
-    cli.main(run, __doc__, recipe=lambda args: RECIPE)
+    command_line.main(run, __doc__, recipe=lambda args: RECIPE)

@@ -23,6 +23,8 @@ def setup(app):
     from config_reference import markdown
 
     def generate(app, name, source):
-        source[0] = source[0].replace("CONFIG-REFERENCE", markdown()) if name == "config" else source[0]
+        source[0] = (
+            source[0].replace("CONFIG-REFERENCE", markdown()) if name == "config" else source[0]
+        )
 
     app.connect("source-read", generate)

@@ -11,12 +11,25 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from toy_nodes import libraries  # noqa: F401  a fixture of all wings
 
-from starlabels import components, config, generator, h5io, inference, join, preprocess
-from starlabels.models import BUILDERS
-from starlabels.schema import Range
+from starlabels.base import hdf5
+from starlabels.config import digests, load
+from starlabels.config import paths as config
+from starlabels.config.schema import Range
+from starlabels.learning import components
+from starlabels.learning.networks import BUILDERS
+from starlabels.stages import join, preprocess, train_flux, train_labels
 
-STAGES = ["grid.py", "0_join.py", "1_label_study.py", "2_preprocess.py", "3_train.py", "4_test.py", "jacobian.py"]
+STAGES = [
+    "grid.py",
+    "0_join.py",
+    "1_label_study.py",
+    "2_preprocess.py",
+    "3_train.py",
+    "4_test.py",
+    "jacobian.py",
+]
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "wave.min": 4470.0,
@@ -32,7 +45,9 @@ def toy_spectra(wave, labels):
     """Flux (n, n_pix): two Gaussian lines, deeper with mh, one weaker with teff, broader with vsini."""
     flux = np.ones((len(labels["teff"]), len(wave)))
     for place, slope in ((wave[len(wave) // 3], -0.3), (wave[2 * len(wave) // 3], 0.1)):
-        depth = 0.2 + 0.08 * labels["mh"] + slope * (labels["teff"] / 8000 - 1) + 0.02 * labels["logg"]
+        depth = (
+            0.2 + 0.08 * labels["mh"] + slope * (labels["teff"] / 8000 - 1) + 0.02 * labels["logg"]
+        )
         width = 0.5 + labels["vsini"] / 150
         flux -= depth[:, None] * np.exp(-0.5 * ((wave - place) / width[:, None]) ** 2)
     return flux.astype("f4")
@@ -52,7 +67,7 @@ def make_config(tmp_path, monkeypatch):
                 place = place[section]
             place[last] = value
         Path(name).write_text(yaml.safe_dump(values, sort_keys=False))
-        return config.load(name)
+        return load.load(name)
 
     return make
 
@@ -74,13 +89,13 @@ def write_grid(cfg, n=60, path=None, labels=None, wave=None, star_id=None):
     """A toy database in our schema, where grid.py would write it if no path is given; its labels."""
     path, labels = path or config.paths(cfg).grid, labels or draw(cfg, n)
     wave = cfg.wave.grid() if wave is None else wave
-    with h5io.create(path, "grid", config.digest(cfg, "grid"), cfg) as h5:
-        h5io.write_wave(h5, wave, "air", cfg.grid.resolving_power)
-        flux = h5io.create_spectra(h5, len(labels["teff"]), len(wave))
+    with hdf5.create(path, "grid", digests.digest(cfg, "grid"), cfg) as h5:
+        hdf5.write_wave(h5, wave, "air", cfg.grid.resolving_power)
+        flux = hdf5.create_spectra(h5, len(labels["teff"]), len(wave))
         flux[:] = toy_spectra(wave, labels)
-        h5io.write_labels(h5, np.stack(list(labels.values()), axis=1), labels, ["" for _ in labels])
+        hdf5.write_labels(h5, np.stack(list(labels.values()), axis=1), labels, ["" for _ in labels])
         if star_id is not None:
-            h5io.write_text(h5, "star_id", star_id)
+            hdf5.write_text(h5, "star_id", star_id)
     return labels
 
 
@@ -122,7 +137,7 @@ def train_toy(folder, trainer, values, **train):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
-        cfg = config.load("config.yaml")
+        cfg = load.load("config.yaml")
         write_grid(cfg, 600)
         for stage in (join, preprocess, trainer):
             stage.run(cfg)
@@ -132,7 +147,7 @@ def train_toy(folder, trainer, values, **train):
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory):
     """Folder with a small recipe, toy spectra and a model trained on them."""
-    return train_toy(tmp_path_factory.mktemp("run"), inference, {}, max_epochs=3, passes=2)
+    return train_toy(tmp_path_factory.mktemp("run"), train_labels, {}, max_epochs=3, passes=2)
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +155,7 @@ def generator_folder(tmp_path_factory):
     """Folder with models/toy, a generator trained on toy spectra: their components from teff, logg, vsini and mh."""
     values = {"target": "flux", "test": {"snr": [], "n_stars": None, "generator": None}}
     train = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
-    return train_toy(tmp_path_factory.mktemp("generator"), generator, values, **train)
+    return train_toy(tmp_path_factory.mktemp("generator"), train_flux, values, **train)
 
 
 @pytest.fixture
@@ -148,21 +163,25 @@ def run(trained_folder, tmp_path, monkeypatch):
     """A fresh copy of that folder to work in; its Config."""
     shutil.copytree(trained_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return config.load("config.yaml")
+    return load.load("config.yaml")
 
 
 def changed(cfg, **sections):
     """The Config with keys of some sections changed."""
-    return cfg.model_copy(update={name: getattr(cfg, name).model_copy(update=keys) for name, keys in sections.items()})
+    return cfg.model_copy(
+        update={name: getattr(cfg, name).model_copy(update=keys) for name, keys in sections.items()}
+    )
 
 
 def fit(cfg, then=lambda *_: None):
     """History of a training by cfg, and then(network, h5, basis)."""
     paths = config.paths(cfg)
-    with h5io.open_stage(paths.prepared, "2_preprocess") as h5:
+    with hdf5.open_stage(paths.prepared, "2_preprocess") as h5:
         basis = components.read(h5)
-        network = inference.build(cfg, h5, basis)
-        return inference.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(network, h5, basis)
+        network = train_labels.build(cfg, h5, basis)
+        return train_labels.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(
+            network, h5, basis
+        )
 
 
 @pytest.fixture(scope="session")

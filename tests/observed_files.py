@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 from astropy.io import fits
 
-from starlabels.observed.io import Options, read
+from starlabels.spectra.read import read
+from starlabels.spectra.spectrum import Options
 
 N = 400
 WAVE = 4450 + 0.05 * np.arange(N)  # Angstrom
@@ -35,7 +36,9 @@ def table(path, columns, units=None, primary=None, extra=None, row=False):
     cells = []
     for name, values in columns.items():
         kind, values = (f"{len(values)}D", [values]) if row else ("D", values)
-        cells.append(fits.Column(name, kind, (units or {}).get(name), array=np.asarray(values, "f8")))
+        cells.append(
+            fits.Column(name, kind, (units or {}).get(name), array=np.asarray(values, "f8"))
+        )
     hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(cells)])
     hdus[0].header.update(primary or {})
     hdus[1].header.update(extra or {})
@@ -49,9 +52,20 @@ def apogee(path, wave=None):
     flux = np.ones(shape, "f4") * np.array([3, 2, 1, 1])[: shape[0], None]
     mask = np.zeros(shape, "i2")
     mask[0, [5, 6, 7]] = [1, 1 << 12, 1 << 9]  # bad, sky line, persistence
-    arrays = {"Flux (erg)": flux, "Flux Error": 0.1 * flux, "Flag Mask": mask, "Wavelength (Ang)": wave}
-    hdus = [fits.ImageHDU(data, fits.Header({"BUNIT": name})) for name, data in arrays.items() if data is not None]
+    arrays = {
+        "Flux (erg)": flux,
+        "Flux Error": 0.1 * flux,
+        "Flag Mask": mask,
+        "Wavelength (Ang)": wave,
+    }
+    hdus = [
+        fits.ImageHDU(data, fits.Header({"BUNIT": name}))
+        for name, data in arrays.items()
+        if data is not None
+    ]
     if wave is None:
-        hdus[0].header.update({"CRVAL1": 4.179, "CDELT1": 6e-6, "CRPIX1": 1, "CTYPE1": "LOG-LINEAR", "DC-FLAG": 1})
+        hdus[0].header.update(
+            {"CRVAL1": 4.179, "CDELT1": 6e-6, "CRPIX1": 1, "CTYPE1": "LOG-LINEAR", "DC-FLAG": 1}
+        )
     fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
     return path

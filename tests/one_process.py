@@ -51,7 +51,9 @@ def call(words=None, code=None):
         else:
             module = words[0] == "-m"
             sys.argv = words[module:]
-            runpy.run_module(words[1], run_name="__main__") if module else runpy.run_path(words[0], run_name="__main__")
+            runpy.run_module(words[1], run_name="__main__") if module else runpy.run_path(
+                words[0], run_name="__main__"
+            )
     except SystemExit as end:
         return end.code or 0
     except BaseException:
@@ -64,10 +66,10 @@ def serve():
     """Answer all lines of standard input; figures are empty files, for others draw them, and decoders are trained once."""
     from matplotlib.figure import Figure
 
-    from starlabels import guard
+    from starlabels.learning import outliers
 
     Figure.savefig = lambda figure, path, **_: Path(path).write_bytes(b"")
-    guard.PASSES = 1
+    outliers.PASSES = 1
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)

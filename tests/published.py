@@ -14,7 +14,9 @@ def atlas9(name):
     text = (REFERENCE / name).read_text().splitlines()
     start = next(i for i, line in enumerate(text) if "READ DECK6" in line)
     rows = text[start + 1 : start + 1 + int(text[start].split()[2])]
-    table = np.array([[float(x) for x in re.findall(r"[-+]?\d+\.\d*(?:E[-+]?\d+)?", row)[:3]] for row in rows])
+    table = np.array(
+        [[float(x) for x in re.findall(r"[-+]?\d+\.\d*(?:E[-+]?\d+)?", row)[:3]] for row in rows]
+    )
     return table.T
 
 
@@ -25,7 +27,11 @@ def marcs(name):
     tables = []
     for column in ("Pe", "RHOX"):
         start = next(i for i, line in enumerate(text) if "lgTauR" in line and column in line)
-        tables.append(np.array([[float(x) for x in row.split()[:8]] for row in text[start + 1 : start + 1 + n]]))
+        tables.append(
+            np.array(
+                [[float(x) for x in row.split()[:8]] for row in text[start + 1 : start + 1 + n]]
+            )
+        )
     return tables[1][:, 7], tables[0][:, 4], tables[0][:, 6]
 
 
@@ -34,7 +40,9 @@ def phoenix(name, logg):
     from astropy.io import fits
 
     with fits.open(REFERENCE / name) as found:
-        columns = {column.lower(): np.array(found[1].data[column], float) for column in found[1].data.names}
+        columns = {
+            column.lower(): np.array(found[1].data[column], float) for column in found[1].data.names
+        }
     pressure, temperature = columns["pgas"], columns["temp"]
     keep = np.argsort(pressure)
     keep = keep[pressure[keep] > 0]

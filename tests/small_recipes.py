@@ -6,12 +6,15 @@ import yaml
 from observed_files import image
 from survey_files import NAMES, all_star, ap_star
 
-from starlabels import ravelike
-from starlabels.labels import elemental
+from starlabels.base.labels import elemental
+from starlabels.tools import mock_rave
 
 BLUE, RVS, STEP, PIXELS = 4460.0, 8530.0, 0.1, 270  # A; a window inside the packaged nodes
 STARS = 150
-NO_NODES = ("fe_m", "cr_m")  # [X/M] of elements that no packaged nodes have; no spectrum of a test is synthesised
+NO_NODES = (
+    "fe_m",
+    "cr_m",
+)  # [X/M] of elements that no packaged nodes have; no spectrum of a test is synthesised
 NO_LABELS = ("feh", "cr_h")
 NETWORK = {"width": 16, "blocks": 1, "members": 2, "passes": 3, "harmonics": 1}
 TRAIN = {"max_epochs": 1, "passes": 1, "batch_size": 32}
@@ -22,13 +25,19 @@ def shrunken(values):
     if values.get("grid"):
         shrink_grid(values, moved=any(name in values["grid"]["labels"] for name in NO_NODES))
     blocks, components = values["preprocess"]["blocks"], values["preprocess"]["components"]
-    values["preprocess"] |= {"components": components and (2 * blocks if blocks > 1 else 12), "chunk_rows": 64}
+    values["preprocess"] |= {
+        "components": components and (2 * blocks if blocks > 1 else 12),
+        "chunk_rows": 64,
+    }
     values["train"] |= TRAIN
     model = values["model"]
     model |= {name: value for name, value in NETWORK.items() if name in model}
     if "windows" in model:  # a window as small as ours has no line of some elements alone
         start = values["wave"]["min"]
-        model["windows"] = {name: [[start + 3 * i, start + 3 * i + 3]] for i, name in enumerate(elemental(values["labels"]))}
+        model["windows"] = {
+            name: [[start + 3 * i, start + 3 * i + 3]]
+            for i, name in enumerate(elemental(values["labels"]))
+        }
     if isinstance(model.get("dense"), list):
         model["dense"] = [16 for _ in model["dense"]]
     if values.get("autoencoder"):
@@ -50,7 +59,9 @@ def shrink_grid(values, moved):
     grid, start = values["grid"], RVS if moved or values["wave"]["min"] > 8000 else BLUE
     values["wave"] = {"min": start, "max": start + STEP * PIXELS, "step": STEP}
     grid["n_spectra"] = STARS
-    grid["resolving_power"] = min(grid["resolving_power"], 25_000) if moved else grid["resolving_power"]
+    grid["resolving_power"] = (
+        min(grid["resolving_power"], 25_000) if moved else grid["resolving_power"]
+    )
     for name in NO_NODES:
         grid["labels"].pop(name, None)
     if moved:
@@ -73,7 +84,9 @@ def write_all(source, target):
 def spectrum(path):
     """A FITS image, 4450-4510 A, of lines at rest."""
     wave = 4450 + 0.05 * np.arange(1200)
-    depth = 0.5 * np.exp(-0.5 * ((wave[:, None] - np.arange(4452, 4510, 2.5)) / 0.2) ** 2).sum(axis=1)
+    depth = 0.5 * np.exp(-0.5 * ((wave[:, None] - np.arange(4452, 4510, 2.5)) / 0.2) ** 2).sum(
+        axis=1
+    )
     image(path, data=1 - depth + 0.01 * np.random.default_rng(1).normal(size=1200))
 
 
@@ -92,8 +105,13 @@ def labels(path):
 
 def stars(path):
     """Photometry of ten stars."""
-    rng, columns = np.random.default_rng(2), [f"{band}_mag" for band in "g bp rp j h k w1 w2".split()]
-    table = pd.DataFrame({name: rng.uniform(8, 12, 10) for name in columns} | {"parallax": 1.0, "a_v": 0.1})
+    rng, columns = (
+        np.random.default_rng(2),
+        [f"{band}_mag" for band in "g bp rp j h k w1 w2".split()],
+    )
+    table = pd.DataFrame(
+        {name: rng.uniform(8, 12, 10) for name in columns} | {"parallax": 1.0, "a_v": 0.1}
+    )
     table.assign(id=[f"star{i}" for i in range(10)]).to_csv(path, index=False)
 
 
@@ -106,16 +124,18 @@ def spectra(path):
 def rave_labels(path, n=60):
     """Labels of giants as the paper's authors give them."""
     rng = np.random.default_rng(3)
-    table = pd.DataFrame({name: rng.uniform(-0.1, 0.1, n) for name in ravelike.LABELS})
+    table = pd.DataFrame({name: rng.uniform(-0.1, 0.1, n) for name in mock_rave.LABELS})
     table["Teff"], table["logg"] = rng.uniform(4800, 5200, n), rng.uniform(2.5, 3.2, n)
-    table.insert(0, ravelike.ID, [f"20040403_1042m11_{i:03d}" for i in range(n)])
+    table.insert(0, mock_rave.ID, [f"20040403_1042m11_{i:03d}" for i in range(n)])
     table.to_csv(path, index=False)
 
 
 def rave_photometry(path, n=60):
     """Photometry of as many stars."""
     rng = np.random.default_rng(4)
-    pd.DataFrame({name: rng.uniform(0.5, 12, n) for name in ravelike.PHOTOMETRY}).to_csv(path, index=False)
+    pd.DataFrame({name: rng.uniform(0.5, 12, n) for name in mock_rave.PHOTOMETRY}).to_csv(
+        path, index=False
+    )
 
 
 FILES = {  # that commands of the documentation name, and what makes them

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from starlabels.observed import chips
+from starlabels.spectra import apogee
 from starlabels.synthesis.broaden import LIGHT
 
 WAVE = 10 ** (4.179 + 6e-6 * np.arange(8575))  # A, of every apStar
@@ -37,23 +37,38 @@ def ap_star(path, depth=0.3, snr=200, bad=(), visits=2, seed=0):
     error = np.full(8575, 1.0) * level / snr
     flux = shape(WAVE, depth) * level + rng.normal(0, 1, 8575) * error
     mask = np.zeros(8575, "i2")
-    out = ~chips.in_chips(WAVE)
+    out = ~apogee.in_chips(WAVE)
     flux[out], error[out], mask[out] = 0, 1e10, 1
     flux[list(bad)], mask[list(bad)] = 9e4, 1
     other = np.full(8575, 7.0)  # of a visit: never to be read
-    rows = [np.array([one] + [fill] * visits) for one, fill in ((flux, other), (error, other), (mask, np.zeros(8575, "i2")))]
+    rows = [
+        np.array([one] + [fill] * visits)
+        for one, fill in ((flux, other), (error, other), (mask, np.zeros(8575, "i2")))
+    ]
     scale = {"CRVAL1": 4.179, "CDELT1": 6e-6, "CRPIX1": 1, "CTYPE1": "LOG-LINEAR"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    fits.HDUList([fits.PrimaryHDU(), hdu(rows[0].astype("f4"), **scale), hdu(rows[1].astype("f4")), hdu(rows[2])]).writeto(path)
+    fits.HDUList(
+        [
+            fits.PrimaryHDU(),
+            hdu(rows[0].astype("f4"), **scale),
+            hdu(rows[1].astype("f4")),
+            hdu(rows[2]),
+        ]
+    ).writeto(path)
 
 
 def ap_visit(path, velocity, **keywords):
     """An apVisit file of a star that recedes at velocity km/s: three chips, red first, wavelengths descending."""
-    chip = [np.linspace(high + 4, low - 4, 4096) for low, high in reversed(chips.CHIPS)]
+    chip = [np.linspace(high + 4, low - 4, 4096) for low, high in reversed(apogee.CHIPS)]
     wave = np.array(chip)
     flux = np.array([shape(one / (1 + velocity / LIGHT)) * curved(one) for one in wave])
     mask = np.zeros(wave.shape, "i2")
-    arrays = {"Flux": flux.astype("f4"), "Flux Error": (flux / 300).astype("f4"), "Mask": mask, "Wavelength (Ang)": wave}
+    arrays = {
+        "Flux": flux.astype("f4"),
+        "Flux Error": (flux / 300).astype("f4"),
+        "Mask": mask,
+        "Wavelength (Ang)": wave,
+    }
     primary = fits.PrimaryHDU(header=fits.Header(keywords))
     fits.HDUList([primary, *(hdu(data, BUNIT=name) for name, data in arrays.items())]).writeto(path)
 
@@ -85,6 +100,10 @@ def all_star(path, n=4, small=False, **changes):
         "X_H": np.zeros((n, 26)),
         "STARFLAGS": np.array(["BRIGHT_NEIGHBOR"] * n),
     } | changes
-    found = {name.lower() if small else name: values for name, values in columns.items() if values is not None}
+    found = {
+        name.lower() if small else name: values
+        for name, values in columns.items()
+        if values is not None
+    }
     Table(found).write(path)
     return path

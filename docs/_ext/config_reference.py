@@ -1,4 +1,4 @@
-"""The reference of the configuration as Markdown: keys, types and ranges of starlabels/schema.py, comments of the recipes."""
+"""The reference of the configuration as Markdown: keys, types and ranges of starlabels/config/schema.py, comments of the recipes."""
 
 import inspect
 import re
@@ -9,13 +9,20 @@ from pathlib import Path
 import yaml
 from pydantic_core import PydanticUndefined
 
-from starlabels import rules, schema
-from starlabels.fields import Section
-from starlabels.labels import LABELS
-from starlabels.models import BUILDERS
+from starlabels.base.labels import LABELS
+from starlabels.base.ranges import Section
+from starlabels.config import rules, schema
+from starlabels.learning.networks import BUILDERS
 
 ROOT = Path(__file__).parents[2]
-WORDS = {bool: "true or false", str: "text", int: "an integer", float: "a number", type(None): "null", typing.Any: "anything"}
+WORDS = {
+    bool: "true or false",
+    str: "text",
+    int: "an integer",
+    float: "a number",
+    type(None): "null",
+    typing.Any: "anything",
+}
 
 
 def markdown():
@@ -23,7 +30,12 @@ def markdown():
     told, parts = comments(), []
     section(schema.Config, "", told, parts)
     parts += ["## Networks: `model.builder` and its arguments", *map(builder, BUILDERS)]
-    parts += ["## Ranges of `grid.labels`", ranges(), "## What is refused because keys do not go together", across()]
+    parts += [
+        "## Ranges of `grid.labels`",
+        ranges(),
+        "## What is refused because keys do not go together",
+        across(),
+    ]
     return "\n\n".join(parts)
 
 
@@ -34,10 +46,18 @@ def section(kind, path, told, parts):
     inside = []
     for name, field in kind.model_fields.items():
         key = f"{path}.{name}".lstrip(".")
-        default = "required" if field.default is PydanticUndefined else f"`{written(field.default)}`"
-        rows.append(f"| `{key}` | {describe(field.annotation, field.metadata)} | {default} | {cell(told.get(key, ''))} |")
+        default = (
+            "required" if field.default is PydanticUndefined else f"`{written(field.default)}`"
+        )
+        rows.append(
+            f"| `{key}` | {describe(field.annotation, field.metadata)} | {default} | {cell(told.get(key, ''))} |"
+        )
         inside += [(one, key) for one in sections_of(field.annotation)]
-    text = inspect.cleandoc(kind.__doc__) if kind.__doc__ and kind.__module__ == schema.__name__ else ""
+    text = (
+        inspect.cleandoc(kind.__doc__)
+        if kind.__doc__ and kind.__module__ == schema.__name__
+        else ""
+    )
     parts += [title, *([text] if text else []), "\n".join(rows)]
     for one, key in inside:
         section(one, key, told, parts)
@@ -47,7 +67,9 @@ def sections_of(annotation):
     """The sections of the schema in an annotation, in order."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
-    return list(dict.fromkeys(one for part in typing.get_args(annotation) for one in sections_of(part)))
+    return list(
+        dict.fromkeys(one for part in typing.get_args(annotation) for one in sections_of(part))
+    )
 
 
 def describe(annotation, metadata=()):
@@ -61,7 +83,11 @@ def describe(annotation, metadata=()):
         if pattern := getattr(one, "pattern", None):
             return f"text of the form `{pattern}`"
         if (check := getattr(one, "func", None)) in (schema.held, schema.spacing):
-            return "a number" if check is schema.held else "a spacing > 0 or an ascending list of nodes"
+            return (
+                "a number"
+                if check is schema.held
+                else "a spacing > 0 or an ascending list of nodes"
+            )
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(describe(part) for part in parts)
@@ -73,7 +99,10 @@ def describe(annotation, metadata=()):
         return f"a list, each {describe(parts[0])}"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "a section"
-    return WORDS.get(annotation) or inspect.cleandoc(annotation.__doc__ or str(annotation)).splitlines()[0]
+    return (
+        WORDS.get(annotation)
+        or inspect.cleandoc(annotation.__doc__ or str(annotation)).splitlines()[0]
+    )
 
 
 def written(value):
@@ -105,8 +134,12 @@ def comments_of(lines, tree):
         by_line.setdefault(line, []).append(key)
     for line, here in by_line.items():
         _, _, comment = lines[line].partition(" #")
-        comment = re.sub(r"\s*\[[^\]]*\]$", "", comment.strip())  # the range, which the schema tells
-        whose = next((key for key in here if comment.startswith(key.rpartition(".")[2] + ":")), here[0])
+        comment = re.sub(
+            r"\s*\[[^\]]*\]$", "", comment.strip()
+        )  # the range, which the schema tells
+        whose = next(
+            (key for key in here if comment.startswith(key.rpartition(".")[2] + ":")), here[0]
+        )
         if comment:
             yield whose, comment
 
@@ -125,10 +158,16 @@ def keys(node, path):
 def builder(name):
     """A builder's first sentence and its arguments."""
     function = BUILDERS[name]
-    asked = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    asked = [
+        p
+        for p in inspect.signature(function, eval_str=True).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    ]
     rows = [f"| `{p.name}` | {describe(p.annotation)} | {default_of(p)} |" for p in asked]
     text = cell(inspect.cleandoc(function.__doc__).split("\n\n")[0].replace("\n", " "))
-    return "\n".join([f"### `{name}`", "", text, "", "| argument | value | default |", "|---|---|---|", *rows])
+    return "\n".join(
+        [f"### `{name}`", "", text, "", "| argument | value | default |", "|---|---|---|", *rows]
+    )
 
 
 def default_of(parameter):
@@ -146,6 +185,12 @@ def ranges():
 
 
 def across():
-    """What starlabels/rules.py refuses, one line a rule."""
-    lines = [inspect.getdoc(function) for name, function in inspect.getmembers(rules) if name.endswith("_problems")]
-    return "\n".join(f"- {cell(line.removeprefix('(key, problem) of ').replace(chr(10), ' '))}" for line in lines)
+    """What starlabels/config/rules.py refuses, one line a rule."""
+    lines = [
+        inspect.getdoc(function)
+        for name, function in inspect.getmembers(rules)
+        if name.endswith("_problems")
+    ]
+    return "\n".join(
+        f"- {cell(line.removeprefix('(key, problem) of ').replace(chr(10), ' '))}" for line in lines
+    )

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 
-from starlabels import provenance
-from starlabels.files import replaced_file
+from starlabels.base import provenance
+from starlabels.base.files import replaced_file
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 plt.style.use(Path(__file__).with_name("plots.mplstyle"))
 COLUMN, PAGE = 3.46, 7.09  # inches: one and two columns of A&A

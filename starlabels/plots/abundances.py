@@ -2,10 +2,20 @@
 
 import numpy as np
 
-from starlabels.labels import ELEMENTS, abundance_name, elemental
-from starlabels.limits import rms
+from starlabels.base.labels import ELEMENTS, abundance_name, elemental
+from starlabels.base.statistics import rms
 from starlabels.plots import COLUMN, PAGE, VERMILLION, plt, save
-from starlabels.plots.evaluation import BOX, COLUMNS, HALO, HEX, MINUS, running, same_colors, ticks, words
+from starlabels.plots.panels import (
+    BOX,
+    COLUMNS,
+    HALO,
+    HEX,
+    MINUS,
+    running,
+    same_colors,
+    ticks,
+    words,
+)
 
 IRON = "[Fe/H]"
 TEXT = 0.25  # of the length of an axis, as room for texts
@@ -20,12 +30,19 @@ def planes(true, predicted, names, key, path):
     elements = elemental(names)
     if "feh" not in names or not elements:
         return None
-    (feh, found), (feh_predicted, found_predicted) = (ratios(values, names) for values in (true, predicted))
+    (feh, found), (feh_predicted, found_predicted) = (
+        ratios(values, names) for values in (true, predicted)
+    )
     columns, blocks = min(COLUMNS, len(elements)), -(-len(elements) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 3.1 * blocks + 0.2)
-    fig, axes = plt.subplots(2 * blocks, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    fig, axes = plt.subplots(
+        2 * blocks, columns, figsize=size, sharex=True, sharey=True, squeeze=False
+    )
     fig.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
-    extent = (*ends(feh), *ends(found, TEXT))  # of the truth, so that what is beyond shows as what it is: nothing
+    extent = (
+        *ends(feh),
+        *ends(found, TEXT),
+    )  # of the truth, so that what is beyond shows as what it is: nothing
     cells = []
     for j, name in enumerate(elements):
         both = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
@@ -41,7 +58,10 @@ def planes(true, predicted, names, key, path):
         ax.axis("off")
     finish(axes, len(elements), extent)
     same_colors(fig, cells, axes)
-    fig.suptitle(f"{words(key)}: $r$ is the correlation, $\\sigma$ the scatter of predicted $-$ true", fontsize=8)
+    fig.suptitle(
+        f"{words(key)}: $r$ is the correlation, $\\sigma$ the scatter of predicted $-$ true",
+        fontsize=8,
+    )
     return save(fig, path)
 
 
@@ -73,10 +93,16 @@ def comparison(name, feh, true, predicted, trend, path):
     extent = (*ends(xs), *ends(ys, TEXT))
     dots = {"s": 3, "lw": 0, "rasterized": True}
     for ax, who, (x, y) in zip(axes, ("truth", *predicted), everything):
-        shade = {"c": errors[who], "cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if who in errors else {"color": "0.6"}
+        shade = (
+            {"c": errors[who], "cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+            if who in errors
+            else {"color": "0.6"}
+        )
         shown = ax.scatter(x, y, **shade, **dots)
         line = np.linspace(*extent[:2], 200)
-        ax.plot(line, trend(line), color="k", lw=0.8, zorder=0.5, label="trend of the training stars")
+        ax.plot(
+            line, trend(line), color="k", lw=0.8, zorder=0.5, label="trend of the training stars"
+        )
         text = correlation(x, y) + (f"\nRMSE {rms(errors[who]):.3f}" if who in errors else "")
         ax.text(0.05, 0.05, text, transform=ax.transAxes, fontsize=7, bbox=BOX)
         ax.set(xlabel=IRON, title=who, xlim=extent[:2], ylim=extent[2:])

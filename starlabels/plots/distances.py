@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.ticker import StrMethodFormatter
 
-from starlabels.distances import REACH, catalogue_fraction
+from starlabels.catalogues.distances import REACH, catalogue_fraction
 from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save
-from starlabels.plots.evaluation import BOX, HALO, HEX, running, same_colors, span, strip, ticks, words
+from starlabels.plots.panels import BOX, HALO, HEX, running, same_colors, span, strip, ticks, words
 
 MOST = 0.5  # fractional error shown, at most
 
@@ -20,13 +20,21 @@ def one_to_one(found, key, path):
     x, y, fraction = np.log10(true[ok]), np.log10(predicted[ok]), predicted[ok] / true[ok] - 1
     limit = min(strip(fraction), MOST)
     rows = 3 if "catalogue_parallax" in found else 2
-    fig, axes = plt.subplots(rows, 1, figsize=(COLUMN, 1.6 + 1.4 * rows), sharex=True, height_ratios=[3, 1.2, 1.6][:rows])
+    fig, axes = plt.subplots(
+        rows, 1, figsize=(COLUMN, 1.6 + 1.4 * rows), sharex=True, height_ratios=[3, 1.2, 1.6][:rows]
+    )
     top, low = axes[:2]
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     extent = span(np.r_[x, y])
     cells = [
         top.hexbin(x, y, gridsize=45, extent=(*extent, *extent), **HEX),
-        low.hexbin(x, np.clip(fraction, -limit, limit), gridsize=(45, 14), extent=(*extent, -limit, limit), **HEX),
+        low.hexbin(
+            x,
+            np.clip(fraction, -limit, limit),
+            gridsize=(45, 14),
+            extent=(*extent, -limit, limit),
+            **HEX,
+        ),
     ]
     top.plot(extent, extent, color="k", lw=0.7)
     low.axhline(0, color="k", lw=0.7)
@@ -41,7 +49,12 @@ def one_to_one(found, key, path):
     ticks((top.yaxis, low.xaxis), 5)
     ticks((low.yaxis,), 4, symmetric=True)
     if rows == 3:
-        compare(axes[2], x, np.abs(fraction), catalogue_fraction(found["catalogue_parallax"][ok], true[ok]))
+        compare(
+            axes[2],
+            x,
+            np.abs(fraction),
+            catalogue_fraction(found["catalogue_parallax"][ok], true[ok]),
+        )
     fig.align_ylabels(axes)
     same_colors(fig, cells, axes)
     return save(fig, path)
@@ -49,7 +62,10 @@ def one_to_one(found, key, path):
 
 def compare(ax, x, network, catalogue):
     """Median |error| in per cent (n,) of the network and of the catalogue's parallaxes in bins of log distance x (n,)."""
-    for values, name, shade in ((catalogue, "parallax alone", BLUE), (network, "network", VERMILLION)):
+    for values, name, shade in (
+        (catalogue, "parallax alone", BLUE),
+        (network, "network", VERMILLION),
+    ):
         centre, (_, middle, _) = running(x, np.minimum(values, 10))
         ax.plot(centre, 100 * middle, ".-", color=shade, label=name)
     ax.axhline(100 * REACH, color="k", lw=0.6, ls=":")

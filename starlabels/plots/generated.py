@@ -3,14 +3,21 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.labels import label
-from starlabels.observed.report import Spectrum
+from starlabels.base.labels import label
 from starlabels.plots import BLACK, PAGE, plt, save
-from starlabels.plots.jacobian import inside, mark_lines, verticals, wavelength
+from starlabels.plots.lines import inside, mark_lines, verticals, wavelength
 from starlabels.plots.observed import STEPS, WIDE, rows
+from starlabels.spectra.results import Spectrum
 
-PANEL, TITLE, AXIS = 0.95, 0.2, 0.45  # inches: flux of a star, the line above it, the wavelengths below all
-TICK, LETTER = 0.14, 0.047  # inches: the tick of a named line with its gaps, a letter of the name on its side
+PANEL, TITLE, AXIS = (
+    0.95,
+    0.2,
+    0.45,
+)  # inches: flux of a star, the line above it, the wavelengths below all
+TICK, LETTER = (
+    0.14,
+    0.047,
+)  # inches: the tick of a named line with its gaps, a letter of the name on its side
 LONGEST = 30  # characters of a star's name
 
 
@@ -19,7 +26,11 @@ def spectra(wave, flux, titles, path, lines=None, medium="air"):
 
     lines {name: [A, ...]} are named above the first panel, or above each row.
     """
-    fig, axes = alone(wave, flux[0], lines or {}, medium) if len(flux) == 1 else stack(wave, flux, lines or {}, medium)
+    fig, axes = (
+        alone(wave, flux[0], lines or {}, medium)
+        if len(flux) == 1
+        else stack(wave, flux, lines or {}, medium)
+    )
     for ax, title in zip(axes, titles):
         ax.set_title(title, fontsize=8, loc="left")
     return save(fig, path)
@@ -27,7 +38,9 @@ def spectra(wave, flux, titles, path, lines=None, medium="air"):
 
 def alone(wave, flux, lines, medium):
     """Figure and panels of one spectrum (n_pix,) in rows."""
-    return rows(Spectrum(wave, flux, None, None, medium), 3 if np.ptp(wave) > WIDE else 2, "", lines)
+    return rows(
+        Spectrum(wave, flux, None, None, medium), 3 if np.ptp(wave) > WIDE else 2, "", lines
+    )
 
 
 def stack(wave, flux, lines, medium):
@@ -55,6 +68,9 @@ def stack(wave, flux, lines, medium):
 def heading(name, labels):
     """A title: the name of a star, if it has one, and its labels {name: value} with symbol and unit."""
     minus = "\N{MINUS SIGN}"
-    values = [f"{label(n).symbol} {f'{x:g}'.replace('-', minus)} {label(n).unit}" for n, x in labels.items()]
+    values = [
+        f"{label(n).symbol} {f'{x:g}'.replace('-', minus)} {label(n).unit}"
+        for n, x in labels.items()
+    ]
     name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
     return "     ".join([name.replace("$", r"\$")] * bool(name) + values)

@@ -1,18 +1,10 @@
 """Figures of the averaged Jacobians: what the network reads beside what the atmosphere writes."""
 
-import re
-
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from starlabels.plots import PAGE, color, plt, save
-
-BLEND = 12.0  # Angstrom: lines of one name closer than this share a name, in the zoom a panel
-
-
-def wavelength(medium):
-    """The name of an axis of wavelengths in air or vacuum."""
-    return rf"Wavelength in {medium} ($\mathrm{{\AA}}$)"
+from starlabels.plots.lines import inside, mark_lines, verticals, wavelength
 
 
 def spectrum(wave, moments, labels, lines, windows, n, path, medium="air"):
@@ -35,8 +27,12 @@ def spectrum(wave, moments, labels, lines, windows, n, path, medium="air"):
         ax.set_ylabel(derivative(one), fontsize=8)
         shade(ax, windows[j])
         if physical:
-            step = 10.0 ** np.floor(np.log10(0.1 / np.abs(physical["mean"][j]).max()))  # a change that shows
-            ax = panel(next(panels), wave, row(moments, "sensitivity", j, factor=step), "0.25", lines)
+            step = 10.0 ** np.floor(
+                np.log10(0.1 / np.abs(physical["mean"][j]).max())
+            )  # a change that shows
+            ax = panel(
+                next(panels), wave, row(moments, "sensitivity", j, factor=step), "0.25", lines
+            )
             ax.set_ylabel(f"$\\Delta f$ for\n{step:g} {one.unit}", fontsize=7)
             shade(ax, windows[j])
     axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
@@ -89,17 +85,6 @@ def row(moments, name, j, part=slice(None), factor=1.0):
     return {moment: factor * values[j, part] for moment, values in moments[name].items()}
 
 
-def inside(wave, lines):
-    """(place, name) of the named lines inside the wavelengths, in order."""
-    return sorted((place, name) for name, places in lines.items() for place in places if wave[0] <= place <= wave[-1])
-
-
-def verticals(ax, wave, lines):
-    """A faint vertical at each named line."""
-    for place, _ in inside(wave, lines):
-        ax.axvline(place, color="0.85", lw=0.6, zorder=0)
-
-
 def shade(ax, windows):
     """Grey behind the windows [(low, high), ...] that a label is read from."""
     for low, high in windows:
@@ -108,26 +93,11 @@ def shade(ax, windows):
 
 def legend(windows):
     """A line of a title that says what `shade` does, if some label has windows."""
-    return "\nGrey background: the windows that an element is read from" if any(map(len, windows)) else ""
-
-
-def mark_lines(ax, wave, lines, room=0.017):
-    """Ticks above the continuum at the named lines; names above, moved right to keep `room` of the axis for each."""
-    groups = []
-    for place, name in inside(wave, lines):
-        near = next((group for other, group in groups if other == name and place - group[-1] < BLEND), None)
-        near.append(place) if near else groups.append((name, [place]))
-    (bottom, top), taken = ax.get_ylim(), -np.inf
-    tick, text = 1 + 0.03 * (top - bottom), 1 + 0.08 * (top - bottom)
-    for name, group in sorted(groups, key=lambda item: np.mean(item[1])):
-        taken = max(np.mean(group), taken + room * (wave[-1] - wave[0]))
-        ax.vlines(group, tick, text - 0.01 * (top - bottom), color="0.35", lw=0.6)
-        ax.text(taken, text, pretty(name), ha="center", va="bottom", rotation=90, fontsize=7, color="0.2")
-
-
-def pretty(name):
-    """A line's name with its Greek letter: H beta becomes H and the sign."""
-    return re.sub(r" (alpha|beta|gamma|delta|epsilon|zeta)$", r"$\\\1$", name)
+    return (
+        "\nGrey background: the windows that an element is read from"
+        if any(map(len, windows))
+        else ""
+    )
 
 
 def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.0, pad=12.0):
@@ -140,12 +110,19 @@ def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.
     widths = np.array([max(high - low, 2 * pad) for low, high in regions])
     heights, size = [1.6] + [1] * len(labels), (PAGE, 1.6 + 1.0 * len(labels))
     ratios = {"width_ratios": widths, "height_ratios": heights}
-    fig, axes = plt.subplots(len(heights), len(widths), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios)
+    fig, axes = plt.subplots(
+        len(heights), len(widths), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios
+    )
     fig.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
     parts = [(wave >= low) & (wave <= high) for low, high in regions]
     shown = np.any(parts, axis=0)
     for (low, high), width, part, column in zip(regions, widths, parts, axes.T):
-        mean_spectrum(column[0], wave[part], moments["flux"]["mean"][part], lowest=moments["flux"]["mean"][shown].min())
+        mean_spectrum(
+            column[0],
+            wave[part],
+            moments["flux"]["mean"][part],
+            lowest=moments["flux"]["mean"][shown].min(),
+        )
         mark_lines(column[0], wave[part], lines, room=0.017 * widths.sum() / width)
         for j, ax in enumerate(column[1:]):
             band(ax, wave[part], row(moments, "network", j, part), color(j))
@@ -154,13 +131,19 @@ def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.
             verticals(ax, wave[part], lines)
             shade(ax, windows[j])
         step = 20 if width > 0.25 * widths.sum() else 10
-        column[0].set(xlim=(low, high), xticks=np.arange(np.ceil((low + 3) / step) * step, high - 3, step))
+        column[0].set(
+            xlim=(low, high), xticks=np.arange(np.ceil((low + 3) / step) * step, high - 3, step)
+        )
     axes[0, 0].set_ylabel("mean flux")
     for j, (one, ax) in enumerate(zip(labels, axes[1:, 0])):
         symmetric(ax, row(moments, "network", j, shown))
         ax.set_ylabel(derivative(one), fontsize=8)
-    text = f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
-    fig.suptitle("Mean of the network (colour)" + text + legend(windows), fontsize=8, x=0.1, ha="left")
+    text = (
+        f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
+    )
+    fig.suptitle(
+        "Mean of the network (colour)" + text + legend(windows), fontsize=8, x=0.1, ha="left"
+    )
     fig.supxlabel(wavelength(medium), fontsize=9)
     fig.align_ylabels(axes[:, 0])
     return save(fig, path)

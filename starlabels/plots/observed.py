@@ -6,12 +6,15 @@ import textwrap
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.labels import KMS, label
-from starlabels.observed.report import Spectrum, clean, quality, rounded
+from starlabels.base.labels import KMS, label
 from starlabels.plots import BLACK, PAGE, VERMILLION, plt, save
-from starlabels.plots.jacobian import inside, mark_lines, wavelength
+from starlabels.plots.lines import inside, mark_lines, wavelength
+from starlabels.spectra.results import Spectrum, clean, quality, rounded
 
-ROW, BARE_ROW = 2.1, 1.7  # inches: height of a row of wavelengths with its residual strip, and without
+ROW, BARE_ROW = (
+    2.1,
+    1.7,
+)  # inches: height of a row of wavelengths with its residual strip, and without
 WIDE = 300.0  # A: wider windows have three rows, others two
 LINE = 11  # points from line to line of the header
 LONGEST_NAME, LONGEST_LINE = 60, 145  # characters in the header
@@ -44,8 +47,15 @@ def rows(spectrum, n_rows, word, lines=None):
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     tops, strips = (axes, []) if alone else (axes[::2], axes[1::2])
     parts = np.array_split(np.arange(len(spectrum.wave)), n_rows)
-    arrays = {name: values for name, values in spectrum._asdict().items() if isinstance(values, np.ndarray)}
-    parts = [spectrum._replace(**{name: values[part] for name, values in arrays.items()}) for part in parts]
+    arrays = {
+        name: values
+        for name, values in spectrum._asdict().items()
+        if isinstance(values, np.ndarray)
+    }
+    parts = [
+        spectrum._replace(**{name: values[part] for name, values in arrays.items()})
+        for part in parts
+    ]
     names = [name for _, name in inside(spectrum.wave, lines or {})]
     limits, limit = flux_limits(spectrum, names), residual_limit(spectrum)
     for part, ax in zip(parts, tops):
@@ -65,11 +75,15 @@ def flux_limits(spectrum, names):
     """Bottom of a panel, highest flux and top: bad pixels may leave it, and there is room for the names of lines."""
     flux = spectrum.flux
     high = np.nanpercentile(np.append(flux, 1.05), 99.9)  # cosmic rays may be some pixels wide
-    low = max(np.nanmin(np.append(np.maximum(flux[1:], flux[:-1]), 0.9)), -0.2)  # dead pixels stand alone
+    low = max(
+        np.nanmin(np.append(np.maximum(flux[1:], flux[:-1]), 0.9)), -0.2
+    )  # dead pixels stand alone
     if spectrum.model is not None:
         low = np.nanmin(np.append(spectrum.model, low))
     low -= 0.05 * (high - low)
-    room = 0.12 + 0.032 * max(map(len, names)) if names else 0.05  # of the panel: ticks, and letters on their side
+    room = (
+        0.12 + 0.032 * max(map(len, names)) if names else 0.05
+    )  # of the panel: ticks, and letters on their side
     return low, high, low + (high - low) / (1 - room)
 
 
@@ -111,9 +125,14 @@ def residual_strip(ax, spectrum, limit):
 
 def shade(ax, wave, missing):
     """Grey over the runs of missing (n_pix,) pixels, from edge to edge of the panel."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]])))  # starts and ends in turn
+    edges = np.flatnonzero(
+        np.diff(np.concatenate([[False], missing, [False]]))
+    )  # starts and ends in turn
     step = np.median(np.diff(wave))
-    spans = [(wave[start] - step / 2, wave[end - 1] - wave[start] + step) for start, end in edges.reshape(-1, 2)]
+    spans = [
+        (wave[start] - step / 2, wave[end - 1] - wave[start] + step)
+        for start, end in edges.reshape(-1, 2)
+    ]
     ax.broken_barh(spans, (0, 1), transform=ax.get_xaxis_transform(), color="0.9", lw=0.3, zorder=0)
 
 
@@ -151,9 +170,14 @@ def header(fig, ax, answer):
 
 def quantities(answer):
     """Each label and the radial velocity of an Answer with symbol, error and unit."""
-    known = [(label(name), value, answer.errors.get(name, np.nan)) for name, value in answer.labels.items()]
+    known = [
+        (label(name), value, answer.errors.get(name, np.nan))
+        for name, value in answer.labels.items()
+    ]
     texts = [f"{one.symbol} {rounded(value, err)} {one.unit}" for one, value, err in known]
-    return texts + [rf"$v_{{\rm r}}$ {rounded(answer.rv, answer.rv_err)} {KMS}"] * math.isfinite(answer.rv)
+    return texts + [rf"$v_{{\rm r}}$ {rounded(answer.rv, answer.rv_err)} {KMS}"] * math.isfinite(
+        answer.rv
+    )
 
 
 def short(name):

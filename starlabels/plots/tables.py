@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.cli import count
-from starlabels.labels import label
+from starlabels.base.console import count
+from starlabels.base.labels import label
 from starlabels.plots import BLUE, COLUMN, PAGE, color, plt, save
 
 PATTERNS = 16  # of missing values that are shown, the most common ones
@@ -19,12 +19,25 @@ def missing(values, names, path):
     k, m = len(names), len(patterns)
     sizes = {"width_ratios": [max(m, 4), 4], "height_ratios": [4, max(k, 4)]}
     height = min(1.5 + 0.17 * k, 9.0)
-    fig, axes = plt.subplots(2, 2, figsize=(PAGE if k + m > 12 else COLUMN, height), gridspec_kw=sizes, squeeze=False)
+    fig, axes = plt.subplots(
+        2, 2, figsize=(PAGE if k + m > 12 else COLUMN, height), gridspec_kw=sizes, squeeze=False
+    )
     (top, corner), (grid, right) = axes
     corner.axis("off")
-    grid.pcolormesh(patterns.T, cmap=ListedColormap([BLUE, "white"]), vmin=0, vmax=1, edgecolors="0.8", linewidth=0.4)
+    grid.pcolormesh(
+        patterns.T,
+        cmap=ListedColormap([BLUE, "white"]),
+        vmin=0,
+        vmax=1,
+        edgecolors="0.8",
+        linewidth=0.4,
+    )
     grid.set(ylim=(k, 0), xlim=(0, m), xlabel="white: missing")
-    grid.set_yticks(np.arange(k) + 0.5, [name.replace("_", " ") for name in names], fontsize=7 if k < 40 else 4.5)
+    grid.set_yticks(
+        np.arange(k) + 0.5,
+        [name.replace("_", " ") for name in names],
+        fontsize=7 if k < 40 else 4.5,
+    )
     grid.set_xticks([])
     grid.tick_params(which="both", length=0)
     top.bar(np.arange(m) + 0.5, share, width=0.8, color=BLUE)
@@ -36,7 +49,10 @@ def missing(values, names, path):
         axis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
     if n_patterns > m:
         fig.suptitle(
-            f"{m} of {count(n_patterns)} patterns shown, {share.sum():.1%} of the stars", fontsize=7.5, x=0.98, ha="right"
+            f"{m} of {count(n_patterns)} patterns shown, {share.sum():.1%} of the stars",
+            fontsize=7.5,
+            x=0.98,
+            ha="right",
         )
     return save(fig, path)
 
@@ -44,7 +60,9 @@ def missing(values, names, path):
 def common_patterns(mask):
     """(The most common rows (m, k) of a mask (n, k), the share (m,) of all rows that each has, how many there are)."""
     packed = np.packbits(mask, axis=1)
-    keys = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()  # a row as one value, so that they sort fast
+    keys = (
+        np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
+    )  # a row as one value, so that they sort fast
     _, first, n = np.unique(keys, return_index=True, return_counts=True)
     order = np.argsort(-n, kind="stable")[:PATTERNS]
     return mask[first[order]], n[order] / len(mask), len(n)
@@ -76,7 +94,14 @@ def sky(ra, dec, path):
     ra, dec = (ra[ok] + 180) % 360 - 180, dec[ok]
     fig, ax = plt.subplots(figsize=(PAGE, 3.6), subplot_kw={"projection": "mollweide"})
     if len(ra) <= FEW:
-        ax.scatter(-np.radians(ra), np.radians(dec), s=4 if len(ra) > 300 else 10, lw=0, color=color(0), rasterized=True)
+        ax.scatter(
+            -np.radians(ra),
+            np.radians(dec),
+            s=4 if len(ra) > 300 else 10,
+            lw=0,
+            color=color(0),
+            rasterized=True,
+        )
     else:
         edges = np.arange(-180, 180 + CELL, CELL), np.arange(-90, 90 + CELL, CELL)
         n, *_ = np.histogram2d(-ra, dec, bins=edges)
@@ -111,7 +136,11 @@ def ablation(rmse, labels, path):
         text = f"{value:.3g} {one.unit}".strip()
         ax.text(position, 1.07, text, ha="center", va="bottom", fontsize=7)
     ax.set_xticks(x, [one.symbol for one in labels])
-    ax.set(xlim=(-0.5, len(x) - 0.5), ylim=(0, max(1.2, ax.get_ylim()[1])), ylabel=f"RMSE over that of {first}")
+    ax.set(
+        xlim=(-0.5, len(x) - 0.5),
+        ylim=(0, max(1.2, ax.get_ylim()[1])),
+        ylabel=f"RMSE over that of {first}",
+    )
     ax.tick_params(axis="x", which="both", length=0)
     ax.legend(loc="lower left", ncols=len(rmse))
     return save(fig, path)

@@ -5,7 +5,10 @@ from matplotlib.ticker import MaxNLocator
 
 from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save
 
-NAMES = {"mse": "mean squared error\n(scaled)", "gaussian_nll": r"mean $-\ln$ likelihood" + "\n(scaled labels)"}
+NAMES = {
+    "mse": "mean squared error\n(scaled)",
+    "gaussian_nll": r"mean $-\ln$ likelihood" + "\n(scaled labels)",
+}
 NAMES["parallax_nll"] = NAMES["gaussian_nll"]
 
 
@@ -17,13 +20,32 @@ def loss(history, kind, path):
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     top.plot(epoch, history["loss"], "o-", ms=2.5, color=BLUE, label="training")
     top.plot(epoch, history["val_loss"], "s-", ms=2.5, color=VERMILLION, label="validation")
-    top.plot(epoch[best], history["val_loss"][best], "o", ms=8, mfc="none", color="k", label="weights kept")
+    top.plot(
+        epoch[best],
+        history["val_loss"][best],
+        "o",
+        ms=8,
+        mfc="none",
+        color="k",
+        label="weights kept",
+    )
     low.plot(epoch, rate / (rate.max() or 1), drawstyle="steps-mid", color="k")
     fell = epoch[1:][np.diff(rate) < 0]
     if len(fell) <= len(epoch) // 3:  # steps of a plateau schedule; a cosine falls all the time
         for ax in (top, low):
-            ax.vlines(fell - 0.5, 0, 1, transform=ax.get_xaxis_transform(), color="0.6", lw=0.6, ls=":", zorder=0)
-    top.set(ylabel=NAMES[kind], yscale="log" if kind == "mse" else "linear")  # a likelihood may be above 1
+            ax.vlines(
+                fell - 0.5,
+                0,
+                1,
+                transform=ax.get_xaxis_transform(),
+                color="0.6",
+                lw=0.6,
+                ls=":",
+                zorder=0,
+            )
+    top.set(
+        ylabel=NAMES[kind], yscale="log" if kind == "mse" else "linear"
+    )  # a likelihood may be above 1
     top.legend()
     low.set(xlabel="epoch", ylabel="rate / max", ylim=(0, 1.1))
     low.xaxis.set_major_locator(MaxNLocator(integer=True))

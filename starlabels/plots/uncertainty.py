@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from starlabels import calibration
-from starlabels.calibration import NOISE_FREE
+from starlabels.learning import calibration
+from starlabels.learning.calibration import NOISE_FREE
 from starlabels.plots import COLUMN, PAGE, color, plt, save
-from starlabels.plots.evaluation import COLUMNS, MINUS, words
+from starlabels.plots.panels import COLUMNS, MINUS, words
 
 LEVELS = np.r_[np.arange(5, 100, 5), 99]  # per cent
 WIDEST = 4.5  # pulls shown
@@ -21,13 +21,27 @@ def pulls(results, labels, path):
     fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     x, head, peak = np.linspace(-WIDEST, WIDEST, 300), 0.08 + 0.09 * len(results), 0.4
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
-        ax.fill_between(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color="0.87", lw=0, label="$N(0, 1)$")
+        ax.fill_between(
+            x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color="0.87", lw=0, label="$N(0, 1)$"
+        )
         for i, (key, r) in enumerate(results.items()):
-            pull = calibration.pulls(*(r[name][:, j] for name in ("true", "mean", "err")), own(r)[:, j])
+            pull = calibration.pulls(
+                *(r[name][:, j] for name in ("true", "mean", "err")), own(r)[:, j]
+            )
             edges = np.linspace(-WIDEST, WIDEST, 37 if len(pull) > 2000 else 19)
-            density = np.histogram(pull, edges)[0] / (len(pull) * np.diff(edges))  # of all stars, those outside too
+            density = np.histogram(pull, edges)[0] / (
+                len(pull) * np.diff(edges)
+            )  # of all stars, those outside too
             ax.stairs(density, edges, color=color(i), lw=0.9, label=words(key))
-            ax.text(0.05, 0.93 - 0.09 * i, moments(pull), transform=ax.transAxes, color=color(i), va="top", fontsize=7)
+            ax.text(
+                0.05,
+                0.93 - 0.09 * i,
+                moments(pull),
+                transform=ax.transAxes,
+                color=color(i),
+                va="top",
+                fontsize=7,
+            )
             peak = max(peak, density.max())
         ax.set(title=one.symbol, xlim=(-WIDEST, WIDEST))
         ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -48,27 +62,51 @@ def reliability(results, labels, path):
     columns, blocks = min(COLUMNS, len(labels)), -(-len(labels) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 2.6 * blocks + 0.3)
     ratios = {"height_ratios": [2, 1] * blocks}
-    fig, axes = plt.subplots(2 * blocks, columns, figsize=size, sharex=True, sharey="row", squeeze=False, **ratios)
+    fig, axes = plt.subplots(
+        2 * blocks, columns, figsize=size, sharex=True, sharey="row", squeeze=False, **ratios
+    )
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     n = min(len(r["true"]) for r in results.values())
     x = np.linspace(0, 100, 101)
     scatter = 2 * np.sqrt(x * (100 - x) / n)  # of the observed per cent, two sigma
     observed = {
-        key: 100 * np.array([calibration.coverage(r["true"], r["mean"], r["err"], p / 100, own(r)) for p in LEVELS])
+        key: 100
+        * np.array(
+            [calibration.coverage(r["true"], r["mean"], r["err"], p / 100, own(r)) for p in LEVELS]
+        )
         for key, r in results.items()
     }  # {range: (n_levels, n_labels)}
-    limit = 1.2 * max(scatter.max(), *(np.abs(values - LEVELS[:, None]).max() for values in observed.values()))
+    limit = 1.2 * max(
+        scatter.max(), *(np.abs(values - LEVELS[:, None]).max() for values in observed.values())
+    )
     for j, one in enumerate(labels):
         top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
         for ax, slope in ((top, 1), (low, 0)):
-            ax.fill_between(x, slope * x - scatter, slope * x + scatter, color="0.85", lw=0, label=CHANCE)
+            ax.fill_between(
+                x, slope * x - scatter, slope * x + scatter, color="0.85", lw=0, label=CHANCE
+            )
             for i, (key, values) in enumerate(observed.items()):
-                ax.plot(LEVELS, values[:, j] - (1 - slope) * LEVELS, ".-", ms=2.5, color=color(i), label=words(key))
+                ax.plot(
+                    LEVELS,
+                    values[:, j] - (1 - slope) * LEVELS,
+                    ".-",
+                    ms=2.5,
+                    color=color(i),
+                    label=words(key),
+                )
         top.plot([0, 100], [0, 100], color="k", lw=0.6, zorder=1.5)
         low.axhline(0, color="k", lw=0.6, zorder=1.5)
-        top.set(xlim=(0, 100), ylim=(0, 100), title=one.symbol, xticks=[0, 25, 50, 75, 100], yticks=[0, 25, 50, 75, 100])
+        top.set(
+            xlim=(0, 100),
+            ylim=(0, 100),
+            title=one.symbol,
+            xticks=[0, 25, 50, 75, 100],
+            yticks=[0, 25, 50, 75, 100],
+        )
         low.set_ylim(-limit, limit)
-        low.yaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both", steps=[1, 2, 5, 10]))
+        low.yaxis.set_major_locator(
+            MaxNLocator(4, symmetric=True, prune="both", steps=[1, 2, 5, 10])
+        )
     finish(fig, axes, len(labels), "nominal coverage (%)", "observed (%)", "obs $-$ nominal")
     return save(fig, path)
 

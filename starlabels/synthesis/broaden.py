@@ -33,7 +33,9 @@ def _rotation(x):
 
 
 _X_STEP = 0.02
-_ROTATION = _rotation(np.arange(0, 2000, _X_STEP)).astype("f4")  # j1 for every star and frequency would cost more than the FFT
+_ROTATION = _rotation(np.arange(0, 2000, _X_STEP)).astype(
+    "f4"
+)  # j1 for every star and frequency would cost more than the FFT
 
 
 def rotation_transfer(frequency, vsini):
@@ -57,7 +59,9 @@ def instrument_fwhm(resolving_power, already):
     wanted = LIGHT / np.asarray(resolving_power, float)
     if np.any(wanted < already * (1 - 1e-3)):
         highest = LIGHT / already
-        raise ValueError(f"resolving power {np.max(resolving_power):g} is above the {highest:.0f} of the nodes")
+        raise ValueError(
+            f"resolving power {np.max(resolving_power):g} is above the {highest:.0f} of the nodes"
+        )
     return np.sqrt(np.maximum(wanted**2 - already**2, 0))
 
 
@@ -69,7 +73,9 @@ class Broadening:
 
     def __init__(self, wave, step, fwhm):
         self.wave, self.step, self.fwhm = wave, step, fwhm
-        self.n_fft = 2 * scipy.fft.next_fast_len(-(-len(wave) // 2), real=True)  # the margins take up what wraps around
+        self.n_fft = 2 * scipy.fft.next_fast_len(
+            -(-len(wave) // 2), real=True
+        )  # the margins take up what wraps around
         self.frequency = np.fft.rfftfreq(self.n_fft, step)  # cycles per km/s
         self._resampling = {}
 
@@ -99,5 +105,9 @@ class Broadening:
             n_fine = OVERSAMPLE * len(self.wave)
             index, weight = lagrange(pixel, np.arange(n_fine), order=6)
             rows = np.repeat(np.arange(len(wave)), index.shape[1])
-            self._resampling = {key: csr_matrix((weight.astype("f4").ravel(), (rows, index.ravel())), (len(wave), n_fine))}
+            self._resampling = {
+                key: csr_matrix(
+                    (weight.astype("f4").ravel(), (rows, index.ravel())), (len(wave), n_fine)
+                )
+            }
         return self._resampling[key]

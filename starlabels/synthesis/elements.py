@@ -5,12 +5,12 @@ Changes of several elements add up: their lines are few and seldom blended. The 
 
 import numpy as np
 
-from starlabels.labels import offset_name
+from starlabels.base.checksums import checked
+from starlabels.base.labels import offset_name
 from starlabels.synthesis.broaden import LIGHT
+from starlabels.synthesis.compression import fill, low_rank, needed
 from starlabels.synthesis.interpolate import tensor
 from starlabels.synthesis.nodes import AXES, OFFSET, read_grid, read_nodes
-from starlabels.synthesis.packaged import checked
-from starlabels.synthesis.sampler import fill, low_rank, needed
 from starlabels.synthesis.solar import factors
 
 
@@ -29,13 +29,22 @@ class Elements:
         flux, failed = read_nodes(path, (rows[:, None] * n + np.arange(n)).ravel())
         flux, failed = flux.reshape(len(rows), n, -1), failed.reshape(len(rows), n).any(axis=1)
         scaled, up, down = flux[:, :1], flux[:, 1::2], flux[:, 2::2]
-        slope, bend = (down - up) / (2 * OFFSET), (2 * scaled - up - down) / (2 * OFFSET**2)  # of the depth, (n_rows, k, n_pix)
-        changes = np.concatenate([slope, bend], axis=1) * (factors(grid.wave()) if solar else np.float32(1))
+        slope, bend = (
+            (down - up) / (2 * OFFSET),
+            (2 * scaled - up - down) / (2 * OFFSET**2),
+        )  # of the depth, (n_rows, k, n_pix)
+        changes = np.concatenate([slope, bend], axis=1) * (
+            factors(grid.wave()) if solar else np.float32(1)
+        )
         changes[failed] = 0
-        fill(changes, failed, [len(axis) for axis in self.axes])  # all are neighbours where nodes are few
+        fill(
+            changes, failed, [len(axis) for axis in self.axes]
+        )  # all are neighbours where nodes are few
         coefficient, basis = low_rank(changes.reshape(len(rows) * 2 * k, -1))
         self.coefficient = coefficient.reshape(len(rows), 2 * k, -1)
-        later = LIGHT * np.log(grid.wave()[0] / home.wave()[0])  # km/s from the first pixel of that window to the first here
+        later = LIGHT * np.log(
+            grid.wave()[0] / home.wave()[0]
+        )  # km/s from the first pixel of that window to the first here
         phase = np.exp(-2j * np.pi * broadening.frequency * later).astype("c8")
         self.basis = broadening.transform(basis) * phase  # (rank, n_freq)
 
@@ -46,6 +55,8 @@ class Elements:
         moved = np.column_stack([np.asarray(labels.get(name, zero), float) for name in self.names])
         moved = np.concatenate([moved, moved**2], axis=1).astype("f4")  # (n, 2 k)
         out = np.zeros((len(index), self.coefficient.shape[2]), "f4")
-        for corner, share in zip(index.T, weight.T.astype("f4")):  # all at once would take a gigabyte
+        for corner, share in zip(
+            index.T, weight.T.astype("f4")
+        ):  # all at once would take a gigabyte
             out += np.einsum("ne,ner->nr", moved * share[:, None], self.coefficient[corner])
         return out

@@ -37,7 +37,10 @@ def cells(points, axes):
     for x, nodes in zip(points, axes):
         low = np.clip(np.searchsorted(nodes, x, side="right") - 1, 0, max(len(nodes) - 2, 0))
         high = np.minimum(low + 1, len(nodes) - 1)
-        on_low, on_high = np.isclose(x, nodes[low]), np.isclose(x, nodes[high])  # a point on a node needs that node only
+        on_low, on_high = (
+            np.isclose(x, nodes[low]),
+            np.isclose(x, nodes[high]),
+        )  # a point on a node needs that node only
         corners = np.stack([np.where(on_high, high, low), np.where(on_low, low, high)], axis=1)
         flat = (flat[:, :, None] * len(nodes) + corners[:, None, :]).reshape(len(x), -1)
     return flat

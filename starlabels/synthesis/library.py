@@ -1,13 +1,10 @@
-"""The packaged node libraries. `make nodes`, `python -m starlabels.synthesis.library [WORKERS [NAME ...]]`, rebuilds them."""
+"""The packaged node libraries. `make nodes`, `python -m starlabels.tools.rebuild.nodes [WORKERS [NAME ...]]`, rebuilds them."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from starlabels.schema import Cluster
-from starlabels.synthesis import packaged
-from starlabels.synthesis.nodes import NodeGrid, build
+from starlabels.synthesis.nodes import NodeGrid
 
 FOLDER = Path(__file__).parents[2] / "data/nodes"
 # Steps from measured midpoint errors: 500 K (250 K below 6000 K), 0.5 and 0.5 dex
@@ -15,7 +12,15 @@ PACKAGED = {
     "blue_4450_4990.h5": NodeGrid(
         wave_min=4450.0,
         wave_max=4990.0,
-        teff=(4500.0, 4750.0, 5000.0, 5250.0, 5500.0, 5750.0, *np.arange(6000.0, 11001.0, 500.0).tolist()),
+        teff=(
+            4500.0,
+            4750.0,
+            5000.0,
+            5250.0,
+            5500.0,
+            5750.0,
+            *np.arange(6000.0, 11001.0, 500.0).tolist(),
+        ),
         logg=tuple(np.arange(1.5, 5.51, 0.5).tolist()),
         mh=tuple(np.arange(-2.0, 1.51, 0.5).tolist()),
         vmic=(2.0,),
@@ -23,7 +28,15 @@ PACKAGED = {
     "rvs_8400_8800.h5": NodeGrid(
         wave_min=8400.0,
         wave_max=8800.0,
-        teff=(4500.0, 4750.0, 5000.0, 5250.0, 5500.0, 5750.0, *np.arange(6000.0, 11001.0, 500.0).tolist()),
+        teff=(
+            4500.0,
+            4750.0,
+            5000.0,
+            5250.0,
+            5500.0,
+            5750.0,
+            *np.arange(6000.0, 11001.0, 500.0).tolist(),
+        ),
         logg=(2.0, 2.5, 3.0, 3.75, 4.5, 5.0),
         mh=tuple(np.arange(-1.5, 1.51, 0.5).tolist()),
         vmic=(2.0,),
@@ -64,14 +77,3 @@ CHANGES = {
         quick=True,
     ),
 }
-
-
-def main(workers=2, *names):
-    libraries = PACKAGED | VMIC | CHANGES
-    for name in names or libraries:
-        build(libraries[name], FOLDER / name, Cluster(scheduler=None, workers=workers))
-        packaged.record(FOLDER / name)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

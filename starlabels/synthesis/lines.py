@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels import safe
-from starlabels.cli import UserError
-from starlabels.synthesis.packaged import checked
+from starlabels.base import untrusted
+from starlabels.base.checksums import checked
+from starlabels.base.errors import UserError
 
 LINE_FILE = Path(__file__).parents[2] / "data/lines/gaia_eso_4200_9200.npz"
 COVERAGE = (4200.0, 9200.0)  # A, in air
@@ -18,7 +18,16 @@ SYMBOLS = (
 ).split()
 HYDROGEN_REACH = 300.0  # A: Balmer wings reach this far into a window
 # Ionisation energies (eV, NIST) of the neutral atoms whose high Rydberg lines we drop, see `load`
-IONISATION = {6: 11.260, 7: 14.534, 8: 13.618, 12: 7.646, 14: 8.152, 16: 10.360, 20: 6.113, 26: 7.902}
+IONISATION = {
+    6: 11.260,
+    7: 14.534,
+    8: 13.618,
+    12: 7.646,
+    14: 8.152,
+    16: 10.360,
+    20: 6.113,
+    26: 7.902,
+}
 RYDBERG_GAP = 0.25  # eV below the ionisation limit
 
 
@@ -39,7 +48,11 @@ class LineList:
 
     def __getitem__(self, key):  # SMElib's wrapper asks for columns by name
         if isinstance(key, str):
-            return {"species": self.species, "atomic": self.atomic, "ionization": self.atomic[:, 1]}[key]
+            return {
+                "species": self.species,
+                "atomic": self.atomic,
+                "ionization": self.atomic[:, 1],
+            }[key]
         return LineList(self.species[key], self.atomic[key])
 
 
@@ -60,7 +73,7 @@ def load(wave_min, wave_max, margin=6.0, hydrogen=HYDROGEN_REACH):
             f"wave: spectra from {wave_min:g} to {wave_max:g} A need lines outside the packaged list, "
             f"{COVERAGE[0]:g}-{COVERAGE[1]:g} A: choose a window inside it"
         )
-    packed = safe.arrays(checked(LINE_FILE))
+    packed = untrusted.arrays(checked(LINE_FILE))
     atomic = np.column_stack([packed[name] for name in COLUMNS]).astype(float)
     number, wave = atomic[:, 0], atomic[:, 2]
     is_h = number == 1
@@ -70,10 +83,21 @@ def load(wave_min, wave_max, margin=6.0, hydrogen=HYDROGEN_REACH):
     return LineList(species_names(atomic), atomic)
 
 
-COLUMNS = ("number", "ionization", "wave", "excitation", "log_gf", "gamma_rad", "gamma_stark", "gamma_vdw")
+COLUMNS = (
+    "number",
+    "ionization",
+    "wave",
+    "excitation",
+    "log_gf",
+    "gamma_rad",
+    "gamma_stark",
+    "gamma_vdw",
+)
 
 
 def _rydberg(atomic):
-    limit = np.array([IONISATION.get(int(z), np.inf) if ion == 1 else np.inf for z, ion in atomic[:, :2]])
+    limit = np.array(
+        [IONISATION.get(int(z), np.inf) if ion == 1 else np.inf for z, ion in atomic[:, :2]]
+    )
     upper = atomic[:, 3] + 12398.42 / atomic[:, 2]  # eV
     return limit - upper < RYDBERG_GAP

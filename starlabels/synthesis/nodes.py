@@ -13,9 +13,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from starlabels import h5io, provenance, safe
-from starlabels.cli import UserError, count, progress
-from starlabels.cluster import LOST, connect, results
+from starlabels.base import hdf5, provenance, untrusted
+from starlabels.base.console import count, progress
+from starlabels.base.errors import UserError
+from starlabels.base.workers import LOST, connect, results
 from starlabels.synthesis import broaden
 
 AXES = ("teff", "logg", "mh", "vmic")
@@ -27,7 +28,9 @@ SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
 # A quick library is three times as fast: what abundances change comes out 1 % off, the spectra themselves are not to be used
 QUICK_LAYERS = 2  # of the atmosphere only each second layer
 QUICK_HYDROGEN = 70.0  # A: hydrogen lines further from the window are left out
-ONE_AT_A_TIME = threading.Lock()  # SMElib keeps its state in globals, however many threads a worker has
+ONE_AT_A_TIME = (
+    threading.Lock()
+)  # SMElib keeps its state in globals, however many threads a worker has
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,16 @@ class NodeGrid:
     @property
     def points(self):
         """Labels of all nodes (n, 4), in the order of AXES; with elements (n, 5), the last the number of the pattern."""
-        return np.array(list(product(*self.axes, *([range(len(self.patterns))] if self.elements else []))))
+        return np.array(
+            list(product(*self.axes, *([range(len(self.patterns))] if self.elements else [])))
+        )
 
     @property
     def digest(self):
         """16 hex digits that change when any node would."""
         from starlabels.synthesis import atmosphere, lines
 
-        data = [h5io.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
+        data = [hdf5.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
         own = asdict(self)
         if not own.pop("quick"):
             settings = [own, PIXELS_PER_FWHM, FINE, MARGIN, data]
@@ -127,13 +132,17 @@ def tools(grid, digest):
 
     here = socket.gethostname()
     if grid.digest != digest:
-        raise UserError(f"cluster: the worker on {here} has other lines or atmospheres in data/: give it this very folder")
+        raise UserError(
+            f"cluster: the worker on {here} has other lines or atmospheres in data/: give it this very folder"
+        )
     sme.enter_sandbox(keep_home=grid.atmosphere != "builtin", inside=get_worker().local_directory)
     hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
     try:
         return sme.Engine(), lines.load(grid.wave_min, grid.wave_max, **hydrogen)
     except Exception as error:  # whatever keeps a library from loading
-        raise UserError(f"cluster: SMElib does not start on {here}: {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"cluster: SMElib does not start on {here}: {' '.join(str(error).split())}"
+        ) from None
 
 
 def work(point, grid, digest):
@@ -144,7 +153,9 @@ def work(point, grid, digest):
         engine, lines = tools(grid, digest)
         try:
             return node_spectrum(engine, lines, grid, *point)
-        except Exception as error:  # whatever it was, the other nodes go on and this one is recorded
+        except (
+            Exception
+        ) as error:  # whatever it was, the other nodes go on and this one is recorded
             return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -153,7 +164,9 @@ def synthesise(grid, points, cluster):
     if not len(points):
         return
     with connect(cluster, len(points)) as client:
-        for index, found in results(client, work, [tuple(map(float, point)) for point in points], grid, grid.digest):
+        for index, found in results(
+            client, work, [tuple(map(float, point)) for point in points], grid, grid.digest
+        ):
             if isinstance(found, str):
                 yield index, None, "SMElib ended its process" if found is LOST else found
             else:
@@ -172,7 +185,9 @@ def build(grid, path, cluster):
     names = ["_".join(f"{value:g}" for value in point) for point in points]
     todo = [i for i, name in enumerate(names) if not _finished(partial, name)]
     if len(todo) < len(points):
-        print(f"{path}: {count(len(points) - len(todo))} of {count(len(points))} nodes were there already")
+        print(
+            f"{path}: {count(len(points) - len(todo))} of {count(len(points))} nodes were there already"
+        )
     made = synthesise(grid, points[todo], cluster)
     for k, flux, reason in progress(made, f"synthesising {path.name}", total=len(todo)):
         temporary = partial / f".{names[todo[k]]}.tmp"
@@ -203,42 +218,72 @@ def gather(grid, partial, names, path):
     cfg = SimpleNamespace(text=json.dumps(asdict(grid)))
     from starlabels.synthesis import atmosphere, lines
 
-    inputs = {provenance.name_of(one): h5io.file_digest(one) for one in (lines.LINE_FILE, atmosphere.TABLE_FILE)}
-    with h5io.create(path, "nodes", grid.digest, cfg, inputs) as h5:
-        h5io.write_wave(h5, wave, resolving_power=grid.resolving_power)
+    inputs = {
+        provenance.name_of(one): hdf5.file_digest(one)
+        for one in (lines.LINE_FILE, atmosphere.TABLE_FILE)
+    }
+    with hdf5.create(path, "nodes", grid.digest, cfg, inputs) as h5:
+        hdf5.write_wave(h5, wave, resolving_power=grid.resolving_power)
         h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
         flux = h5.create_dataset(
-            "nodes/flux", (len(names), len(wave)), "u2", chunks=(1, len(wave)), compression=9, shuffle=True
+            "nodes/flux",
+            (len(names), len(wave)),
+            "u2",
+            chunks=(1, len(wave)),
+            compression=9,
+            shuffle=True,
         )
-        flux.attrs.update({"scale": SCALE, "fwhm": grid.fwhm, "window": [grid.wave_min, grid.wave_max], "shape": shape})
+        flux.attrs.update(
+            {
+                "scale": SCALE,
+                "fwhm": grid.fwhm,
+                "window": [grid.wave_min, grid.wave_max],
+                "shape": shape,
+            }
+        )
         failed = np.zeros(len(names), bool)
         for i, name in enumerate(names):
             failed[i] = not (partial / f"{name}.npy").exists()
             if not failed[i]:
-                flux[i] = safe.arrays(partial / f"{name}.npy")[""]
+                flux[i] = untrusted.arrays(partial / f"{name}.npy")[""]
         h5["nodes/failed"] = failed
         for name, axis in zip(AXES, grid.axes):
             h5[f"nodes/{name}"] = axis
-        h5["nodes"].attrs.update({"atmosphere": grid.atmosphere, "elements": ",".join(grid.elements), "quick": grid.quick})
-    print(f"{path}: {count(int((~failed).sum()))} nodes, {count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB")
+        h5["nodes"].attrs.update(
+            {
+                "atmosphere": grid.atmosphere,
+                "elements": ",".join(grid.elements),
+                "quick": grid.quick,
+            }
+        )
+    print(
+        f"{path}: {count(int((~failed).sum()))} nodes, {count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB"
+    )
 
 
 def read_grid(path):
     """The NodeGrid of a library; UserError if it is missing or damaged."""
-    with h5io.open_stage(path, "nodes", script="grid.py") as h5:
-        axes = {name: tuple(h5io.dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
+    with hdf5.open_stage(path, "nodes", script="grid.py") as h5:
+        axes = {name: tuple(hdf5.dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
         low, high = h5["nodes/flux"].attrs["window"]
         elements = tuple(filter(None, str(h5["nodes"].attrs.get("elements", "")).split(",")))
-        kind, power = str(h5["nodes"].attrs["atmosphere"]), round(float(h5["spectra"].attrs["resolving_power"]))
+        kind, power = (
+            str(h5["nodes"].attrs["atmosphere"]),
+            round(float(h5["spectra"].attrs["resolving_power"])),
+        )
         more = {"elements": elements, "quick": bool(h5["nodes"].attrs.get("quick", False))}
-        return NodeGrid(float(low), float(high), **axes, atmosphere=kind, resolving_power=power, **more)
+        return NodeGrid(
+            float(low), float(high), **axes, atmosphere=kind, resolving_power=power, **more
+        )
 
 
 def read_nodes(path, rows=None):
     """Flux (n, n_pix) float32 of all or some nodes, flat in the order of AXES, and which failed (n,) (their flux is 0)."""
-    with h5io.open_stage(path, "nodes", script="grid.py") as h5:
+    with hdf5.open_stage(path, "nodes", script="grid.py") as h5:
         flux, failed = h5["nodes/flux"], h5["nodes/failed"][:]
         rows = np.arange(len(failed)) if rows is None else np.asarray(rows)
         if len(rows) == 0:
             raise UserError(f"{path} has no nodes in the range asked: widen the grid")
-        return h5io.read_rows(flux, rows).astype("f4") * np.float32(flux.attrs["scale"]), failed[rows]
+        return hdf5.read_rows(flux, rows).astype("f4") * np.float32(flux.attrs["scale"]), failed[
+            rows
+        ]

@@ -6,17 +6,24 @@ is a matrix product in Fourier space, where rotation and instrument are factors.
 
 import numpy as np
 
-from starlabels.cli import UserError
-from starlabels.labels import OFFSET_OF, OFFSETS
+from starlabels.base.checksums import checked
+from starlabels.base.errors import UserError
+from starlabels.base.labels import OFFSET_OF, OFFSETS
 from starlabels.synthesis import broaden
+from starlabels.synthesis.compression import fill, low_rank, needed
 from starlabels.synthesis.interpolate import cells, tensor
 from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
-from starlabels.synthesis.packaged import checked
 from starlabels.synthesis.solar import FILE, factors
 
-RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 # Label steps of the sensitivities
-DIFFERENCE = {"teff": 20.0, "logg": 0.02, "mh": 0.02, "vmic": 0.05, "vsini": 1.0, "resolving_power": 100.0}
+DIFFERENCE = {
+    "teff": 20.0,
+    "logg": 0.02,
+    "mh": 0.02,
+    "vmic": 0.05,
+    "vsini": 1.0,
+    "resolving_power": 100.0,
+}
 DIFFERENCE |= {"rv": 0.5} | dict.fromkeys((*OFFSETS, *OFFSET_OF), 0.1)
 
 
@@ -32,7 +39,9 @@ class Sampler:
         self.path, self.grid = path, read_grid(checked(path))
         self.vmic = vmic_path and Sampler(vmic_path, ranges, solar=solar)
         if self.vmic:
-            self.home = float(self.grid.axes[AXES.index("vmic")][0])  # of all nodes in the first library
+            self.home = float(
+                self.grid.axes[AXES.index("vmic")][0]
+            )  # of all nodes in the first library
             ranges = (ranges or {}) | {"vmic": (self.home, self.home)}
         self.axes, rows = needed(self.grid.axes, ranges or {})
         flux, self.failed = read_nodes(path, rows)
@@ -44,7 +53,11 @@ class Sampler:
         self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
         self.basis = self.broadening.transform(basis)  # (rank, n_freq)
         self.elements = None
-        self.files = [path, *filter(None, (vmic_path, elements_path)), *([FILE] if solar else [])]  # all that it is made of
+        self.files = [
+            path,
+            *filter(None, (vmic_path, elements_path)),
+            *([FILE] if solar else []),
+        ]  # all that it is made of
         if elements_path:
             from starlabels.synthesis.elements import Elements
 
@@ -62,8 +75,13 @@ class Sampler:
 
     def _sound(self, labels):
         points = [np.asarray(labels[name], float) for name in AXES]
-        inside = np.all([(x >= axis[0] - 1e-6) & (x <= axis[-1] + 1e-6) for x, axis in zip(points, self.axes)], axis=0)
-        corners = cells([np.clip(x, axis[0], axis[-1]) for x, axis in zip(points, self.axes)], self.axes)
+        inside = np.all(
+            [(x >= axis[0] - 1e-6) & (x <= axis[-1] + 1e-6) for x, axis in zip(points, self.axes)],
+            axis=0,
+        )
+        corners = cells(
+            [np.clip(x, axis[0], axis[-1]) for x, axis in zip(points, self.axes)], self.axes
+        )
         return inside & ~self.failed[corners].any(axis=1)
 
     def spectra(self, labels, wave, resolving_power, chunk=256):
@@ -75,16 +93,24 @@ class Sampler:
         bad = np.flatnonzero(~self.sound(labels))
         if len(bad):
             where = ", ".join(f"{name} {x[bad[0]]:g}" for name, x in zip(AXES, points))
-            raise ValueError(f"{self.path} has no sound nodes around {where} ({len(bad)} label sets of {len(points[0])})")
+            raise ValueError(
+                f"{self.path} has no sound nodes around {where} ({len(bad)} label sets of {len(points[0])})"
+            )
         return self._spectra(labels, wave, resolving_power, chunk)
 
     def _spectra(self, labels, wave, resolving_power, chunk=256):
         n = len(np.asarray(labels["teff"]))
         columns = {name: np.asarray(labels[name], float) for name in AXES}
         if self.elements:
-            columns |= {name: np.asarray(labels[name], float) for name in self.elements.names if name in labels}
+            columns |= {
+                name: np.asarray(labels[name], float)
+                for name in self.elements.names
+                if name in labels
+            }
         own = {"vsini": 0.0, "resolving_power": resolving_power, "rv": 0.0} | labels
-        columns |= {name: np.broadcast_to(np.asarray(own[name], float), n) for name in broaden.LABELS}
+        columns |= {
+            name: np.broadcast_to(np.asarray(own[name], float), n) for name in broaden.LABELS
+        }
         onto, out = self._onto(wave), np.empty((n, len(wave)), "f4")
         for start in range(0, n, chunk):
             part = {name: values[start : start + chunk] for name, values in columns.items()}
@@ -101,7 +127,9 @@ class Sampler:
             parts.append((self.vmic.coefficients(labels) - self.vmic.coefficients(home), self.vmic))
         if self.elements:
             parts.append((self.elements.coefficients(home), self.elements))
-        return sum(mixed @ one.basis.view("f4") for mixed, one in parts).view("c8")  # half the work of complex products
+        return sum(mixed @ one.basis.view("f4") for mixed, one in parts).view(
+            "c8"
+        )  # half the work of complex products
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}."""
@@ -118,7 +146,9 @@ class Sampler:
         """`Broadening.onto` of wavelengths inside the window; UserError for others."""
         low, high = self.grid.wave_min, self.grid.wave_max
         if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
-            raise UserError(f"{self.path} covers {low:g} to {high:g} A; asked {wave[0]:g} to {wave[-1]:g}: narrow `wave`")
+            raise UserError(
+                f"{self.path} covers {low:g} to {high:g} A; asked {wave[0]:g} to {wave[-1]:g}: narrow `wave`"
+            )
         return self.broadening.onto(wave)
 
     def sensitivities(self, labels, names, wave, resolving_power):
@@ -128,11 +158,19 @@ class Sampler:
         """
 
         def spectra(shifted):
-            own = {OFFSET_OF[name]: shifted[name] - shifted["mh"] for name in names if name in OFFSET_OF}
+            own = {
+                OFFSET_OF[name]: shifted[name] - shifted["mh"]
+                for name in names
+                if name in OFFSET_OF
+            }
             return self._spectra(shifted | own, wave, resolving_power)
 
-        axes = dict(zip(AXES, self.axes)) | ({"vmic": self.vmic.axes[AXES.index("vmic")]} if self.vmic else {})
-        limits = dict.fromkeys(names, (-np.inf, np.inf)) | {name: (axis[0], axis[-1]) for name, axis in axes.items()}
+        axes = dict(zip(AXES, self.axes)) | (
+            {"vmic": self.vmic.axes[AXES.index("vmic")]} if self.vmic else {}
+        )
+        limits = dict.fromkeys(names, (-np.inf, np.inf)) | {
+            name: (axis[0], axis[-1]) for name, axis in axes.items()
+        }
         limits |= {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
         return derivatives(spectra, labels, names, limits)
 
@@ -146,47 +184,3 @@ def derivatives(spectra, labels, names, limits):
         change = spectra(labels | {name: above}) - spectra(labels | {name: below})
         out.append(change / (above - below)[:, None])
     return np.stack(out, axis=1)
-
-
-def needed(axes, ranges):
-    """The nodes that ranges need, with two beyond each end for the cubics, and their rows in the library."""
-    cut = []
-    for name, axis in zip(AXES, axes):
-        low, high = ranges.get(name, (axis[0], axis[-1]))
-        first = max(np.searchsorted(axis, low + 1e-9, side="right") - 2, 0)
-        last = min(np.searchsorted(axis, high - 1e-9) + 1, len(axis) - 1)
-        cut.append(np.arange(first, last + 1))
-    rows = np.ravel_multi_index(np.meshgrid(*cut, indexing="ij"), [len(axis) for axis in axes]).ravel()
-    return [axis[i] for axis, i in zip(axes, cut)], rows
-
-
-def fill(depth, failed, shape):
-    """Continue failed nodes from the nearest sound ones along logg, then teff: padding for the cubics, never a cell corner."""
-    if not failed.any():
-        return
-    cube, missing = depth.reshape(*shape, -1), failed.reshape(shape).copy()
-    for axis in (1, 0):
-        lines, holes = np.moveaxis(cube, axis, -2), np.moveaxis(missing, axis, -1)
-        for place in np.ndindex(holes.shape[:-1]):
-            hole, sound = np.flatnonzero(holes[place]), np.flatnonzero(~holes[place])
-            if len(hole) and len(sound) > 1:
-                nearest = sound[np.argsort(np.abs(sound[None] - hole[:, None]), axis=1)[:, :2]]  # (n_hole, 2)
-                a, b = nearest[:, 0], nearest[:, 1]
-                t = ((hole - a) / (b - a))[:, None]
-                lines[place][hole] = (1 - t) * lines[place][a] + t * lines[place][b]
-                holes[place][hole] = False
-
-
-def low_rank(depth, residual=RESIDUAL):
-    """Coefficients (n, rank) and orthonormal basis (rank, n_pix), float32, that return depth (n, n_pix) to rms `residual`.
-
-    By the eigenvectors of the Gram matrix, which is quicker than a full decomposition: there are fewer nodes than pixels.
-    """
-    exact = depth.astype(float)  # the squares of float32 would drown the last components
-    value, vector = np.linalg.eigh(exact @ exact.T)
-    value, vector = np.maximum(value[::-1], 0), vector[:, ::-1]
-    left = np.append(np.cumsum(value[::-1])[::-1], 0)  # energy beyond each rank
-    rank = max(int(np.argmax(left <= depth.size * residual**2)), 1)
-    scale = np.sqrt(np.maximum(value[:rank], 1e-30))
-    basis = (vector[:, :rank] / scale).T.astype("f4") @ depth
-    return (vector[:, :rank] * scale).astype("f4"), basis

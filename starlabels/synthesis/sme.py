@@ -11,11 +11,15 @@ import tempfile
 import numpy as np
 
 N_ANGLES = 3  # Gauss-Legendre in mu; against 7 angles mean |dF| = 3e-5
-LINE_ACCURACY = 1e-3  # line-to-continuum opacity below which a line is dropped; against 1e-4 mean |dF| = 2e-4
+LINE_ACCURACY = (
+    1e-3  # line-to-continuum opacity below which a line is dropped; against 1e-4 mean |dF| = 2e-4
+)
 CONTINUUM_STEP = 2.0  # A; error below 1e-7
 # Opacity sources as PySME's default: all but the 13th (H2O etc. of cool giants) and beyond
 OPACITY_FLAGS = np.array([1] * 13 + [0, 1] + [0] * 5, np.int16)
-NUCLEUS_ABUNDANCE = "solar"  # PySME's solar pattern; metals are scaled by [M/H], hydrogen and helium are not
+NUCLEUS_ABUNDANCE = (
+    "solar"  # PySME's solar pattern; metals are scaled by [M/H], hydrogen and helium are not
+)
 
 
 def enter_sandbox(keep_home=False, inside=None):
@@ -75,7 +79,9 @@ def atmosphere(kind, teff, logg, mh):
         return structure(rhox, temperature, n_electron, n_atom, density)
     from pysme.atmosphere.interpolation import AtmosphereInterpolator
 
-    found = AtmosphereInterpolator(depth="RHOX", interp="TAU").interp_atmo_grid(kind, teff, logg, mh)
+    found = AtmosphereInterpolator(depth="RHOX", interp="TAU").interp_atmo_grid(
+        kind, teff, logg, mh
+    )
     return structure(found.rhox, found.temp, found.xne, found.xna, found.rho)
 
 
@@ -100,7 +106,9 @@ class Engine:
         self.lib.SetAdaptiveTransferGridMode("batched")
         self.mu, self.weight = gauss_legendre(N_ANGLES)
 
-    def load(self, lines, atmosphere, mh, vmic, teff=6000.0, logg=4.0, adopt_eos=False, abundances=None):
+    def load(
+        self, lines, atmosphere, mh, vmic, teff=6000.0, logg=4.0, adopt_eos=False, abundances=None
+    ):
         """Set line list, `structure`, [M/H] (dex), vmic (km/s) and abundances {element: [X/M] in dex} that are not scaled.
 
         adopt_eos: densities from SMElib's equation of state.
@@ -117,9 +125,13 @@ class Engine:
 
     def spectrum(self, wave):
         """Continuum-normalised flux (n_pix,) of the loaded model on an increasing grid `wave` (A, air)."""
-        self.lib.SetContinuumScatteringSourceMode(1)  # changes the flux by 0.007 at 4500 K / logg 2, for no time
+        self.lib.SetContinuumScatteringSourceMode(
+            1
+        )  # changes the flux by 0.007 at 4500 K / logg 2, for no time
         self.select_lines(wave[0], wave[-1], LINE_ACCURACY)
-        _, _, intensity, continuum = self.lib.Transf(self.mu, wave=np.ascontiguousarray(wave), accrt=LINE_ACCURACY)
+        _, _, intensity, continuum = self.lib.Transf(
+            self.mu, wave=np.ascontiguousarray(wave), accrt=LINE_ACCURACY
+        )
         return (self.weight @ intensity) / (self.weight @ continuum)
 
     def select_lines(self, wave_min, wave_max, accuracy):

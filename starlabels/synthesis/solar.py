@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels import safe
-from starlabels.cli import UserError
-from starlabels.synthesis.packaged import checked
+from starlabels.base import untrusted
+from starlabels.base.checksums import checked
+from starlabels.base.errors import UserError
 
 FILE = Path(__file__).parents[2] / "data/lines/solar_depths.npz"
 
 
 def factors(wave):
     """Factors (n_pix,) float32 on the line depth at wavelengths (n_pix,) in A, air; UserError outside what was measured."""
-    table = safe.arrays(checked(FILE))
+    table = untrusted.arrays(checked(FILE))
     known, factor = table["wave"], table["factor"]
     if wave[-1] < known[0] or wave[0] > known[-1]:
         found = f"{wave[0]:.0f} to {wave[-1]:.0f} A, {FILE.name} has {known[0]:.0f} to {known[-1]:.0f} A"

@@ -1,0 +1,99 @@
+"""How a file came about: what its figures and files say of themselves, followed back through their inputs.
+
+`python -m starlabels.tools.provenance FILE` prints it of an HDF5 file, a figure, a .keras file or a folder models/<run>.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from starlabels.base import hdf5, stamp
+from starlabels.base.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+RECIPE = [""]  # text of the recipe that was loaded last
+HDF5, PNG = b"\x89HDF\r\n\x1a\n", b"\x89PNG\r\n\x1a\n"
+NOT_OURS = "says nothing of how it was made: name an HDF5 file, a figure or a model that a script of starlabels made"
+KEYS = ("stage", "digest", "config", "inputs", "command", "commit", "created", "versions")
+
+
+class Record(NamedTuple):
+    """What a file says of itself: its root attributes, with `inputs` {file: digest} and `versions` {package: version}."""
+
+    stage: str
+    digest: str
+    config: str
+    inputs: dict
+    command: str
+    commit: str
+    created: str
+    versions: dict
+    files: dict  # {model file: SHA-256}
+
+
+def of_figure(sources=()):
+    """{key: text} for the text chunks of a figure drawn now: of all that this process has noted as read, and of sources."""
+    inputs = {name_of(path): digest for path, digest in hdf5.READ.items()}
+    inputs |= {str(path): hdf5.file_digest(path) for path in sources}
+    own = json.dumps([RECIPE[0], sorted(map(list, inputs.items()))])
+    stage = Path(sys.argv[0]).stem or "interactive"
+    found = stamp.root_attributes(
+        stage, hashlib.sha256(own.encode()).hexdigest()[:16], None, inputs
+    )
+    return {key: str(value) for key, value in found.items()} | {"config": RECIPE[0]}
+
+
+def name_of(path):
+    """The path of a packaged file as it is in any copy of the code; of others as it is."""
+    path = Path(path)
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT / "data") else path)
+
+
+def read(path):
+    """The Record of a file or a model's folder; UserError if it is missing, damaged or not ours."""
+    path = home(Path(path))
+    if not path.is_file():
+        raise UserError(f"{path} not found: name a file that a script of starlabels made")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start not in (HDF5, PNG):
+        raise UserError(f"{path} {NOT_OURS}")
+    try:
+        found = chunks(path) if start == PNG else attributes(path)
+        if missing := [key for key in KEYS if key not in found]:
+            raise UserError(
+                f"{path} {NOT_OURS if len(missing) > 1 else f'does not tell its {missing[0]}'}"
+            )
+        tables = {key: json.loads(found.get(key, "{}")) for key in ("inputs", "versions", "files")}
+        if not all(isinstance(table, dict) for table in tables.values()):
+            raise ValueError
+        texts = {key: str(found[key]) for key in KEYS if key not in tables}
+    except (OSError, ValueError, TypeError, RuntimeError, SyntaxError) as error:
+        raise UserError(f"{path} is damaged: what it says of itself cannot be read") from error
+    return Record(
+        **texts,
+        **{key: {str(k): str(v) for k, v in table.items()} for key, table in tables.items()},
+    )
+
+
+def home(path):
+    """The file that speaks for a path: scaling.h5 for a model's folder and for the .keras files in it, else itself."""
+    if path.is_dir():
+        return path / "scaling.h5"
+    return path.with_name("scaling.h5") if path.suffix == ".keras" and path.is_file() else path
+
+
+def attributes(path):
+    """Root attributes of an HDF5 file."""
+    with hdf5.open_hdf5(path, "make it anew") as h5:
+        return dict(h5.attrs)
+
+
+def chunks(path):
+    """Text chunks of a PNG file."""
+    from PIL import Image
+
+    with Image.open(path, formats=["PNG"]) as image:
+        return dict(image.text)

@@ -1,0 +1,8 @@
+"""Statistics used in several wings."""
+
+import numpy as np
+
+
+def rms(values):
+    """Root mean square (n_labels,) of values (n, n_labels), NaN left out."""
+    return np.sqrt(np.nanmean(np.square(values), axis=0))

@@ -1,0 +1,1 @@
+"""Tables of stars: reading, cross-matching, cuts, features, distances and survey flags."""

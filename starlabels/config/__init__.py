@@ -1,0 +1,1 @@
+"""The configuration: schema, rules, loading, digests and paths."""

@@ -1,0 +1,1 @@
+"""Networks and their training; knows no recipe and no file layout of a run."""

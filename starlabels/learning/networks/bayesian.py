@@ -1,0 +1,115 @@
+"""Dropout that stays on, as in astroNN, so that a hundred passes tell what a network does not know.
+
+Leung & Bovy (2019), MNRAS 483, 3255; Gal & Ghahramani (2016).
+"""
+
+import keras
+from keras import ops
+
+GROUPS = 256  # random sums that stand for the dropped features
+
+
+def published(l2):
+    """Options of a layer: its first weights and their regulariser as in astroNN."""
+    return {
+        "kernel_initializer": keras.initializers.RandomNormal(stddev=0.05),
+        "kernel_regularizer": keras.regularizers.L2(l2),
+    }
+
+
+@keras.saving.register_keras_serializable("starlabels")
+class DropoutDense(keras.layers.Layer):
+    """Dropout, in validation too, then a dense layer: (n, n_features) -> (n, units).
+
+    With `passes` it answers as often, (n, passes, units), each time with other features dropped; a second such layer then takes
+    (n, passes, n_features). A pass over many features costs as much as the layer, so in the first one a pass is drawn from
+    the distribution that dropout gives its sum: nearly normal, of covariance rate / (1 - rate) sum_j x_j^2 w_j w_j^T. Sums of
+    GROUPS groups of features with random signs, times normal numbers, have that covariance, and cost one pass for all.
+    """
+
+    def __init__(self, units, rate, activation="relu", l2=0.0, seed=0, **options):
+        super().__init__(**options)
+        self.units, self.rate, self.activation, self.l2, self.seed = (
+            units,
+            rate,
+            activation,
+            l2,
+            seed,
+        )
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def build(self, shape):
+        n = shape[-1]
+        self.n_groups = min(GROUPS, n)
+        self.width = -(-n // self.n_groups)  # features in a group
+        kernel, l2 = published(self.l2).values()
+        self.kernel = self.add_weight(
+            shape=(n, self.units), name="kernel", initializer=kernel, regularizer=l2
+        )
+        self.bias = self.add_weight(shape=(self.units,), name="bias", initializer="zeros")
+        self.signs = self.add_weight(
+            shape=(n,), name="signs", trainable=False, initializer=self.random_signs
+        )
+
+    def random_signs(self, shape, dtype=None):
+        """-1 or 1 for each feature."""
+        return 2.0 * ops.cast(keras.random.uniform(shape, seed=self.seed) > 0.5, dtype) - 1.0
+
+    def call(self, x, passes=0):
+        if (
+            passes and x.shape[-1] <= GROUPS and len(x.shape) == 2
+        ):  # few enough to be dropped in each pass
+            x = ops.repeat(x[:, None], passes, axis=1)
+        again = len(x.shape) == 3
+        if again or not passes:
+            x = keras.random.dropout(x, self.rate, seed=self.generator)
+        total = ops.matmul(x, self.kernel) + self.bias
+        if passes and not again:
+            total = total[:, None] + self.scatter(x, passes)
+        return keras.activations.get(self.activation)(total)
+
+    def scatter(self, x, passes):
+        """What dropping features adds to the sums (n, passes, units)."""
+        pad = self.n_groups * self.width - x.shape[-1]
+        signed = ops.reshape(
+            ops.pad(x * self.signs, [[0, 0], [0, pad]]), (-1, self.n_groups, self.width)
+        )
+        kernel = ops.reshape(
+            ops.pad(self.kernel, [[0, pad], [0, 0]]), (self.n_groups, self.width, self.units)
+        )
+        sums = ops.einsum("ngf,gfu->ngu", signed, kernel)
+        normal = keras.random.normal((ops.shape(x)[0], passes, self.n_groups), seed=self.generator)
+        return ops.matmul(normal, sums) * (self.rate / (1 - self.rate)) ** 0.5
+
+    def get_config(self):
+        names = ("units", "rate", "activation", "l2", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("starlabels")
+class Passes(keras.layers.Layer):
+    """Passes (n, passes, 2 n_labels) of means and ln variances -> mean, ln total variance, ln variance of the means.
+
+    The total is the variance of the means plus the mean of the variances.
+    """
+
+    def call(self, outputs):
+        mean, log_variance = ops.split(outputs, 2, axis=-1)
+        between = ops.maximum(ops.var(mean, axis=1), 1e-12)
+        total = between + ops.mean(ops.exp(log_variance), axis=1)
+        return ops.concatenate([ops.mean(mean, axis=1), ops.log(total), ops.log(between)], axis=-1)
+
+
+def predictor(network, passes):
+    """The model that answers with the mean of so many passes and its errors, see Passes; its weights are the network's."""
+
+    def call(layer, *args, **options):
+        return layer(
+            *args, **options, **({"passes": passes} if isinstance(layer, DropoutDense) else {})
+        )
+
+    bare = keras.Model(
+        network.inputs, network.outputs[0]
+    )  # a compiled one would take its optimiser along
+    again = keras.models.clone_model(bare, clone_function=lambda layer: layer, call_function=call)
+    return keras.Model(again.inputs, Passes()(again.outputs[0]), name=network.name)

@@ -1,0 +1,1 @@
+"""Observed spectra: reading, preparing, radial velocity, continuum and results."""

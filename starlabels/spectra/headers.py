@@ -1,0 +1,81 @@
+"""What a FITS header says of a spectrum: air or vacuum, resolving power, rest frame."""
+
+import re
+
+POWER_KEYS = [
+    "SPEC_RP",
+    "SPECRP",
+    "RESPOWER",
+    "RESOLPOW",
+    "RESOLVPW",
+    "RESOLUTN",
+    "RESOLUTI",
+    "RESOLUTION",
+    "SPEC_RES",
+    "R",
+]
+POWERS = [  # pattern in INSTRUME, TELESCOP or EXTNAME -> lambda / FWHM of the usual mode
+    (r"HARPS|HARPN", 115_000),  # Mayor et al. 2003; HARPS-N: Cosentino et al. 2012
+    (r"ESPRESSO", 140_000),  # Pepe et al. 2021, mode HR11 and HR21
+    (r"FEROS", 48_000),  # Kaufer et al. 1999
+    (r"SOPHIE", 75_000),  # Perruchot et al. 2008, high-resolution mode
+    (r"ELODIE", 42_000),  # Baranne et al. 1996
+    (r"NARVAL", 65_000),  # Auriere 2003
+    (r"ESPADONS", 68_000),  # Donati 2003, spectropolarimetric mode
+    (r"APOGEE", 22_500),  # Wilson et al. 2019
+    (r"RAVE", 7_500),  # Steinmetz et al. 2006
+    (r"COADD_[BR]|LAMOST.*MRS", 7_500),  # Liu et al. 2020
+    (r"LAMOST", 1_800),  # Cui et al. 2012
+    (r"\bSDSS\b|\bBOSS\b", 1_850),  # Smee et al. 2013, at 4500-5000 Angstrom
+]  # UVES, HIRES, XSHOOTER and GIRAFFE vary with the slit: none is assumed
+IN_VACUUM = r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST"
+
+
+def statements(header, power=None, medium=None):
+    """{field of Found: value} of what a header says; power and medium if the format itself tells them."""
+    return {
+        "medium": medium or stated_medium(header),
+        "resolving_power": power or stated_power(header),
+        "rest": text(header, "SPECSYS") == "SOURCE"
+        or text(header, "FRAME") in ("REST", "SOURCE", "STELLAR"),
+        "normalised": header.get("CONTNORM") is True,  # ESO's science data products
+    }
+
+
+def text(header, key):
+    """The value of a keyword as text in capitals; "" if it is not there."""
+    return str(header.get(key) or "").strip().upper()
+
+
+def origin(header):
+    """Instrument and telescope, or the comments if neither is named, and the name of the extension; in capitals."""
+    made = text(header, "INSTRUME") + " " + text(header, "TELESCOP")
+    return f"{made if made.strip() else text(header, 'COMMENT')} {text(header, 'EXTNAME')}"
+
+
+def stated_medium(header):
+    """ "air" or "vacuum" if the header says so, or is of an instrument whose pipeline is known; else None."""
+    for key in ("VACUUM", "WAVEVAC"):
+        if key in header:
+            return "vacuum" if header[key] in (True, 1, "T", "True", "true") else "air"
+    for key in ("AIRORVAC", "WAVETYPE", "MEDIUM"):
+        if text(header, key)[:3] in ("AIR", "VAC"):
+            return "air" if text(header, key)[:3] == "AIR" else "vacuum"
+    kind = text(header, "CTYPE1").split("-")[0]
+    if kind in ("AWAV", "WAVE"):  # Greisen et al. 2006, table 1
+        return "air" if kind == "AWAV" else "vacuum"
+    return "vacuum" if re.search(IN_VACUUM, origin(header)) else None
+
+
+def stated_power(header):
+    """Resolving power lambda / FWHM by keyword, else of the instrument; None if neither is known."""
+    for key in POWER_KEYS:
+        try:
+            value = float(header.get(key))
+        except (TypeError, ValueError):
+            continue
+        if 100 < value < 1e6:  # else a magnitude (R), or a resolution in Angstrom
+            return value
+    return next(
+        (float(power) for pattern, power in POWERS if re.search(pattern, origin(header))), None
+    )

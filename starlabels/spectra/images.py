@@ -1,0 +1,168 @@
+"""Spectra in FITS images: wavelengths from keywords, errors from rows or extensions, and APOGEE's own files."""
+
+import re
+from collections import ChainMap
+
+import numpy as np
+
+from starlabels.base.errors import UserError
+from starlabels.spectra.columns import IVARS, SIGMAS, VARIANCES, WAVES, error_from
+from starlabels.spectra.headers import statements, text
+from starlabels.spectra.spectrum import UNITS, Found
+
+ROW_NAMES = ("BANDID", "ARRAY", "ROW")  # and the number of a row: keywords that say what it holds
+MOST_ROWS = 10  # an image of more is no spectrum with its errors and masks
+NO_WAVELENGTH = r"^(RA|DEC|[GES]L(ON|AT)|X|Y|VELO|VRAD|FREQ|ENER|PIXEL|STOKES)\b"  # in CTYPE1
+# APOGEE_PIXMASK: BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR, NOSKY (bits 0-7), SIG_SKYLINE (12),
+# NOT_ENOUGH_PSF (14); ghost, persistence and corrected telluric lines (8-11, 13) are warnings only
+APOGEE_BAD = 0xFF | 1 << 12 | 1 << 14
+APOGEE_POWER = 22_500.0  # Wilson et al. 2019
+RAVE_NAME, RAVE_POWER = (
+    r"RAVE_\d{8}_\w+\.fits?",
+    7_500.0,
+)  # as data release 6 names its files; Steinmetz et al. 2006
+
+
+def apogee(hdus):
+    """The Found of an apVisit or apStar file, given as a list of (header, data); None if it is neither."""
+    data = [data for _, data in hdus[1:5]]
+    if len(data) < 3 or any(
+        d is None or d.dtype.names or d.shape != data[0].shape for d in data[:3]
+    ):
+        return None
+    known = statements(hdus[0][0], APOGEE_POWER, "vacuum")
+    about = ChainMap(hdus[1][0], hdus[0][0])
+    if (
+        text(about, "CTYPE1") == "LOG-LINEAR"
+    ):  # apStar: flux, error and mask of the combined spectrum, then of each visit
+        flux, error, mask = (np.atleast_2d(d)[0] for d in data[:3])
+        values = linear(about, len(flux))
+        if values is None:
+            return None
+        wave, known["rest"] = 10**values, True
+    elif (
+        len(data) == 4
+        and np.shape(data[3]) == data[0].shape
+        and "WAVELENGTH" in text(hdus[4][0], "BUNIT")
+    ):
+        flux, error, mask, wave = (d.ravel() for d in data)  # apVisit: three chips, (3, 4096)
+    else:
+        return None
+    error = np.array(error, "f8")
+    if mask.dtype.kind in "iu":  # aspcapStar has a model there
+        error[(mask.astype("i8") & APOGEE_BAD) != 0] = np.inf
+    return Found(np.array(wave, "f8"), np.array(flux, "f8"), error, "Angstrom", **known)
+
+
+def from_hdus(path, hdus, index, about):
+    """The Found of image `index` among a list of (header, data); None if it is no spectrum. about knows the primary too."""
+    header, data = hdus[index]
+    kind = text(header, "CTYPE1")
+    rows = as_rows(data)  # (n_rows, n)
+    if rows is None or re.match(NO_WAVELENGTH, kind):
+        return None
+    if kind == "MULTISPE":
+        raise UserError(
+            f"{path} is an IRAF multispec file of several orders: bring them to one linear scale by scombine"
+        )
+    error = error_row(header, rows)
+    error = error_extension(hdus[index + 1 :], data.shape) if error is None else error
+    values, log, unit = wavelengths(header, rows.shape[1])
+    if (
+        text(about, "TELESCOP") == "LAMOST" and len(rows) >= 3
+    ):  # data releases 1-7: flux, inverse variance, wavelength, masks
+        values, log, error = rows[2], None, error_from("ivar", rows[1])
+    elif (
+        "COEFF0" in header and len(rows) >= 3
+    ):  # SDSS spSpec: flux, flux less continuum, error, mask
+        error = np.array(rows[2], "f8")
+    if values is None:
+        values = wave_extension(hdus, rows.shape[1])
+    if values is None:
+        return None
+    if len(rows) > 1 and error is None and not any(f"{key}1" in header for key in ROW_NAMES):
+        raise UserError(
+            f"{path} is an image of {len(rows)} rows and does not say what they are: give one spectrum a file"
+        )
+    known = statements(about)
+    if known["resolving_power"] is None and re.match(RAVE_NAME, path.name):
+        known["resolving_power"] = RAVE_POWER
+    return Found(values, np.array(rows[0], "f8"), error, unit, log, **known)
+
+
+def as_rows(data):
+    """Rows (n_rows, n), flux first, of an image (n,), (n_rows, n) or, IRAF's, (n_bands, 1, n); None if it is none."""
+    if data is None or data.dtype.names or data.ndim > 3 or data.size == 0:
+        return None
+    if data.ndim == 3 and data.shape[1] != 1:
+        return None
+    rows = data.reshape(-1, data.shape[-1])
+    return rows if len(rows) <= MOST_ROWS else None
+
+
+def linear(header, n):
+    """The linear scale (n,) of CRVAL1, CRPIX1 and CD1_1 or CDELT1; None if there is none. CRPIX1 is 1 where it is left out."""
+    step, start, first = (
+        header.get("CD1_1") or header.get("CDELT1"),
+        header.get("CRVAL1"),
+        header.get("CRPIX1", 1.0),
+    )
+    if not step or not all(isinstance(value, (int, float)) for value in (step, start, first)):
+        return None
+    return start + step * (np.arange(1, n + 1) - first)
+
+
+def wavelengths(header, n):
+    """(values (n,) or None, None or "log10" or "ln", unit or None) of the pixels by the keywords of an image."""
+    values, kind = linear(header, n), text(header, "CTYPE1")
+    match = re.search(r"units=(\w+)", str(header.get("WAT1_001", "")))  # IRAF
+    unit = header.get("CUNIT1") or (match and match[1]) or (kind if kind.lower() in UNITS else None)
+    if values is None:
+        return None, None, unit
+    start = header["CRVAL1"]
+    if (
+        kind.endswith("-LOG") and not 1e-3 < start < 20
+    ):  # Greisen et al. 2006, eq. 5; else CRVAL1 is itself a logarithm
+        values = start * np.exp((values - start) / start)
+    if unit is None and kind.split("-")[0] in ("WAVE", "AWAV") and values.max() < 1e-3:
+        unit = "m"  # what FITS means where no unit is given
+    if header.get("DC-FLAG") == 1 or ("LOG" in kind and values.max() < 20 and unit != "m"):
+        return values, "log10" if values.max() < 6 else "ln", unit
+    return values, None, unit
+
+
+def error_row(header, rows):
+    """Standard errors (n,) of the row that BANDIDn, ARRAYn or ROWn says to hold them; None if none does."""
+    for i in range(1, len(rows)):
+        for key in ROW_NAMES:
+            name = text(header, f"{key}{i + 1}").lower().split(" ")[0].strip(":,-")
+            if name in (*SIGMAS, *IVARS, *VARIANCES):
+                return error_from(name, rows[i])
+    return None
+
+
+def error_extension(hdus, shape):
+    """Standard errors (n,) of the first extension of that shape whose EXTNAME is one of errors; None if there is none."""
+    for header, data in hdus:
+        name = text(header, "EXTNAME").lower()
+        if (
+            data is not None
+            and name in (*SIGMAS, *IVARS, *VARIANCES)
+            and not data.dtype.names
+            and data.shape == shape
+        ):
+            return error_from(name, as_rows(data)[0])
+    return None
+
+
+def wave_extension(hdus, n):
+    """The pixels (n,) of an extension whose EXTNAME is that of wavelengths; None if there is none."""
+    for header, data in hdus:
+        if (
+            data is not None
+            and text(header, "EXTNAME").lower() in WAVES
+            and not data.dtype.names
+            and data.size == n
+        ):
+            return np.array(data, "f8").ravel()
+    return None

@@ -1,0 +1,423 @@
+"""predict: labels of observed spectra, each beside the spectrum that the nodes give at those labels."""
+
+import itertools
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
+
+from starlabels.base import hdf5, stamp, workers
+from starlabels.base.console import count, progress
+from starlabels.base.errors import UserError
+from starlabels.base.labels import label
+from starlabels.config import schema
+from starlabels.config.schema import Cluster, Range
+from starlabels.learning import components, outliers, trained_model
+from starlabels.spectra import continuum, results
+from starlabels.spectra import read as io_2
+from starlabels.spectra import spectrum as io
+from starlabels.spectra.prepare import Preparation, around, as_it_is, check_window
+from starlabels.spectra.spectrum import check
+from starlabels.stages import predict_beside, predict_columns, predict_tables
+from starlabels.stages.recipe_nodes import sampler_for
+
+MODEL = Path("models/observed_highres")
+BATCH = 256  # spectra
+FIXED = {
+    "vmic": 2.0,
+    "vsini": 0.0,
+}  # of the regenerated spectrum, where the recipe neither learns nor holds them
+MISFIT = 10.0  # reduced chi-square; the Sun has 3, Procyon 1
+MODEL_ERROR = (
+    0.02  # of the continuum: lines whose atomic data are wrong, measured on the Sun and Procyon
+)
+BITS = outliers.BITS | {"misfit": 8, "velocity": 16}
+RULES = outliers.RULES | {
+    "misfit": "no node spectrum is like it: reduced chi-square above 10 with 2 % of error granted to the nodes",
+    "velocity": "the radial velocity is uncertain: the peak of the correlation is hardly above the spurious ones",
+}
+
+
+def arguments(parser):
+    """Command-line arguments."""
+    parser.add_argument(
+        "files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra, or of a table"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=MODEL,
+        help=f"the trained model, models/<run> (default: {MODEL})",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        help="folder of tables and figures (default: results)",
+    )
+    medium = parser.add_mutually_exclusive_group()
+    medium.add_argument(
+        "--air", dest="medium", action="store_const", const="air", help="wavelengths are in air"
+    )
+    medium.add_argument(
+        "--vacuum",
+        dest="medium",
+        action="store_const",
+        const="vacuum",
+        help="wavelengths are in vacuum",
+    )
+    parser.add_argument(
+        "--resolving-power", type=float, help="lambda / FWHM, where the file does not tell"
+    )
+    parser.add_argument(
+        "--rv",
+        type=float,
+        help="radial velocity (km/s) to take instead of the measured one; 0: at rest",
+    )
+    parser.add_argument(
+        "--prepare",
+        action="store_true",
+        help="also prepare spectra that their file calls normalised",
+    )
+    parser.add_argument(
+        "--figures", type=int, default=200, help="stars to draw at most (default: 200)"
+    )
+    for what in ("wave", "flux", "error"):
+        parser.add_argument(
+            f"--{what}-column", help=f"column of the {what}, where its name does not tell"
+        )
+    photometry = "CSV file with columns name, k_mag, a_k (mag) for distances; name: of the file, or the star's id in HDF5"
+    parser.add_argument("--photometry", type=Path, help=photometry)
+    help_table = "CSV, FITS or HDF5 table of what the model reads beside the spectra; star_id: of the file, or the star in HDF5"
+    parser.add_argument("--table", type=Path, help=help_table)
+    parser.add_argument("--wave-unit", help="Angstrom, nm or micron, where the file does not tell")
+    add_cluster_arguments(parser)
+
+
+def recipe(args):
+    """The configuration that a model was trained with; UserError if there is no model."""
+    path = args.model / "config.yaml"
+    if not path.is_file():
+        hint = f"run make run CONFIG=recipes/{args.model.name}.yaml, or name another"
+        raise UserError(f"{args.model} has no trained model: {hint}")
+    return path
+
+
+class Machine(NamedTuple):
+    """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation, its pixels.
+
+    sampler is None where no nodes cover the model's window, as that of a survey; extras: {column: Extra} for the tables.
+    """
+
+    cfg: object
+    model: trained_model.Trained
+    basis: components.Basis | None
+    sampler: object | None
+    prepare: Preparation | None
+    axis: hdf5.Axis
+    extras: dict
+
+
+def run(cfg, args):
+    """Write results.csv, results.fits, a figure a star and index.html into the folder args.out; print a line a star."""
+    if cfg.wave is None:
+        return predict_tables.run(cfg, args)
+    options = io.Options(
+        args.medium,
+        args.resolving_power,
+        args.wave_column,
+        args.flux_column,
+        args.error_column,
+        args.wave_unit,
+    )
+    units = [label(name).plain_unit for name in cfg.labels]
+    meta = {
+        "MODEL": args.model,
+        "STARLAB": stamp.commit(),
+        "DATE": stamp.now(),
+        "KERAS": version("keras"),
+    }
+    answers, pictures, taken, machine, more = [], [], set(), None, predict_columns.columns(cfg)
+    known = predict_columns.read_photometry(args.photometry, more) if args.photometry else {}
+    rows = predict_beside.Rows(args.table, cfg, known)
+    with (
+        workers.caller(cluster_options(args), BATCH) as call,
+        results.Tables(args.out, cfg.labels, units, meta, more) as tables,
+    ):
+        stream = spectra(args.files, options, cfg.wave.grid())
+        while batch := list(itertools.islice(stream, BATCH)):
+            ready = [one for one in batch if not isinstance(one, results.Answer)]
+            if ready and not machine:
+                machine = open_machine(cfg, args.model)
+            batch = [one if isinstance(one, results.Answer) else rows.onto(one) for one in batch]
+            found, drawn = answer(machine, prepared(machine, batch, args, call))
+            tables.add(found)
+            pictures += draw(found, drawn, cfg, args, taken, args.figures - len(taken))
+            answers += found
+            for one in found if len(answers) <= args.figures else []:
+                print(line(one))
+    results.write_page(answers, pictures, args.out)
+    for words in filter(None, (predict_columns.summary(answers), rows.summary(len(answers)))):
+        print(words)
+    kinds = [results.status(one) for one in answers]
+    summary = ", ".join(
+        f"{count(kinds.count(kind))} {kind}" for kind in ("ok", "flagged", "failed")
+    )
+    print(
+        f"{count(len(answers))} spectra: {summary}; {args.out}/results.csv, results.fits, index.html"
+    )
+
+
+def spectra(files, options, wave):
+    """Each spectrum of the files as Observed, or the Answer that says why it has none."""
+    for path in progress(files, "spectra") if len(files) > 1 else files:
+        try:
+            for observed in io_2.read(path, options):
+                try:
+                    check(observed)
+                    check_window(observed, wave)
+                    yield around(observed, wave)
+                except UserError as error:
+                    yield failed(observed.name, error)
+        except UserError as error:
+            yield failed(Path(path).name, error)
+
+
+def failed(name, error):
+    """The Answer of a spectrum that cannot be used."""
+    nan, reason = float("nan"), str(error).removeprefix(f"{name}: ")
+    return results.Answer(name, reason, {}, {}, nan, nan, nan, nan, 0, [], nan)
+
+
+def open_machine(cfg, folder):
+    """The Machine of a model's folder; UserError if it lacks something."""
+    with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
+        curve, axis = continuum.read(h5), hdf5.read_axis(h5)
+    model = trained_model.open_folder(folder)
+    sampler = nodes_of(cfg, needed=curve is not None) if axis.medium == "air" else None
+    prepare = (
+        Preparation(axis.wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler)
+        if curve
+        else None
+    )
+    return Machine(
+        cfg,
+        model,
+        trained_model.basis_of(model.model),
+        sampler,
+        prepare,
+        axis,
+        predict_columns.columns(cfg),
+    )
+
+
+def nodes_of(cfg, needed):
+    """The Sampler of the recipe; None if there are no nodes and they are not needed: a survey has spectra of its own."""
+    try:
+        return sampler_for(cfg, build=False)
+    except UserError:
+        if needed:
+            raise
+        return None
+
+
+def least_power(cfg):
+    """The lowest resolving power of the training spectra."""
+    drawn = cfg.grid.labels.get("resolving_power", cfg.grid.resolving_power)
+    return drawn.min if isinstance(drawn, Range) else float(drawn)
+
+
+def prepared(machine, batch, args, call):
+    """The batch with (Observed, Prepared) for each Observed that can be prepared, the Answer that says why for the others."""
+    good = [one for one in batch if not isinstance(one, results.Answer)]
+    found = iter(
+        call(prepare, good, machine.prepare, machine.axis, args.rv, args.prepare) if good else []
+    )
+    return [one if isinstance(one, results.Answer) else paired(one, next(found)) for one in batch]
+
+
+def paired(observed, found):
+    """(Observed, Prepared), or the Answer that `prepare` found or that tells of its end."""
+    if found is workers.LOST:
+        found = failed(
+            observed.name,
+            "the process that prepared it ended, again and again: run it without --workers",
+        )
+    return found if isinstance(found, results.Answer) else (observed, found)
+
+
+def prepare(observed, preparation, axis, rv, anyway):
+    """The Prepared of an Observed spectrum on the pixels of a model's Axis, or its Answer if that fails.
+
+    anyway: also if its file calls it normalised. preparation: None if the model was not trained for observed spectra.
+    """
+    try:
+        if observed.normalised and (observed.rest or axis.frame == "observer") and not anyway:
+            return as_it_is(observed, axis, preparation)
+        if preparation is None:
+            hint = 'give HDF5 with attributes frame "rest" of spectra/wave and continuum 1 of spectra/flux, without --prepare, '
+            hint += "or, if the recipe has a grid, train it with preprocess.observed, as recipes/observed_highres.yaml does"
+            raise UserError(
+                f"{observed.name}: the model was not trained for observed spectra: {hint}"
+            )
+        return preparation(observed, rv)
+    except UserError as error:
+        return failed(observed.name, error)
+
+
+def answer(machine, prepared):
+    """Answers, and the Spectrum for the figure or None, of a list of (Observed, Prepared) and Answers of what failed."""
+    good = [i for i, one in enumerate(prepared) if not isinstance(one, results.Answer)]
+    answers, drawn = list(prepared), [None] * len(prepared)
+    if not good:
+        return answers, drawn
+    stars, ready = zip(*(prepared[i] for i in good))
+    flux = np.array([filled(one, machine.basis, as_stored=not machine.cfg.grid) for one in ready])
+    read, lacks = predict_beside.inputs(
+        flux, stars, ready, machine.cfg.features, machine.model.may_lack
+    )
+    own = schema.as_they_are(machine.cfg)  # the S/N that a model knows is that of added noise
+    found = machine.model.predict(read, np.array([np.inf if own else one.snr for one in ready]))
+    found.setdefault("err", np.full_like(found["mean"], np.nan))
+    model = regenerate(machine, found["mean"], ready)
+    photometry = np.array(
+        [[one.table.get(name, np.nan) for name in predict_columns.PHOTOMETRY] for one in stars]
+    )
+    more = predict_columns.values(machine.extras, machine.model.names, found, photometry)
+    for k, i in enumerate(good):
+        row = {key: values[k] for key, values in found.items()}
+        answers[i] = answer_of(
+            stars[k].name, ready[k], row, model[k], machine.model.names
+        )._replace(extras=more[k])
+        seen = model[k] if np.isfinite(model[k]).all() else None
+        drawn[i] = results.Spectrum(
+            machine.axis.wave, ready[k].flux, ready[k].error, seen, machine.axis.medium
+        )
+        if lacks[k]:
+            answers[i], drawn[i] = failed(stars[k].name, lacks[k]), None
+    return answers, drawn
+
+
+def answer_of(name, one, found, model, labels):
+    """The Answer of a Prepared, from what the network found {mean, err (n_labels,), flags} and regenerated flux (n_pix,)."""
+    misfit = (one.flux - model) ** 2 / (one.error.astype(float) ** 2 + MODEL_ERROR**2)
+    chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
+    flags = int(found["flags"]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
+    values, errors = (dict(zip(labels, map(float, found[key]))) for key in ("mean", "err"))
+    rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
+    return results.Answer(
+        name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage
+    )
+
+
+def filled(one, basis, as_stored=False):
+    """Flux (n_pix,) of a Prepared with its small holes filled, for the network: blocks that are missing stay NaN.
+
+    as_stored: holes that its file fills stay as there, for a network that was trained on a survey's spectra, holes and all.
+    """
+    flux = one.stored.astype("f4") if as_stored and one.stored is not None else one.flux
+    if np.isfinite(flux).all():
+        return flux
+    if basis is None:
+        return np.where(np.isfinite(flux), flux, 1).astype("f4")
+    return components.fill(flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
+
+
+def regenerate(machine, mean, ready):
+    """Flux (n, n_pix) from the nodes at labels `mean` (n, n_labels), NaN for those outside the nodes.
+
+    It is normalised as the n Prepared were, on the same pixels.
+    """
+    labels = {
+        name: np.full(len(mean), value_of(machine.cfg, name))
+        for name in ("teff", "logg", "mh", "vmic", "vsini")
+    }
+    labels |= {
+        name: values.astype(float)
+        for name, values in zip(machine.model.names, mean.T)
+        if name in labels
+    }
+    flux = np.full((len(mean), len(machine.axis.wave)), np.nan, "f4")
+    if machine.sampler and (sound := machine.sampler.sound(labels)).any():
+        inside = {name: values[sound] for name, values in labels.items()}
+        flux[sound] = machine.sampler.spectra(
+            inside, machine.axis.wave, machine.cfg.grid.resolving_power
+        )
+        own = np.flatnonzero(sound & ~np.array([one.as_it_is for one in ready]))
+        if len(own):
+            seen = np.isfinite([ready[i].flux for i in own])
+            flux[own] /= machine.prepare.continuum.fit(np.where(seen, flux[own], np.nan))
+    return flux
+
+
+def value_of(cfg, name):
+    """The value that the recipe holds a label at, else one that is as good as any."""
+    held = (cfg.grid.labels if cfg.grid else {}).get(name, FIXED.get(name, np.nan))
+    return FIXED.get(name, np.nan) if isinstance(held, Range) else float(held)
+
+
+def why(flags):
+    """Each flag that is set, in words."""
+    return [RULES[name] for name, bit in BITS.items() if flags & bit]
+
+
+def draw(answers, drawn, cfg, args, taken, most):
+    """Draw the stars that have a Spectrum, `most` of them; the path of each figure seen from args.out, or None."""
+    from starlabels.plots import observed as plots
+
+    found = []
+    for one, spectrum in zip(answers, drawn):
+        if spectrum is None or sum(path is not None for path in found) >= most:
+            found.append(None)
+            continue
+        found.append(results.picture_name(one.name, taken))
+        sources = [path for path in args.files if one.name.startswith(path.name)]
+        plots.star(spectrum, one, args.out / found[-1], cfg.lines, sources)
+    return found
+
+
+def line(one):
+    """An Answer in a line."""
+    if one.failure:
+        return f"{one.name}: failed: {one.failure}"
+    labels = ", ".join(
+        f"{name} {results.rounded(value, one.errors[name])}" for name, value in one.labels.items()
+    )
+    far = one.extras.get("distance", np.nan)
+    labels += (
+        f", distance {results.rounded(far, one.extras['distance_err'])} pc"
+        if np.isfinite(far)
+        else ""
+    )
+    rv = f", rv {results.rounded(one.rv, one.rv_err)}" if np.isfinite(one.rv) else ""
+    return f"{one.name}: {labels}{rv}" + "".join(f"; {reason}" for reason in one.reasons)
+
+
+def add_cluster_arguments(parser):
+    """Command-line arguments of scripts that have no `cluster` section."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="prepare spectra in N processes (default: in this one)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="prepare spectra by the workers of this dask scheduler",
+    )
+
+
+def cluster_options(args):
+    """The `cluster` section that these arguments ask for, None if none; UserError if N is out of range."""
+    if args.workers is None and args.scheduler is None:
+        return None
+    try:
+        return Cluster(
+            scheduler=args.scheduler, workers=1 if args.workers is None else args.workers
+        )
+    except ValidationError as error:
+        raise UserError(f"--workers: found {args.workers}, {error.errors()[0]['msg']}") from None

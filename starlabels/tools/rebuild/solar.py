@@ -1,0 +1,68 @@
+"""Rebuild data/lines/solar_depths.npz: `python -m starlabels.tools.rebuild.solar SPECTRUM`, observed, of the Sun.
+
+Ours is the HARPS spectrum of Ganymede in the FASMA-synthesis repository (MIT), read as predict.py reads it.
+"""
+
+import sys
+
+import numpy as np
+
+from starlabels.base import checksums
+from starlabels.base.files import replaced_file
+from starlabels.spectra import continuum, read, spectrum
+from starlabels.spectra.prepare import Preparation
+from starlabels.synthesis.library import FOLDER
+from starlabels.synthesis.sampler import Sampler
+from starlabels.synthesis.solar import FILE
+
+SUN = {
+    "teff": 5772.0,
+    "logg": 4.44,
+    "mh": 0.0,
+    "vmic": 1.0,
+    "vsini": 1.6,
+}  # Gaia benchmark stars; vmic as usual for the Sun
+RESOLVING_POWER, HARPS = 34_000, 115_000  # a trifle below that of the nodes
+STEP, ORDER = 0.04, 8  # A; of the continuum
+BLUR = (
+    0.05  # line depths below are not told from the continuum's errors: there the factor tends to 1
+)
+MOST = 3.0  # factor, and its inverse
+H_BETA, CORE = 4861.3, 6.0  # A: there the factor is 1, for that core is not in LTE
+RANGES = {
+    "teff": (5000, 7000),
+    "logg": (3.5, 5.0),
+    "mh": (-0.75, 0.5),
+    "vmic": (0.5, 3.0),
+}  # stars of the continuum's model
+
+
+def main(path):
+    blue, wave = FOLDER / "blue_4450_4990", np.arange(4450, 4990, STEP)
+    sampler = Sampler(f"{blue}.h5", RANGES, f"{blue}_vmic.h5")
+    rng = np.random.default_rng(1)
+    stars = {name: rng.uniform(*ends, 1500) for name, ends in RANGES.items()}
+    stars["vsini"] = 100 * rng.uniform(size=1500) ** 3
+    curve = continuum.learn(sampler.spectra(stars, wave, RESOLVING_POWER), wave, ORDER)
+    [sun] = read.read(path, spectrum.Options(resolving_power=HARPS))
+    observed = Preparation(wave, RESOLVING_POWER, RESOLVING_POWER, curve, sampler)(sun).flux
+    model = sampler.spectra(
+        {name: np.array([value]) for name, value in SUN.items()}, wave, RESOLVING_POWER
+    )
+    observed = observed * (model / curve.normalise(model))[0]  # on the scale of the true continuum
+    factor = np.where(np.abs(wave - H_BETA) < CORE, 1, depth_factors(1 - observed, 1 - model[0]))
+    with replaced_file(FILE) as tmp, tmp.open("wb") as file:
+        np.savez_compressed(file, wave=wave, factor=factor.astype("f4"))
+    checksums.record(FILE)
+    before, after = (np.nanmean(np.abs(observed - 1 + (1 - model[0]) * f)) for f in (1, factor))
+    print(f"{FILE}: mean |dF| of the Sun {before:.4f} without, {after:.4f} with the factors")
+
+
+def depth_factors(observed, model):
+    """Factors (n_pix,) from observed and model line depths, towards 1 where both are small, 1 where nothing was observed."""
+    factor = (observed * model + BLUR**2) / (model**2 + BLUR**2)
+    return np.clip(np.where(np.isfinite(factor), factor, 1), 1 / MOST, MOST)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,298 @@
+"""What happens to machines and folders: two runs at once, kills, full and read-only disks, damaged files, an edited recipe."""
+
+import ctypes
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import ROOT, write_grid
+
+from benchmarks import same
+from starlabels.base import checksums, hdf5
+from starlabels.base.errors import UserError
+from starlabels.base.files import replaced_folder, restore
+from starlabels.config import digests, paths
+from starlabels.stages import join, label_study, locks, preprocess
+
+HOLD = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from starlabels.stages import locks
+with locks.held(Path("models/afgk.lock")):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+REPLACE = """
+import os, shutil, sys
+sys.path.insert(0, sys.argv[1])
+from starlabels.base.files import replaced_folder
+left = int(sys.argv[2])
+def counted(function):
+    def call(*args, **options):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return function(*args, **options)
+    return call
+for module, name in ((os, "replace"), (shutil, "rmtree"), (os, "unlink"), (os, "rmdir"), (os, "mkdir"), (os, "open")):
+    setattr(module, name, counted(getattr(module, name)))
+with replaced_folder("state") as folder:
+    for name in "ab":
+        (folder / name).write_text("new")
+"""
+
+
+@pytest.fixture
+def grid(make_config):
+    """A small recipe in an empty folder, with its toy database."""
+    cfg = make_config()
+    write_grid(cfg)
+    return cfg
+
+
+@pytest.fixture
+def holder(grid):
+    """A process that holds the lock of the run."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(ROOT)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_second_run_is_told_who_writes_and_a_killed_one_is_no_obstacle(grid, holder):
+    with pytest.raises(
+        UserError,
+        match=rf"models/afgk.lock: afgk is being written by process {holder.pid} on \S+ \(.*wait",
+    ):
+        join.run(grid)
+    assert not paths.paths(grid).joined.exists()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    join.run(grid)
+    assert not paths.paths(grid).lock.exists()
+
+
+def test_another_run_is_not_kept_waiting(make_config, holder):
+    other = make_config({"run": "other"})
+    join.run(other)
+    assert paths.paths(other).joined.is_file() and holder.poll() is None
+
+
+def test_a_lock_is_let_go_when_a_stage_fails(make_config):
+    cfg = make_config()
+    with pytest.raises(UserError, match="not found"):
+        label_study.run(cfg)
+    with locks.held(paths.paths(cfg).lock):
+        assert f"process {os.getpid()} on" in locks.holder(paths.paths(cfg).lock)
+
+
+def test_a_folder_killed_at_any_step_of_its_replacement_is_the_old_or_the_new_one(tmp_path):
+    for step in range(100):
+        shutil.rmtree(tmp_path, ignore_errors=True)
+        (tmp_path / "state").mkdir(parents=True)
+        for name in "ab":
+            (tmp_path / "state" / name).write_text("old")
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", REPLACE, str(ROOT), str(step)], cwd=tmp_path, check=False
+        )
+        restore(tmp_path / "state")
+        found = [(tmp_path / "state" / name).read_text() for name in "ab"]
+        assert found in (["old", "old"], ["new", "new"])
+        with replaced_folder(tmp_path / "state"):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == ["state"]
+        if done.returncode == 0:
+            break
+    assert 8 < step < 99
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_lies_and_never_changes_a_number(grid):
+    """But for provenance in words, which HDF5 keeps without checksums."""
+    path, rng, noticed = paths.paths(grid).grid, np.random.default_rng(0), 0
+    sound = path.read_bytes()
+    with hdf5.open_hdf5(path, "") as h5:
+        good = {name: one.get("data") for name, one in same.hdf5(h5).items()}
+    for place in rng.integers(len(sound), size=200):
+        spoilt = bytearray(sound)
+        spoilt[place] ^= 1 << rng.integers(8)
+        path.write_bytes(spoilt)
+        try:
+            with hdf5.open_hdf5(path, "run python grid.py") as h5:
+                assert {name: one.get("data") for name, one in same.hdf5(h5).items()} == good
+        except UserError as error:
+            noticed += 1
+            assert (
+                str(path) in str(error)
+                and str(error).endswith(": run python grid.py")
+                and "\n" not in str(error)
+            )
+    assert noticed > 100
+
+
+def flip(path, name):
+    """Flip a bit in the first chunk of a dataset."""
+    with h5py.File(path) as h5:
+        place = h5[name].id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_damage_found_in_the_middle_of_a_stage_names_the_file_among_several_and_the_script(grid):
+    join.run(grid)
+    files = paths.paths(grid)
+    flip(files.joined, "spectra/flux")
+    message = "data/afgk/0_joined.h5 is damaged, spectra/flux cannot be read: run python 0_join.py"
+    with pytest.raises(UserError, match=message):
+        preprocess.run(grid)
+    assert not files.prepared.exists() and not list(Path().rglob("*.tmp"))
+    flip(files.grid, "spectra/flux")
+    before = files.joined.read_bytes()
+    with pytest.raises(
+        UserError,
+        match="data/grids/afgk.h5 is damaged, spectra/flux cannot be read: run python grid.py",
+    ):
+        join.run(grid)
+    assert files.joined.read_bytes() == before
+
+
+def run_with(stage, before):
+    """Run a script of the repository after `before()` in its process; its CompletedProcess with text output."""
+    command = [sys.executable, str(ROOT / stage)]
+    return subprocess.run(command, preexec_fn=before, check=False, capture_output=True, text=True)
+
+
+def small_disk(size):
+    """A function that lets no file of this process grow beyond a size in bytes: to HDF5 it is the same as a full disk."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def no_superuser():
+    """Have permissions bind this process even if it is root's: drop CAP_DAC_OVERRIDE (1) from its bounding set."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+@pytest.fixture
+def copy(finished, tmp_path, monkeypatch):
+    """A copy of the finished folder, which a test may spoil."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "named"),
+    [
+        ("grid.py", 100_000, "data/grids/smoke.h5"),
+        ("0_join.py", 1_320_000, "data/smoke/0_joined.h5"),
+        ("1_label_study.py", 20_000, "figures/smoke/1_histograms.png"),
+        ("3_train.py", 20_000, "models/smoke.partial/state"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_loses_nothing(copy, finished, stage, size, named):
+    result = run_with(stage, small_disk(size))
+    assert (result.returncode, result.stderr) == (2, f"error: {named}: File too large\n")
+    shutil.rmtree("models/smoke.partial", ignore_errors=True)  # where a training goes on
+    assert same.differences(copy, finished[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "folder"), [("0_join.py", "data/smoke"), ("1_label_study.py", "figures/smoke")]
+)
+def test_a_read_only_folder_is_one_line_and_loses_nothing(copy, finished, stage, folder):
+    Path(folder).chmod(0o555)
+    result = run_with(stage, no_superuser)
+    Path(folder).chmod(0o755)
+    assert result.returncode == 2 and result.stderr.startswith(f"error: {folder}/")
+    assert result.stderr.endswith(": Permission denied\n") and result.stderr.count("\n") == 1
+    assert same.differences(copy, finished[0]) == []
+
+
+def test_a_recipe_that_is_edited_while_a_stage_runs_counts_from_the_next_stage_on(
+    grid, monkeypatch
+):
+    text, create = grid.text, hdf5.create
+    wanted = {stage: digests.digest(grid, stage) for stage in ("0_join", "2_preprocess")}
+
+    def edited(*args):
+        Path("config.yaml").write_text(text.replace("seed: 1", "seed: 2"))
+        return create(*args)
+
+    monkeypatch.setattr(hdf5, "create", edited)
+    for stage, run, path in (
+        ("0_join", join, "0_joined.h5"),
+        ("2_preprocess", preprocess, "2_prepared.h5"),
+    ):
+        run.run(grid)
+        with hdf5.open_stage(Path("data/afgk") / path, stage, wanted[stage]) as h5:
+            assert h5.attrs["config"] == text
+
+
+def test_a_database_that_is_replaced_while_it_is_joined_makes_the_joined_file_stale(
+    make_config, monkeypatch
+):
+    cfg = make_config({"join.databases": [{"path": "a.h5", "where": None}]})
+    write_grid(cfg, 60, "a.h5")
+    original = join.write_spectra
+
+    def replaced(*args):
+        write_grid(
+            make_config(
+                {"grid.n_spectra": 70, "join.databases": [{"path": "a.h5", "where": None}]}
+            ),
+            70,
+            "b.h5",
+        )
+        os.replace("b.h5", "a.h5")
+        return original(*args)
+
+    monkeypatch.setattr(join, "write_spectra", replaced)
+    join.run(cfg)
+    with pytest.raises(
+        UserError, match="made with other settings of a.h5: re-run python 0_join.py"
+    ):
+        preprocess.run(cfg)
+
+
+def test_a_packaged_file_that_is_damaged_or_missing_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(checksums, "FOLDER", tmp_path)
+    path = tmp_path / "nodes/x.h5"
+    path.parent.mkdir()
+    path.write_bytes(b"sound")
+    (tmp_path / checksums.SUMS).write_text("")
+    checksums.record(path)
+    assert (tmp_path / checksums.SUMS).read_text().endswith("  nodes/x.h5\n")
+    assert checksums.checked(path) == path
+    path.write_bytes(b"spoilt")
+    checksums.checked.cache_clear()
+    with pytest.raises(
+        UserError,
+        match="is damaged: its checksum is not that of .*: git checkout .*, or make nodes",
+    ):
+        checksums.checked(path)
+    path.unlink()
+    with pytest.raises(UserError, match="is missing, but named in"):
+        checksums.checked(path)
+    assert checksums.checked(tmp_path / "mine.h5")  # not packaged: not our business
+
+
+def test_the_packaged_files_are_those_that_SHA256SUMS_names():
+    there = {str(path.relative_to(checksums.FOLDER)) for name in ("lines", "nodes", "atmospheres")
+             for path in (checksums.FOLDER / name).iterdir() if path.is_file()}  # fmt: skip
+    assert checksums.sums().keys() == there
+    for name in there:
+        checksums.checked(checksums.FOLDER / name)

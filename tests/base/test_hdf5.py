@@ -1,0 +1,146 @@
+"""Files of the stages: whole or not there, and never read when stale or damaged."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from conftest import ROOT, write_grid
+
+from starlabels.base import hdf5
+from starlabels.base.errors import UserError
+from starlabels.config import digests, paths
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from starlabels.base import hdf5
+from starlabels.config import load
+with hdf5.create("a.h5", "4_test", "d", load.load("config.yaml")) as h5:
+    h5["x"] = 2
+    h5.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_while_writing_leaves_the_old_file_and_the_next_run_works(make_config):
+    cfg = make_config()
+    with hdf5.create("a.h5", "4_test", "d", cfg) as h5:
+        h5["x"] = 1
+    done = subprocess.run([sys.executable, "-c", KILLED, str(ROOT)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert Path("a.h5.tmp").exists()
+    with hdf5.open_stage("a.h5", "4_test", "d") as h5:
+        assert h5["x"][()] == 1
+    with hdf5.create("a.h5", "4_test", "d", cfg) as h5:
+        h5["x"] = 3
+    with hdf5.open_stage("a.h5", "4_test", "d") as h5:
+        assert h5["x"][()] == 3
+
+
+def test_an_error_while_writing_leaves_no_file(make_config):
+    cfg = make_config()
+    with pytest.raises(ZeroDivisionError), hdf5.create("sub/a.h5", "4_test", "d", cfg):
+        raise ZeroDivisionError
+    assert os.listdir("sub") == []
+
+
+def test_a_file_says_how_it_was_made(make_config):
+    cfg = make_config()
+    write_grid(cfg)
+    with h5py.File(paths.paths(cfg).grid) as h5:
+        assert {
+            "schema",
+            "stage",
+            "digest",
+            "config",
+            "inputs",
+            "command",
+            "commit",
+            "created",
+            "versions",
+        } <= set(h5.attrs)
+        assert h5.attrs["config"] == Path("config.yaml").read_text()
+
+
+def test_missing_truncated_foreign_and_stale_files_name_the_script(make_config):
+    cfg = make_config()
+    path = paths.paths(cfg).grid
+    with (
+        pytest.raises(UserError, match="afgk.h5 not found: run python grid.py"),
+        hdf5.open_stage(path, "grid"),
+    ):
+        pass
+    write_grid(cfg)
+    with (
+        pytest.raises(UserError, match="stage grid, expected 4_test: run python 4_test.py"),
+        hdf5.open_stage(path, "4_test"),
+    ):
+        pass
+    digest = digests.digest(make_config({"grid.n_spectra": 61, "seed": 2}), "grid")
+    message = "made with other settings of seed, grid: re-run python grid.py"
+    with pytest.raises(UserError, match=message), hdf5.open_stage(path, "grid", digest):
+        pass
+    path.write_bytes(path.read_bytes()[:-1000])
+    with (
+        pytest.raises(UserError, match="afgk.h5 is truncated: run python grid.py"),
+        hdf5.open_stage(path, "grid"),
+    ):
+        pass
+    path.write_text("no HDF5")
+    with (
+        pytest.raises(UserError, match="is not a sound HDF5 file: run python x.py"),
+        hdf5.open_stage(path, "grid", None, "x.py"),
+    ):
+        pass
+
+
+def test_labels_come_in_the_order_asked_and_missing_ones_are_named(make_config):
+    cfg = make_config()
+    labels = write_grid(cfg)
+    with hdf5.open_stage(paths.paths(cfg).grid, "grid") as h5:
+        assert np.array_equal(
+            hdf5.read_labels(h5, ["mh", "teff"]), np.stack([labels["mh"], labels["teff"]], axis=1)
+        )
+        with pytest.raises(
+            UserError, match=r"has labels \[teff, logg, mh, vmic, vsini\]; config asks feh too"
+        ):
+            hdf5.read_labels(h5, ["teff", "feh"])
+        with pytest.raises(UserError, match=r"afgk.h5 has no dataset spectra/flux_err; there is"):
+            hdf5.dataset(h5, "spectra/flux_err")
+
+
+def test_rows_come_in_the_order_asked_even_repeated(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        data = h5.create_dataset("x", data=np.arange(40).reshape(20, 2))
+        rows = [5, 3, 4, 19, 3, 0]
+        assert np.array_equal(hdf5.read_rows(data, rows), data[:][rows])
+        assert hdf5.read_rows(data, []).shape == (0, 2)
+
+
+def test_text_is_read_whatever_way_it_was_stored(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        hdf5.write_text(h5, "fixed", ["a", "bcd"])
+        h5["variable"], h5["numbers"] = ["a", "bcd"], [1, 22]
+        assert (
+            list(hdf5.read_text(h5["fixed"]))
+            == list(hdf5.read_text(h5["variable"]))
+            == [b"a", b"bcd"]
+        )
+        assert list(hdf5.read_text(h5["numbers"])) == [b"1", b"22"]
+
+
+def test_compressed_spectra_of_half_precision_are_read(tmp_path):
+    flux = np.linspace(0.5, 1, 12, dtype="f2").reshape(3, 4)
+    with h5py.File(tmp_path / "x.h5", "w") as h5:
+        h5.create_dataset("flux", data=flux, chunks=(1, 4), **hdf5plugin.Blosc(cname="zstd"))
+    code = f"from starlabels.base import hdf5\nwith hdf5.open_hdf5({str(tmp_path / 'x.h5')!r}, '') as h5: print(h5['flux'][:].sum())"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert float(found.stdout) == float(flux.sum())

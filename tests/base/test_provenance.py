@@ -1,0 +1,152 @@
+"""Files, figures and models say how they came about, and the chain back to the databases tells what has changed since."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+from conftest import ROOT
+
+from starlabels.base import hdf5, stamp
+from starlabels.base import provenance as provenance_2
+from starlabels.base.errors import UserError
+from starlabels.config import load
+from starlabels.config import paths as config
+from starlabels.learning import trained_model
+from starlabels.plots import plt, save
+from starlabels.tools import provenance
+
+
+def lines(path):
+    """The tree of a file."""
+    return list(provenance.tree(Path(path), provenance_2.read(path), set()))
+
+
+def inputs(path):
+    """{input: state} of the tree of a file."""
+    found = [
+        line.strip().removeprefix("from ").partition(", digest ")
+        for line in lines(path)
+        if ", digest " in line
+    ]
+    return {name: rest.partition(": ")[2] for name, _, rest in found}
+
+
+def test_the_chain_of_a_model_leads_back_to_its_database(run):
+    folder, chain = (
+        config.paths(run).model_dir,
+        ["data/toy/2_prepared.h5", "data/toy/0_joined.h5", "data/grids/afgk.h5"],
+    )
+    for path in (folder, folder / "model.keras", folder / "scaling.h5"):
+        assert inputs(path) == dict.fromkeys(chain, "as it was")
+    assert [
+        line
+        for line in lines(folder)
+        if "model.keras: SHA-256" in line and line.endswith("as it was")
+    ]
+    stages = [line.split()[2] for line in lines(folder) if "made by" in line]
+    assert stages == ["3_train,", "2_preprocess,", "0_join,", "grid,"]
+    assert provenance_2.read(folder).config == run.text
+
+
+def test_what_is_missing_or_has_changed_since_is_told(run):
+    paths = config.paths(run)
+    with h5py.File(paths.joined, "r+") as h5:
+        h5.attrs["digest"] = "0" * 16
+    paths.grid.unlink()
+    (paths.model_dir / "decoder.keras").write_bytes(b"another")
+    found = inputs(paths.model_dir)
+    assert found[str(paths.joined)] == "has CHANGED, it is now 0000000000000000"
+    assert found[str(paths.grid)] == "is missing now" and found[str(paths.prepared)] == "as it was"
+    assert "decoder.keras: has CHANGED, it is another model's" in lines(paths.model_dir)
+
+
+def test_a_chain_is_found_from_any_folder(run, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert set(inputs(tmp_path / "models/toy").values()) == {"as it was"}
+
+
+def test_a_figure_says_what_it_was_drawn_of(run):
+    hdf5.READ.clear()
+    load.load("config.yaml")
+    Path("stars.csv").write_text("teff\n5000\n")
+    with hdf5.open_stage(config.paths(run).prepared, "2_preprocess"):
+        save(plt.figure(), "a.png", [Path("stars.csv")])
+    found = inputs("a.png")
+    assert (
+        list(found)[0] == "data/toy/2_prepared.h5"
+        and found["stars.csv"] == "as it was"
+        and len(found) == 4
+    )
+    record = provenance_2.read("a.png")
+    assert (
+        record.config == run.text
+        and record.commit == stamp.commit()
+        and record.versions == stamp.versions()
+    )
+    Path("stars.csv").write_text("teff\n6000\n")
+    assert "has CHANGED" in inputs("a.png")["stars.csv"]
+
+
+def test_a_model_of_another_training_is_refused(run):
+    folder = config.paths(run).model_dir
+    assert json.loads(h5py.File(folder / "scaling.h5").attrs["files"]).keys() == {
+        "model.keras",
+        "decoder.keras",
+    }
+    shutil.copy(folder / "decoder.keras", folder / "model.keras")
+    with pytest.raises(
+        UserError,
+        match="model.keras is not the one that the scaling.h5 .* re-run python 3_train.py",
+    ) as error:
+        trained_model.open_folder(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "none.h5", "figure.png", "theirs.h5", "broken.png", "odd.h5", "models"]
+)
+def test_files_that_are_not_ours_are_one_line(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("text")
+    plt.figure().savefig("figure.png")
+    Path("broken.png").write_bytes(Path("figure.png").read_bytes()[:40])
+    Path("models").mkdir()
+    with h5py.File("theirs.h5", "w") as h5:
+        h5["x"] = 1
+    with hdf5.create("odd.h5", "grid", "d", None) as h5:
+        h5["x"] = 1
+    with h5py.File("odd.h5", "r+") as h5:
+        h5.attrs["inputs"] = "[1, 2"
+    with pytest.raises(
+        UserError, match="not found|says nothing of how it was made|cannot be read"
+    ) as error:
+        provenance_2.read(name)
+    assert "\n" not in str(error.value)
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys):
+    with hdf5.create(tmp_path / "a.h5", "grid\x1b[2J", "d", None) as h5:
+        h5["x"] = 1
+    provenance.run(None, type("Arguments", (), {"file": tmp_path / "a.h5"}))
+    assert "grid?[2J" in capsys.readouterr().out
+
+
+def test_a_reader_of_our_lines_that_leaves_early_is_no_error():
+    read, write = os.pipe()
+    os.close(read)  # as `| head -0`
+    node = next((ROOT / "data/nodes").glob("*.h5"))
+    done = subprocess.run(
+        [sys.executable, "-m", "starlabels.tools.provenance", node],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")

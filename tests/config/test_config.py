@@ -1,0 +1,343 @@
+"""config.yaml: every mistake is named with its line, and only what matters makes a file stale."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run_script, write_grid, write_published
+
+from starlabels.base.errors import UserError
+from starlabels.config import digests, load, paths
+from starlabels.learning import networks
+
+TEXT = (ROOT / "config.yaml").read_text()
+MISTAKES = [  # replace, by, end of the message
+    ("teff: {", "tef: {", "grid.labels.tef: unknown key, did you mean teff?"),
+    ("max_epochs:", "max_epoch:", "train.max_epoch: unknown key, did you mean max_epochs?"),
+    ("\ntrain:", "\ntrian:", "trian: unknown key, did you mean train?"),
+    ("width: 256", "widt: 256", "model.widt: unknown key, did you mean width?"),
+    (
+        "builder: residual_mlp",
+        "builder: residual_ml",
+        "found 'residual_ml', unknown, did you mean residual_mlp?",
+    ),
+    (
+        "schedule: cosine",
+        "schedule: cosin",
+        "train.schedule: found 'cosin', unknown, did you mean cosine?",
+    ),
+    ("wave:", "waves: 1\nwave:", "waves: unknown key, did you mean wave?"),
+    (
+        "batch_size: 256",
+        "batch_size: many",
+        "train.batch_size: found 'many', expected an integer in [1, 100000]",
+    ),
+    (
+        "batch_size: 256",
+        "batch_size: true",
+        "train.batch_size: found True, expected an integer in [1, 100000]",
+    ),
+    (
+        "batch_size: 256",
+        "batch_size: 0",
+        "train.batch_size: found 0, expected an integer in [1, 100000]",
+    ),
+    ("seed: 1 ", "seed: 1.5 ", "seed: found 1.5, expected an integer in [0, 4294967295]"),
+    ("step: 0.05", "step: 0", "wave.step: found 0, expected a number in [0.001, 10] Angstrom"),
+    (
+        "optimizer: adam ",
+        "optimizer: adan ",
+        "train.optimizer: found 'adan', unknown, did you mean adam?",
+    ),
+    ("run: afgk", "run: a/b", "run: found 'a/b', expected letters, digits, _ and - only"),
+    ("blocks: 4", "blocks: few", "model.blocks: found 'few', expected an integer in [1, 100]"),
+    ("vsini, mh]", "vsini, mh, teff]", "labels[4]: teff is listed twice"),
+    ("max: 4990.0", "max: 4400.0", "wave.max: found 4400, expected more than min 4450 Angstrom"),
+    (
+        "max: 4990.0",
+        "max: 4990.02",
+        "wave.step: (max - min)/step is 10800.4 pixels, expected a whole number",
+    ),
+    ("workers: 2 ", "workers: 0 ", "cluster.workers: found 0, expected an integer in [1, 256]"),
+    (
+        "scheduler: null",
+        "scheduler: 8786",
+        "cluster.scheduler: found 8786, expected text (a number needs quotes)",
+    ),
+    ("test: 0.2", "test: 0.3", "preprocess.split: the fractions sum to 1.1, expected 1"),
+    (
+        "{min: 0, max: 300}",
+        "{min: -5, max: 300}",
+        "vsini: found -5 to 300, expected within [0, 500] km/s",
+    ),
+    (
+        "{min: 0, max: 300}",
+        "{min: 5, max: 5}",
+        "grid.labels.vsini.max: found 5, expected more than min 5",
+    ),
+    ("{min: 0, max: 300}", "{min: 5}", "grid.labels.vsini.max: missing"),
+    (
+        "{min: 0, max: 300}",
+        "fast",
+        "vsini: found 'fast', expected a number, {min, max} or {min, max, step}",
+    ),
+    (
+        "teff: 500,",
+        "teff: [9, 8],",
+        "found [9, 8], expected a spacing > 0 or an ascending list of nodes",
+    ),
+    ("[20, 100]", "[100, 20]", "test.snr[0]: found [100, 20], expected the lower S/N first"),
+    (
+        "snr_min: 20",
+        "snr_min: 400",
+        "train.noise.snr_max: found 400, expected more than snr_min 400",
+    ),
+    ("seed: 1 ", "seed: 1\nseed: 2 ", "seed: key given twice"),
+    ("step: 0.05", "step: 0.05: 1", "not valid YAML: mapping values are not allowed here"),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"), MISTAKES, ids=[message[:40] for *_, message in MISTAKES]
+)
+def test_a_mistake_is_one_line_with_file_line_and_key(tmp_path, old, new, message):
+    assert old in TEXT
+    path = tmp_path / "config.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(UserError) as error:
+        load.load(path)
+    assert str(error.value).startswith(f"{path}:")
+    assert str(error.value).endswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_what_does_not_go_with_a_generator_is_named(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(TEXT.replace("target: labels", "target: flux"))
+    with pytest.raises(UserError) as error:
+        load.load(path)
+    first, second = str(error.value).splitlines()
+    assert first.endswith("train.loss: expected mse where target is flux")
+    assert second.endswith("train.noise: expected null where target is flux")
+
+
+def test_a_generator_has_components_or_an_autoencoder(tmp_path):
+    path, text = tmp_path / "config.yaml", (ROOT / "recipes/rvs_generator.yaml").read_text()
+    path.write_text(text.replace("components: null", "components: 20"))
+    with pytest.raises(
+        UserError, match="found autoencoder and preprocess.components, expected one of"
+    ):
+        load.load(path)
+    path.write_text(text.replace("target: flux  ", "target: labels"))
+    with pytest.raises(UserError, match="autoencoder: expected none where target is labels"):
+        load.load(path)
+
+
+def test_the_line_is_that_of_the_mistake(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(TEXT.replace("teff: {", "tef: {", 1))
+    line = 1 + path.read_text().splitlines().index(
+        next(x for x in path.read_text().splitlines() if "tef: {" in x)
+    )
+    with pytest.raises(UserError, match=f":{line}: grid.labels.tef: unknown key"):
+        load.load(path)
+
+
+def test_several_mistakes_are_one_line_each(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        TEXT.replace("batch_size: 256", "batch_size: x").replace("seed: 1 ", "seed: -1 ")
+    )
+    with pytest.raises(UserError) as error:
+        load.load(path)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_teff_beyond_the_built_in_atmospheres_is_an_error_unless_others_are_named(make_config):
+    cool = {"grid.labels.teff": {"min": 3600, "max": 6000}}
+    with pytest.raises(
+        UserError,
+        match=r"teff: found 3600 to 6000, expected within \[4500, 11000\] K with the built-in",
+    ):
+        make_config(cool)
+    assert (
+        make_config({**cool, "grid.nodes.atmosphere": "marcs2012.sav"}).grid.labels["teff"].min
+        == 3600
+    )
+
+
+def test_text_numbers_such_as_1e_3_are_numbers(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(TEXT.replace("learning_rate: 0.002", "learning_rate: 2e-3"))
+    assert load.load(path).train.learning_rate == 0.002
+
+
+def test_missing_and_empty_files_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="not found: name a configuration with --config"):
+        load.load(tmp_path / "none.yaml")
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    with pytest.raises(UserError, match="expected sections"):
+        load.load(tmp_path / "empty.yaml")
+
+
+def test_the_model_section_is_the_signature_of_its_builder(make_config, monkeypatch):
+    def builder(n_pix, n_labels, *, width: int, rate: float = 0.1):
+        """A network."""
+
+    monkeypatch.setitem(networks.BUILDERS, "tiny", builder)
+    cfg = make_config({"model": {"builder": "tiny", "width": 3}})
+    assert cfg.model.arguments == {"width": 3, "rate": 0.1}
+    with pytest.raises(UserError, match="model.width: missing"):
+        make_config({"model": {"builder": "tiny"}})
+    with pytest.raises(UserError, match="model.widht: unknown key, did you mean width"):
+        make_config({"model": {"builder": "tiny", "widht": 3}})
+
+
+def test_wave_grid_excludes_its_maximum(make_config):
+    wave = make_config().wave
+    assert wave.n_pix == len(wave.grid()) == 200
+    assert wave.grid()[0] == 4470.0
+    assert wave.grid()[-1] == pytest.approx(4489.9)
+
+
+@pytest.mark.parametrize(
+    ("change", "first_stale"),
+    [
+        ({"train.max_epochs": 99}, "3_train"),
+        ({"labels": ["teff"]}, "0_join"),
+        ({"grid.n_spectra": 61}, "grid"),
+        ({"wave.step": 0.2}, "grid"),
+        ({"preprocess.split": {"train": 0.8, "validation": 0.1, "test": 0.1}}, "2_preprocess"),
+        ({"test.snr": [[1, 2]]}, "4_test"),
+        ({"test.generator": "models/rvs"}, "4_test"),
+        ({"jacobian.n_stars": 5}, "jacobian"),
+        ({"cluster.workers": 7, "cluster.scheduler": "tcp://host:8786"}, None),
+        ({"preprocess.chunk_rows": 999}, None),
+    ],
+)
+def test_a_change_makes_only_what_depends_on_it_stale(make_config, change, first_stale):
+    before, after = make_config(), make_config(change)
+    stages = ["grid", "0_join", "2_preprocess", "3_train", "4_test", "jacobian"]
+    stale = [
+        stage for stage in stages if digests.digest(before, stage) != digests.digest(after, stage)
+    ]
+    expected = stages[stages.index(first_stale) :] if first_stale else []
+    if first_stale == "4_test":
+        expected = ["4_test"]  # a sister of the Jacobians, not their input
+    assert stale == expected
+
+
+def test_running_grid_again_leaves_later_files_fresh(make_config):
+    cfg = make_config()
+    before = digests.digest(cfg, "0_join")
+    write_grid(cfg)
+    assert digests.digest(cfg, "0_join") == before
+
+
+def test_a_foreign_database_that_changes_makes_the_joined_file_stale(make_config):
+    cfg = make_config({"join.databases": [{"path": "a.h5"}]})
+    labels = {name: [1.0, 2.0] for name in ("teff", "logg", "vsini", "mh")}
+    write_published("a.h5", labels, [[1.0] * 200] * 2)
+    before = digests.digest(cfg, "0_join")
+    write_published("a.h5", labels, [[1.0] * 199 + [0.5]] * 2)
+    after = digests.digest(cfg, "0_join")
+    assert before != after
+    assert after.changes(before.parts) == "a.h5"
+
+
+def test_paths_follow_the_names_of_run_and_grid(make_config):
+    files = paths.paths(make_config({"run": "r-1", "grid.name": "g"}))
+    assert files.grid == Path("data/grids/g.h5")
+    assert files.prepared == Path("data/r-1/2_prepared.h5")
+    assert files.metrics == Path("models/r-1/metrics.json")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_recipe_loads_under_its_own_name(path):
+    assert load.load(path).run == path.stem
+
+
+def test_the_default_is_the_afgk_recipe():
+    assert (ROOT / "config.yaml").read_text() == (ROOT / "recipes/afgk.yaml").read_text()
+
+
+READ = {
+    "magnitudes": {"g_mag": "G"},
+    "a_v": None,
+    "parallax": "parallax",
+    "least_parallax": 0.1,
+    "distance": None,
+}
+READ |= {"give": ["absolute"], "columns": [], "hidden": 0}
+TABLES = {
+    "wave": None,
+    "grid": None,
+    "preprocess.components": None,
+    "jacobian": None,
+    "train.noise": None,
+    "features": READ,
+}
+SKY = {"ra": "RA", "dec": "DEC", "radius": 2.0, "to": {"ra": "ra", "dec": "dec"}}
+
+
+def test_a_recipe_for_tables_has_neither_wavelengths_nor_grid(make_config):
+    cfg = make_config(
+        {
+            **TABLES,
+            "join.databases": [{"path": "stars.csv", "columns": {"teff": "Teff"}, "id": "name"}],
+        }
+    )
+    files = paths.paths(cfg)
+    assert files.grid is None and files.joined == Path("data/afgk/0_joined.h5") and cfg.lines == {}
+    assert (
+        not digests.is_own_grid(cfg, "data/grids/afgk.h5")
+        and len(digests.digest(cfg, "jacobian")) == 16
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preprocess.components": 8}, "preprocess.components: expected null where wave is null"),
+        ({"preprocess.blocks": 2}, "preprocess.blocks: expected 1 where wave is null"),
+        ({"join.resample": True}, "join.resample: expected false where wave is null"),
+        (
+            {"join.catalogues": [{"path": "a", "match": {"ra": "RA"}}]},
+            "join.catalogues[0].match.dec: missing",
+        ),
+        (
+            {"join.catalogues": [{"path": "a", "match": {**SKY, "epoch": 2016}}]},
+            "expected pmra and pmdec, or one epoch",
+        ),
+        (
+            {"join.catalogues": [{"path": "a", "match": {**SKY, "radius": 0}}]},
+            "found 0, expected a number in [0.001, 3600] arcsec",
+        ),
+    ],
+)
+def test_what_does_not_go_with_tables_is_named(make_config, changes, message):
+    with pytest.raises(UserError) as error:
+        make_config({**TABLES, **changes})
+    assert message in str(error.value)
+
+
+def test_a_grid_needs_wavelengths_and_columns_are_for_tables(make_config):
+    with pytest.raises(UserError, match="grid: expected null where wave is null"):
+        make_config({"wave": None, "preprocess.components": None})
+    with pytest.raises(UserError, match=r"databases\[0\].id: expected none where wave is given"):
+        make_config({"join.databases": [{"path": "a.h5", "id": "name"}]})
+    with pytest.raises(UserError, match="preprocess.observed: expected null where grid is null"):
+        make_config(
+            {
+                "grid": None,
+                "preprocess.observed": {"order": 3, "continuum_error": 0.01, "line_error": 0.1},
+            }
+        )
+
+
+def test_scripts_of_sections_that_are_null_say_so_and_end_well(make_config):
+    make_config({**TABLES, "join.databases": [{"path": "stars.csv"}]})
+    for script, said in (("grid.py", "grid is null"), ("jacobian.py", "jacobian is null")):
+        done = run_script(script)
+        assert done.returncode == 0 and said in done.stdout and len(done.stdout.splitlines()) == 1

@@ -1,0 +1,107 @@
+"""A generator of spectra before rotation and instrument: what is done to them afterwards is exact, on real nodes."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+
+from starlabels.base import hdf5
+from starlabels.base.errors import UserError
+from starlabels.config import load, paths
+from starlabels.learning import generator, intrinsic
+from starlabels.stages import grid, jacobian_flux, join, preprocess, test_flux, train_flux
+from starlabels.stages.recipe_nodes import sensitivity_of
+
+SMALL = {
+    "run": "small",
+    "wave": {"min": 8490.0, "max": 8510.0, "step": 0.1},
+    "model": {
+        "builder": "residual_mlp",
+        "width": 32,
+        "blocks": 1,
+        "activation": "gelu",
+        "harmonics": 1,
+    },
+    "intrinsic": {"components": 60},
+    "jacobian": {"n_stars": 20, "lines": {"Ca II": [8498.0]}},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder with models/small, a generator trained for a few seconds on spectra of the packaged nodes."""
+    folder = tmp_path_factory.mktemp("intrinsic")
+    values = yaml.safe_load((ROOT / "recipes/rvs_generator_best.yaml").read_text()) | SMALL
+    values["grid"] |= {"n_spectra": 500}
+    values["grid"]["labels"] |= {
+        "teff": {"min": 6000, "max": 8000},
+        "mh": {"min": -0.5, "max": 0.5},
+    }
+    values["train"] |= {"batch_size": 32, "max_epochs": 8}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(values))
+        cfg = load.load("config.yaml")
+        for stage in (grid, join, preprocess, train_flux):
+            stage.run(cfg)
+    return folder
+
+
+@pytest.fixture
+def cfg(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return load.load("config.yaml")
+
+
+def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
+    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+        found, codes = train_flux.of_nodes(cfg, h5)
+        test, truth = h5["test"], h5["test/flux"][:]
+        flux = found.flux(codes(test), train_flux.columns(test, slice(None)), hdf5.read_wave(h5))
+        assert np.abs(flux - truth).max() < 5e-4  # what 60 components leave
+        again = intrinsic.of_table(found.table)  # as it is saved
+        np.testing.assert_array_equal(
+            again.flux(codes(test), train_flux.columns(test, slice(None)), hdf5.read_wave(h5)), flux
+        )
+
+
+def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_derivatives(cfg):
+    made = generator.open_folder("models/small")
+    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+        labels, wave = hdf5.read_labels(h5["test"], cfg.labels)[:20], hdf5.read_wave(h5)
+        nodes = sensitivity_of(cfg, h5["test"], wave)(slice(0, 20))
+    changed = labels.copy()
+    changed[:, [cfg.labels.index("vsini"), cfg.labels.index("resolving_power")]] *= 0.9
+    np.testing.assert_array_equal(
+        generator.call(made.model, labels), generator.call(made.model, changed)
+    )
+    scatter = dict(
+        zip(cfg.labels, jacobian_flux.disagreement(jacobian_flux.slopes(made, labels), nodes))
+    )
+    assert scatter["vsini"] < 0.1 and scatter["resolving_power"] < 0.1
+    assert scatter["teff"] < 0.5  # of so short a training
+
+
+def test_its_stages_run(cfg, capsys):
+    test_flux.run(cfg)
+    jacobian_flux.run_jacobian(cfg)
+    shown, metrics = capsys.readouterr().out, json.loads(paths.paths(cfg).metrics.read_text())
+    assert (
+        "autoencoder" not in shown
+        and "autoencoder" not in metrics
+        and metrics["generator"]["mae"] < 0.01
+    )
+
+
+def test_spectra_that_are_not_of_nodes_have_no_intrinsic_ones(cfg, tmp_path):
+    strange = cfg.model_copy(
+        update={"join": SimpleNamespace(databases=[SimpleNamespace(path="other.h5")])}
+    )
+    with (
+        hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5,
+        pytest.raises(UserError, match=r"intrinsic: not all spectra are from grid.py"),
+    ):
+        train_flux.of_nodes(strange, h5)

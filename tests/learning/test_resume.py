@@ -1,0 +1,154 @@
+"""Trainings that stop early, are killed, and go on as if nothing had happened."""
+
+import numpy as np
+import pytest
+from conftest import changed, fit
+
+from starlabels.base.files import remove
+from starlabels.config import paths
+from starlabels.learning import training
+from starlabels.stages import train_labels
+
+LOSSES = [
+    3.0,
+    2.0,
+    1.0,
+    1.5,
+    2.5,
+    2.6,
+    2.7,
+    2.8,
+]  # of validation, an epoch each: the third is the best
+
+
+def pretend(monkeypatch, losses=LOSSES):
+    """Replace the validation losses that Keras reports by these."""
+    import keras
+
+    original = keras.callbacks.CallbackList.on_epoch_end
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = losses[epoch]
+        original(self, epoch, logs)
+
+    monkeypatch.setattr(keras.callbacks.CallbackList, "on_epoch_end", on_epoch_end)
+
+
+def stopping(cfg, patience, epochs, **train):
+    """The Config with early stopping of that patience, at most so many epochs, and other keys of `train`."""
+    stop = cfg.train.early_stopping.model_copy(update={"patience": patience})
+    return changed(cfg, train={"early_stopping": stop, "max_epochs": epochs, **train})
+
+
+def weights(network, *_):
+    return network.get_weights()
+
+
+def kill_after(monkeypatch, epoch):
+    """Interrupt the training once the checkpoint of that epoch is written; undo() lets it go on."""
+    kept = training.checkpoint
+
+    def checkpoint(network, history, *args):
+        kept(network, history, *args)
+        if len(history["loss"]) == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "checkpoint", checkpoint)
+    return lambda: monkeypatch.setattr(training, "checkpoint", kept)
+
+
+def test_training_stops_early_and_keeps_the_weights_of_its_best_epoch(run, monkeypatch):
+    pretend(monkeypatch)
+    _, best = fit(stopping(run, 9, 3, schedule="plateau"), weights)
+    remove(paths.paths(run).partial_dir)
+    history, kept = fit(stopping(run, 2, 8, schedule="plateau"), weights)
+    assert history["val_loss"] == LOSSES[:5]
+    for found, wanted in zip(kept, best):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "killed", [2, 4, 5], ids=["before the best epoch", "after it", "after the last"]
+)
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_a_killed_training_goes_on_to_the_same_history_and_weights(
+    run, monkeypatch, killed, schedule
+):
+    pretend(monkeypatch)
+    cfg = stopping(
+        run,
+        2,
+        8,
+        schedule=schedule,
+        reduce_lr=run.train.reduce_lr.model_copy(update={"patience": 1}),
+    )
+    whole, expected = fit(cfg, weights)
+    remove(paths.paths(cfg).partial_dir)
+    undo = kill_after(monkeypatch, killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(cfg)
+    undo()
+    history, kept = fit(cfg, weights)
+    assert len(history["loss"]) == len(whole["loss"]) == 5
+    for key in ("loss", "val_loss", "learning_rate"):
+        assert history[key] == pytest.approx(whole[key], rel=1e-4)
+    for found, wanted in zip(kept, expected):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypatch):
+    undo = kill_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train_labels.run(run)
+    undo()
+    other = stopping(run, 9, 4)
+    train_labels.run(other)
+    assert len((paths.paths(other).model_dir / "history.csv").read_text().split()) == 1 + 4
+
+
+def test_dropout_draws_go_on_where_they_were(tmp_path):
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("f4")
+
+    def network():
+        keras.utils.set_random_seed(1)
+        made = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(8),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(1),
+            ]
+        )
+        made.compile(keras.optimizers.Adam(), loss="mse")
+        made.optimizer.build(made.trainable_variables)
+        return made
+
+    whole, killed, resumed = network(), network(), network()
+    logs = {"loss": 1.0, "val_loss": 1.0, "learning_rate": 1e-3, "seconds": 1.0}
+    whole.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
+    killed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
+    training.checkpoint(killed, {key: [] for key in logs}, logs, tmp_path / "state", "digest")
+    history, ended = training.resume(resumed, tmp_path / "state", "digest")
+    assert (len(history["loss"]), ended) == (1, False)
+    resumed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
+    for found, wanted in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("spoilt", [training.LAST, training.BEST, "history.json"])
+def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
+    fit(stopping(run, 9, 2))
+    folder = paths.paths(run).partial_dir
+    file = folder / training.STATE / spoilt
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content if spoilt != "history.json" else content[: len(content) // 2])
+    untouched, resumed = (stopping(run, 9, 3) for _ in range(2))
+    history, kept = fit(resumed, weights)
+    remove(folder)
+    expected, wanted = fit(untouched, weights)
+    assert history["loss"] == expected["loss"] and len(history["loss"]) == 3
+    for found, one in zip(kept, wanted):
+        np.testing.assert_array_equal(found, one)

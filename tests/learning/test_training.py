@@ -1,0 +1,280 @@
+"""Training, testing and Jacobians on toy stars: what is saved, what is refused, what is reproduced."""
+
+import json
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, changed, fit, toy_spectra
+
+from starlabels.base import hdf5
+from starlabels.base.errors import UserError
+from starlabels.base.files import replaced_folder
+from starlabels.config import digests, load, paths
+from starlabels.learning import calibration, components, outliers, trained_model
+from starlabels.stages import (
+    jacobian_labels,
+    load_model,
+    preprocess,
+    recipe_nodes,
+    test_figures,
+    test_labels,
+    train_labels,
+)
+
+NAMES = ["teff", "logg", "vsini", "mh"]
+
+
+def test_model_scaling_history_and_config_are_saved_together(run):
+    folder = paths.paths(run).model_dir
+    files = {"model.keras", "decoder.keras", "scaling.h5", "history.csv", "config.yaml"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert (folder / "config.yaml").read_text() == run.text
+    header, *rows = (folder / "history.csv").read_text().split()
+    assert (
+        header == "epoch,loss,val_loss,learning_rate,seconds" and len(rows) == run.train.max_epochs
+    )
+    stored = load_model.load(run)
+    with hdf5.open_stage(paths.paths(run).prepared, "2_preprocess") as h5:
+        np.testing.assert_array_equal(stored.mean, h5["scaling/mean"][:])
+    assert stored.seconds > 0 and stored.digest == digests.digest(run, "3_train")
+
+
+class ToySampler:
+    """Stands in for the Sampler of the nodes: central differences of the toy spectra."""
+
+    elements = None
+
+    def sensitivities(self, labels, names, wave, resolving_power):
+        found = []
+        for name in names:
+            step = {"teff": 20, "logg": 0.02, "vsini": 1, "mh": 0.02}[name]
+            high, low = (
+                toy_spectra(wave, labels | {name: labels[name] + sign * step}) for sign in (1, -1)
+            )
+            found.append((high - low) / (2 * step))
+        return np.stack(found, axis=1)
+
+
+def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
+    monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: ToySampler())
+    test_labels.run(run)
+    metrics = json.loads(paths.paths(run).metrics.read_text())
+    assert list(metrics) == [
+        "run",
+        "labels",
+        "n_test",
+        "snr",
+        "flagged",
+        "train_seconds",
+        "versions",
+    ]
+    assert metrics["labels"] == NAMES and metrics["n_test"] == 120
+    assert list(metrics["snr"]) == ["20_100", "100_200", "200_400", "inf"]
+    with hdf5.open_stage(paths.paths(run).predictions, "4_test") as h5:
+        residual = h5["snr20_100/mean"][:] - h5["snr20_100/true"][:]
+        assert 20 <= h5["snr20_100/snr"][:].min() and h5["snr20_100/snr"][:].max() <= 100
+        assert h5["snr20_100/mean"][:, 2].min() >= 0 and h5["snr20_100/err"][:].min() > 0
+        assert h5["snr20_100/crlb"].shape == (120, 4) and "crlb" not in h5["snrinf"]
+    table = metrics["snr"]["20_100"]
+    rmse = table["rmse"]
+    for name in NAMES:
+        assert table["ratio"][name] == pytest.approx(rmse[name] / table["crlb"][name])
+        assert 0 <= table["coverage_68"][name] <= table["coverage_95"][name] <= 1
+    assert list(rmse.values()) == pytest.approx(np.sqrt((residual**2).mean(axis=0)), rel=1e-4)
+    assert rmse["teff"] > 10  # kelvin, not z-scores
+    figures = {path.name for path in paths.paths(run).figure_dir.glob("4_*.png")}
+    several = {
+        "4_error_vs_snr.png",
+        "4_residuals.png",
+        "4_pulls.png",
+        "4_reliability.png",
+        "4_error_over_bound.png",
+    }
+    assert figures == several | {f"4_one_to_one_{key}.png" for key in metrics["snr"]}
+
+
+@pytest.mark.parametrize("shift, code", [(0.0, None), (50.0, 1)])
+def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, capsys, shift, code):
+    def gaussian(self, batches, snr):
+        err = np.ones((len(snr), 4), "f4")
+        mean = batches.target + shift + np.random.default_rng(0).normal(size=err.shape).astype("f4")
+        return {"mean": mean, "err": err, "flags": np.zeros(len(snr), "u1")}
+
+    monkeypatch.setattr(test_figures, "draw", lambda *args: None)
+    monkeypatch.setattr(trained_model.Trained, "predict", gaussian)
+    monkeypatch.setattr(
+        calibration, "violations", partial(calibration.violations, low=0.5, high=0.85)
+    )
+    strict = Namespace(strict=True)
+    if code is None:
+        test_labels.run(run, strict)
+    else:
+        with pytest.raises(SystemExit) as left:
+            test_labels.run(run, strict)
+        assert left.value.code == code
+        assert (
+            "error: teff at S/N 20-100: 0.0% of the stars within one error, expected"
+            in capsys.readouterr().err
+        )
+
+
+def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(run, monkeypatch):
+    monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: ToySampler())
+    jacobian_labels.run(run)
+    stored = load_model.load(run)
+    with hdf5.open_stage(paths.paths(run).prepared, "2_preprocess") as h5:
+        flux = h5["test/flux"][:20]
+    expected = jacobian_labels.jacobian(stored.model, flux, 4).mean(axis=0) * stored.std[:, None]
+    with hdf5.open_stage(paths.paths(run).jacobian, "jacobian") as h5:
+        np.testing.assert_allclose(
+            h5["network/mean"][:], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
+        )
+        assert (
+            h5["network/std"].shape
+            == h5["sensitivity/mean"].shape
+            == h5["ideal/mean"].shape
+            == (4, 500)
+        )
+        assert (
+            h5["sensitivity/mean"][0, 167] > 0 > h5["sensitivity/mean"][3, 167]
+        )  # deeper with mh, weaker with teff
+    assert {path.name for path in paths.paths(run).figure_dir.glob("j*")} == {
+        "jacobian.png",
+        "jacobian_zoom.png",
+    }
+
+
+def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_apply(
+    run, monkeypatch, capsys
+):
+    def no_nodes(cfg, build):
+        raise UserError("no nodes for this grid")
+
+    monkeypatch.setattr(recipe_nodes, "sampler_for", no_nodes)
+    jacobian_labels.run(run)
+    assert "neither bound nor sensitivity: no nodes for this grid" in capsys.readouterr().out
+    with hdf5.open_stage(paths.paths(run).jacobian, "jacobian") as h5:
+        assert "network" in h5 and "sensitivity" not in h5
+    foreign = run.join.databases[0].model_copy(update={"path": "elsewhere.h5"})
+    assert (
+        recipe_nodes.sensitivity_of(changed(run, join={"databases": [foreign]}), None, None) is None
+    )
+    assert "not all spectra are from grid.py" in capsys.readouterr().out
+
+
+def test_same_seed_gives_the_same_metrics(run, monkeypatch):
+    monkeypatch.setattr(test_figures, "draw", lambda *args: None)
+    test_labels.run(run)
+    first = paths.paths(run).metrics.read_text()
+    train_labels.run(run)
+    test_labels.run(run)
+    again = json.loads(paths.paths(run).metrics.read_text())["snr"]
+    for key, table in json.loads(first)["snr"].items():
+        assert list(again[key]["rmse"].values()) == pytest.approx(
+            list(table["rmse"].values()), rel=0.01
+        )
+
+
+def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_schedule(run):
+    plateau = run.train.reduce_lr.model_copy(update={"patience": 1})
+    values = yaml.safe_load(run.text)
+    values["model"] = yaml.safe_load((ROOT / "recipes/seed.yaml").read_text())["model"] | {
+        "dense": [16]
+    }
+    values["preprocess"] |= {"components": None}
+    Path("seed.yaml").write_text(yaml.safe_dump(values))
+    cfg = load.load("seed.yaml")
+    preprocess.run(cfg)
+    train = {
+        "noise": None,
+        "loss": "mse",
+        "schedule": "plateau",
+        "reduce_lr": plateau,
+        "optimizer": "amsgrad",
+        "max_epochs": 2,
+    }
+    cfg = changed(cfg, train=train)
+    history, _ = fit(cfg)
+    assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
+    train_labels.run(cfg)
+    test_labels.run(cfg)
+    with hdf5.open_stage(paths.paths(cfg).predictions, "4_test") as h5:
+        assert "err" not in h5["snr20_100"] and h5["snr20_100/mean"].shape == (120, 4)
+
+
+def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags(run):
+    stored, std = load_model.load(run), np.array([1000.0, 1.0, 90.0, 0.9])
+    with hdf5.open_stage(paths.paths(run).prepared, "2_preprocess") as h5:
+        basis, flux = components.read(h5), h5["test/flux"][:50]
+    found = components.project(flux, basis)
+    inputs = np.column_stack(
+        [found["components"], 0.5 * np.log(found["outside"][:, 0] / basis.n_left)]
+    ).astype("f4")
+    network = stored.model.get_layer("residual_mlp")
+    output = network.predict(inputs, verbose=0)
+    np.testing.assert_allclose(stored.model.predict(flux, verbose=0), output, atol=1e-3)
+    low = stored._replace(mean=stored.mean - [0, 0, 1e4, 0])  # every vsini comes out far below 0
+    there = low.predict(flux, np.full(50, 100.0))
+    assert not there["mean"][:, 2].any() and np.all(there["flags"] & outliers.BITS["limit"])
+    answered, raw = (
+        stored.predict(flux, np.full(50, 100.0)),
+        np.exp(0.5 * output[:, 4:]) * stored.std,
+    )
+    growth = answered["err"] / calibration.apply(stored.calibration, raw, np.full(50, 100.0))
+    like = answered["flags"] & outliers.BITS["unlike"] == 0
+    np.testing.assert_allclose(growth[like], 1, rtol=1e-2)
+    assert (growth[~like] > 0.99).all()
+    assert np.all(stored.std > 0) and np.all(stored.std < 3 * std)
+    wild = stored.predict(
+        np.random.default_rng(0).normal(1, 0.5, flux.shape).astype("f4"), np.full(50, 2.0)
+    )
+    assert np.all(wild["flags"] & outliers.BITS["unlike"])
+
+
+def test_missing_and_stale_inputs_name_the_script_to_run(run):
+    with pytest.raises(UserError, match="re-run python 3_train.py"):
+        test_labels.run(changed(run, train={"max_epochs": 9}))
+    paths.paths(run).prepared.unlink()
+    with pytest.raises(UserError, match="2_preprocess.py"):
+        train_labels.run(run)
+    assert (paths.paths(run).model_dir / "model.keras").exists()  # the old model is untouched
+
+
+def test_damaged_model_names_the_script_to_run(run):
+    path = paths.paths(run).model_dir / "model.keras"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be read: run python 3_train.py"):
+        test_labels.run(run)
+
+
+def test_diverged_training_is_refused_and_leaves_the_old_model(run):
+    before = (paths.paths(run).model_dir / "model.keras").read_bytes()
+    with pytest.raises(UserError, match="lower train.learning_rate"):
+        train_labels.run(changed(run, train={"learning_rate": 1e30, "schedule": "plateau"}))
+    assert (paths.paths(run).model_dir / "model.keras").read_bytes() == before
+    assert not list(paths.paths(run).model_dir.parent.glob("*.tmp"))
+
+
+def test_arguments_that_do_not_go_together_are_a_users_mistake(run):
+    cfg = changed(run, model={"blocks": -1})
+    with pytest.raises(UserError, match="blocks is -1, expected 0 or more"):
+        fit(cfg)
+
+
+def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "model"
+    with replaced_folder(target) as folder:
+        (folder / "a").write_text("1")
+    with pytest.raises(RuntimeError), replaced_folder(target) as folder:
+        (folder / "b").write_text("2")
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["a"]
+    with replaced_folder(target) as folder:
+        (folder / "b").write_text("2")
+    assert [path.name for path in target.iterdir()] == ["b"] and [
+        path.name for path in tmp_path.iterdir()
+    ] == ["model"]

@@ -1,0 +1,136 @@
+"""Checks on published atmospheres and observed stars in ../shared, absent elsewhere; run with -s to see the numbers."""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from published import MODELS, SHARED, structure
+
+from starlabels.synthesis import broaden, lines, nodes, sme
+from starlabels.synthesis.library import FOLDER, PACKAGED
+from starlabels.synthesis.sampler import Sampler
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here"),
+]
+ROOT = Path(__file__).parents[2]
+BLUE = "blue_4450_4990.h5"
+R_CHECK = 11_500
+N_POINTS = 30
+
+
+def in_workers(function, tasks, workers=2):
+    """[function(task)] in fresh processes: SMElib keeps state in globals and may end its process."""
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=sme.enter_sandbox
+    ) as pool:
+        return list(pool.map(function, tasks))
+
+
+def published_and_built_in(name):
+    """Spectra (2, n_pix) of a published structure and of the built-in one at its labels, 4450-4990 A in 0.025 A."""
+    from starlabels.tools.rebuild.opacity import BOLTZMANN, saha_electrons
+
+    _, teff, logg, mh, _ = MODELS[name]
+    column, temperature, pressure = structure(name)
+    wave, line_list, engine = np.arange(4450, 4990, 0.025), lines.load(4450.0, 4990.0), sme.Engine()
+    total, electrons = (
+        pressure / (BOLTZMANN * temperature),
+        saha_electrons(temperature, pressure, mh),
+    )
+    published = sme.structure(column, temperature, electrons, total - electrons, total * 2.1e-24)
+    engine.load(line_list, published, mh, 2.0, teff, logg, adopt_eos=True)
+    first = engine.spectrum(wave)
+    engine.load(line_list, sme.atmosphere("builtin", teff, logg, mh), mh, 2.0, teff, logg)
+    return first, engine.spectrum(wave)
+
+
+def test_built_in_atmospheres_agree_with_published_ones():
+    for name, (first, second) in zip(MODELS, in_workers(published_and_built_in, MODELS)):
+        error = np.abs(second - first)
+        print(
+            f"{name:<20} mean |dF| {error.mean():.4f}  max {error.max():.3f}  (at most {MODELS[name][-1]})"
+        )
+        assert error.mean() <= MODELS[name][-1], name
+
+
+def node_directly(name, point):
+    """The spectrum of one off-node point of a library, synthesised."""
+    grid = PACKAGED[name]
+    return nodes.node_spectrum(sme.Engine(), lines.load(grid.wave_min, grid.wave_max), grid, *point)
+
+
+def degrade(flux, grid, fwhm):
+    """Flux on the pixels of a NodeGrid convolved with a Gaussian of FWHM km/s."""
+    frequency = np.fft.rfftfreq(2 * len(flux), grid.step)
+    depth = np.fft.rfft(1 - flux, 2 * len(flux)) * broaden.gaussian_transfer(frequency, fwhm)
+    return 1 - np.fft.irfft(depth)[: len(flux)]
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "step", "worst"),
+    [
+        (BLUE, [5000, 2.0, -1.5, 2.0], [10000, 5.0, 1.5, 2.0], 0.05, 0.015),
+        ("rvs_8400_8800.h5", [4500, 2.0, -1.5, 0.0], [11000, 5.0, 1.5, 4.0], 0.1, 0.02),
+    ],
+)
+def test_sampled_spectra_agree_with_synthesised_ones_between_nodes(name, low, high, step, worst):
+    grid, points = PACKAGED[name], np.random.default_rng(11).uniform(low, high, (N_POINTS, 4))
+    labels = dict(zip(nodes.AXES, points.T))
+    wave, window = grid.wave(), np.arange(grid.wave_min, grid.wave_max, step)
+    vmic = None if low[3] == high[3] else FOLDER / name.replace(".h5", "_vmic.h5")
+    sampled = Sampler(FOLDER / name, vmic_path=vmic).spectra(labels, window, R_CHECK)
+    fwhm = broaden.instrument_fwhm(R_CHECK, grid.fwhm)
+    made = in_workers(partial(node_directly, name), points)
+    direct = np.array([np.interp(window, wave, degrade(flux, grid, fwhm)) for flux in made])
+    error = np.abs(sampled - direct)
+    print(
+        f"{name}: sampled against synthesised, R = {R_CHECK}, {N_POINTS} points: mean {error.mean():.1e}, max {error.max():.4f}"
+    )
+    print(
+        "worst at teff {:.0f} logg {:.2f} mh {:+.2f} vmic {:.2f}".format(
+            *points[error.max(axis=1).argmax()]
+        )
+    )
+    assert error.mean() <= 5e-4 and error.max() <= worst
+
+
+def continuum_matched(observed, model, wave, width=20.0):
+    """Observed flux (n_pix,) over the curve through its median ratio to the model, where lines are weak, every `width` A."""
+    index = ((wave - wave[0]) / width).astype(int)
+    sure = model > np.percentile(model, 60)
+    inside = [(index == i) & sure for i in range(index[-1] + 1)]
+    centres, ratios = zip(
+        *((wave[i].mean(), np.median(observed[i] / model[i])) for i in inside if i.sum() > 20)
+    )
+    return observed / np.interp(wave, centres, ratios)
+
+
+def test_the_observed_sun_agrees_with_ours():
+    from astropy.io import fits
+
+    from starlabels.plots import observed as plots
+
+    with fits.open(SHARED / "real/sun_harps.fits") as found:
+        header, flux = found[0].header, np.array(found[0].data, float)
+    fine = header["CRVAL1"] + header["CDELT1"] * np.arange(len(flux))
+    keep = (fine > 4440) & (fine < 5000)
+    grid, wave = PACKAGED[BLUE], np.arange(4450, 4990, 0.05)
+    observed = np.interp(grid.wave(), fine[keep], flux[keep] / np.median(flux[keep]))
+    seen = np.interp(wave, grid.wave(), degrade(observed, grid, broaden.LIGHT / R_CHECK))
+    [ours] = in_workers(
+        partial(node_directly, BLUE), [(5772.0, 4.44, 0.0, 1.0)]
+    )  # the nodes have vmic 2, the Sun about 1 km/s
+    ours = np.interp(
+        wave, grid.wave(), degrade(ours, grid, broaden.instrument_fwhm(R_CHECK, grid.fwhm))
+    )
+    seen = continuum_matched(seen, ours, wave)
+    error = np.abs(seen - ours).mean()
+    print(f"observed Sun (HARPS) against ours, R = {R_CHECK}: mean |dF| {error:.4f}")
+    name = f"the Sun (HARPS) over ours at 5772 K, 4.44, [M/H] 0, vmic 1 km/s; R = {R_CHECK}, mean |dF| {error:.3f}"
+    plots.comparison(wave, seen, ours, name, ROOT / "figures/real/sun.png")
+    assert error <= 0.022

@@ -1,0 +1,35 @@
+"""Scores on known residuals."""
+
+import numpy as np
+import pytest
+
+from starlabels.stages import test_labels
+
+
+def found_of(residual):
+    """What a model finds that errs by residual (n, n_labels)."""
+    return {"mean": residual, "true": np.zeros_like(residual)}
+
+
+def test_scores_are_median_scaled_mad_and_rmse():
+    residual = np.array([[-1.0, 10.0], [0.0, 10.0], [1.0, 10.0], [2.0, 10.0], [100.0, 10.0]])
+    found = test_labels.scores(found_of(residual), ["teff", "logg"])
+    assert found["bias"] == {"teff": 1.0, "logg": 10.0}
+    assert found["sigma"] == {"teff": pytest.approx(1.4826), "logg": 0.0}
+    assert found["rmse"] == {"teff": pytest.approx(np.sqrt(10006 / 5)), "logg": 10.0}
+
+
+def test_sigma_of_gaussian_residuals_is_their_standard_deviation_whatever_the_outliers():
+    residual = np.random.default_rng(0).normal(0, 3, (20_000, 1))
+    residual[:100] = 1e4
+    assert test_labels.scores(found_of(residual), ["teff"])["sigma"]["teff"] == pytest.approx(
+        3, rel=0.03
+    )
+
+
+def test_figures_say_bias_and_sigma_to_three_digits_and_never_minus_zero():
+    from starlabels.plots.panels import corner
+
+    assert corner(np.array([-1e-9, 0.02, -0.02, 0.01, -0.01])).startswith("bias 0.0000\n")
+    text = corner(np.random.default_rng(0).normal(-40, 20, 10_000))
+    assert "bias \N{MINUS SIGN}40." in text and "$N$ 10000" in text

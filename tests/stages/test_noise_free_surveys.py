@@ -1,0 +1,203 @@
+"""Spectra of a survey: their medium goes along from file to file, and predict.py reads them as training and 4_test do."""
+
+import argparse
+import json
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, SECTIONS, draw, toy_spectra
+
+from starlabels.base import hdf5
+from starlabels.base.errors import UserError
+from starlabels.config import load, schema
+from starlabels.config import paths as config
+from starlabels.learning import outliers
+from starlabels.learning.components import Basis
+from starlabels.plots import jacobian as plots
+from starlabels.spectra.prepare import Prepared, as_it_is
+from starlabels.spectra.spectrum import Observed
+from starlabels.stages import (
+    card,
+    jacobian_labels,
+    join,
+    load_model,
+    predict,
+    preprocess,
+    test_figures,
+    test_labels,
+    train_labels,
+)
+from starlabels.tools import export
+
+FEATURES = {
+    "magnitudes": {"j_mag": "J", "k_mag": "Ks"},
+    "a_v": None,
+    "parallax": None,
+    "least_parallax": 0.1,
+}
+FEATURES |= {"distance": None, "give": ["colours"], "columns": ["snr"], "hidden": 0}
+RECIPE = SECTIONS | {"grid": None, "labels": ["teff", "mh"], "features": FEATURES}
+N, NOISE = 300, 0.01
+
+
+def write_survey(cfg, labels):
+    """Write survey.h5: normalised spectra at rest, in vacuum; in every second one a run of pixels that are 1, of error NaN."""
+    rng, wave = np.random.default_rng(0), cfg.wave.grid()
+    flux = toy_spectra(wave, labels) + NOISE * rng.normal(size=(N, len(wave)))
+    error = np.full(flux.shape, NOISE)
+    for row, start in enumerate(rng.integers(0, len(wave), N)):
+        hole = slice(start, start + 20 * (row % 2))
+        flux[row, hole], error[row, hole] = 1, np.nan
+    columns = labels | {
+        "j_mag": 9 + rng.normal(size=N),
+        "k_mag": 8 + labels["teff"] / 8000,
+        "snr": np.full(N, 1 / NOISE),
+    }
+    with hdf5.create("survey.h5", "survey", "0", None) as h5:
+        hdf5.write_wave(h5, wave, "vacuum", 20_000)
+        for name, values in (("flux", flux), ("flux_err", error)):
+            hdf5.create_spectra(h5, N, len(wave), f"spectra/{name}")[:] = values
+        hdf5.write_labels(h5, np.column_stack(list(columns.values())), columns, [""] * len(columns))
+        hdf5.write_text(h5, "star_id", [f"s{i}".encode() for i in range(N)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder with survey.h5, and a model trained on it, of components and a table beside, and tested."""
+    folder, values = (
+        tmp_path_factory.mktemp("survey"),
+        yaml.safe_load((ROOT / "config.yaml").read_text()) | RECIPE,
+    )
+    values["join"]["databases"] = [{"path": "survey.h5", "where": None}]
+    values["preprocess"]["components"], values["test"]["snr"], values["jacobian"]["n_stars"] = (
+        12,
+        [],
+        2,
+    )
+    values["train"] |= {"batch_size": 32, "max_epochs": 5, "passes": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(outliers, "PASSES", 3)
+        patch.setattr(test_figures, "draw", lambda *_: None)
+        (folder / "config.yaml").write_text(yaml.safe_dump(values))
+        cfg = load.load("config.yaml")
+        write_survey(cfg, draw(load.load(ROOT / "config.yaml"), N))
+        for stage in (join, preprocess, train_labels, test_labels):
+            stage.run(cfg)
+    return folder
+
+
+@pytest.fixture
+def survey(folder, monkeypatch):
+    """The Config of that model, in its folder."""
+    monkeypatch.chdir(folder)
+    return load.load("config.yaml")
+
+
+def results(*words):
+    """The rows of predict.py's results of survey.h5, by star."""
+    parser = argparse.ArgumentParser()
+    predict.arguments(parser)
+    args = parser.parse_args(["survey.h5", "--model", "models/toy", "--figures", "0", *words])
+    predict.run(load.load(predict.recipe(args)), args)
+    rows = pd.read_csv("results/results.csv", index_col="name")
+    return rows.set_axis([name.split()[-1] for name in rows.index])
+
+
+def test_predict_gives_what_4_test_gives_for_its_stars_also_where_pixels_are_missing(survey):
+    cfg = survey
+    assert schema.as_they_are(cfg)
+    with hdf5.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
+        stars = [star.decode() for star in h5["test/star_id"][:]]
+    rows = results().loc[stars]
+    with hdf5.open_hdf5(config.paths(cfg).predictions, "") as h5:
+        tested = {name: h5[f"snrinf/{name}"][:] for name in ("mean", "err", "flags")}
+    np.testing.assert_allclose(rows[cfg.labels], tested["mean"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        rows[[f"{name}_err" for name in cfg.labels]], tested["err"], rtol=1e-4
+    )
+    np.testing.assert_array_equal(rows["flags"], tested["flags"])
+    assert len(set(tested["flags"])) > 1
+    assert (
+        rows["coverage"][[int(star[1:]) % 2 == 1 for star in stars]] < 1
+    ).all()  # what is missing is known as that
+
+
+def test_the_medium_goes_along_to_the_model_its_card_export_and_figures_and_the_other_is_refused(
+    survey, monkeypatch
+):
+    cfg, drawn = survey, []
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append(figure))
+    jacobian_labels.run(cfg)
+    paths = config.paths(cfg)
+    for path in (paths.prepared, paths.model_dir / "scaling.h5", paths.jacobian):
+        with hdf5.open_hdf5(path, "") as h5:
+            assert hdf5.read_axis(h5)[1:] == ("vacuum", 20_000, "rest"), path
+    assert r"Wavelength in vacuum ($\mathrm{\AA}$)" in [ax.get_xlabel() for ax in drawn[0].axes]
+    source = export.read(paths.model_dir)
+    assert export.describe(source, paths.model_dir)["wave_unit"] == "Angstrom, in vacuum"
+    card.write(cfg, json.loads(paths.metrics.read_text()), load_model.load(cfg).model, N)
+    assert "A in vacuum, 500 pixels" in (paths.model_dir / "README.md").read_text()
+    rows = results("--air")
+    assert (rows["status"] == "failed").all()
+    assert rows["reasons"].iloc[0] == (
+        "its wavelengths are in air, those of the model in vacuum: take a model of spectra in air, or give --vacuum if the "
+        "file is wrong"
+    )
+
+
+def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_config):
+    observed = {"order": 3, "continuum_error": 0.01, "line_error": 0.1, "velocity_error": 1.0}
+    cfg = make_config({"join.databases": [{"path": "survey.h5", "where": None}]})
+    write_survey(cfg, draw(cfg, N))
+    join.run(cfg)
+    with (
+        hdf5.open_hdf5(config.paths(cfg).joined, "") as h5,
+        pytest.raises(UserError, match="is in vacuum, expected air"),
+    ):
+        section = cfg.preprocess.model_copy(update={"observed": observed})
+        preprocess.learn_continuum(
+            h5, h5, np.arange(9), cfg.model_copy(update={"preprocess": section})
+        )
+
+
+def test_a_network_of_a_survey_reads_what_the_file_has_in_masked_pixels_and_others_what_is_likely():
+    n_pix = 60
+    basis = Basis(np.full(n_pix, 0.2, "f4"), np.eye(2, n_pix, dtype="f4"), np.ones(2, "f4"), 1)
+    stored, error = np.full(n_pix, 0.8, "f4"), np.full(n_pix, 0.01, "f4")
+    stored[10], stored[20] = 1, np.nan
+    flux = np.where(stored == 1, np.nan, stored)
+    ready = Prepared(flux, error, 100.0, 1.0, None, True, stored)
+    np.testing.assert_allclose(
+        predict.filled(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
+    )
+    np.testing.assert_allclose(predict.filled(ready, basis)[[10, 20]], [0.8, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("frame", ["rest", "observer"])
+def test_spectra_are_taken_as_they_are_in_the_frame_of_the_model(frame):
+    wave = np.linspace(5000, 5100, 101)
+    star = Observed("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
+    found = predict.prepare(star, None, hdf5.Axis(wave, frame=frame), None, False)
+    assert isinstance(found, Prepared) == (frame == "observer")
+    assert isinstance(
+        predict.prepare(star._replace(rest=True), None, hdf5.Axis(wave, frame=frame), None, False),
+        Prepared,
+    )
+    with pytest.raises(
+        UserError,
+        match="a: its wavelengths are in air, those of the model in vacuum: take .* --vacuum if",
+    ):
+        as_it_is(star, hdf5.Axis(wave, "vacuum"), None)
+
+
+def test_a_file_that_says_nothing_is_at_rest_and_in_air_unless_far_in_the_ultraviolet():
+    for low, medium in ((5000.0, "air"), (1500.0, "vacuum")):
+        with h5py.File("axis.h5", "w", driver="core", backing_store=False) as h5:
+            h5["spectra/wave"] = low + np.arange(9)
+            assert hdf5.read_axis(h5)[1:] == (medium, None, "rest")
+            h5["spectra/wave"].attrs["frame"], h5["spectra"].attrs["medium"] = "observer", "Vacuum"
+            assert hdf5.read_axis(h5)[1:] == ("vacuum", None, "observer")

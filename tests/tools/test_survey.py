@@ -1,0 +1,314 @@
+"""The reader of a survey: a table as APOGEE's allStar and files as apStar and apVisit, written here."""
+
+import warnings
+
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+from survey_files import NAMES, WAVE, all_star, ap_star, ap_visit, shape
+
+from starlabels.base import hdf5
+from starlabels.base.errors import UserError
+from starlabels.catalogues import allstar
+from starlabels.config import paths
+from starlabels.spectra import apogee
+from starlabels.stages import command_line, join
+from starlabels.tools import survey
+
+GRID = np.arange(15150, 16950, 0.2)
+
+
+def convert(tmp_path, monkeypatch, *words, table="all.fits"):
+    """Run the reader on a table and the folder `stars`, as its command line does; the path of the database."""
+    line = ["survey", table, "stars", "--out", "survey.h5", *map(str, words)]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", line)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        command_line.main(survey.run, survey.__doc__, survey.arguments, recipe=lambda args: None)
+    return tmp_path / "survey.h5"
+
+
+def columns(path):
+    """{label: values (n,)} and {label: errors (n,)} of a database."""
+    with h5py.File(path) as h5:
+        names = hdf5.label_names(h5)
+        return dict(zip(names, h5["labels/value"][:].T)), dict(zip(names, h5["labels/error"][:].T))
+
+
+@pytest.fixture
+def stars(tmp_path):
+    """A table of four stars and the apStar files of three; the fourth has none."""
+    for i, name in enumerate(NAMES[:3]):
+        ap_star(tmp_path / f"stars/apo25m/M67/apStar-dr17-{name}.fits", depth=0.1 * (i + 1), seed=i)
+    return all_star(tmp_path / "all.fits")
+
+
+def test_a_table_and_its_spectra_become_a_database(stars, tmp_path, monkeypatch, capsys):
+    path = convert(tmp_path, monkeypatch)
+    printed = capsys.readouterr().out
+    assert "mg_h: MG_FE + FE_H (errors: in quadrature), known of 4 of 4" in printed
+    assert "kept 3 of 4 spectra: 1 without a file" in printed
+    value, error = columns(path)
+    assert value["mg_h"] == pytest.approx([-0.3] * 3) and error["mg_h"] == pytest.approx([0.05] * 3)
+    assert error["parallax"] == pytest.approx([0.02] * 3) and np.isnan(error["snr"]).all()
+    assert (
+        (value["missing_pixels"] < 0.01).all() and "x_h" not in value and "starflags" not in value
+    )
+    with h5py.File(path) as h5:
+        assert [name.decode() for name in h5["star_id"]] == NAMES[:3]
+        assert (
+            h5["spectra"].attrs["medium"] == "vacuum"
+            and h5["spectra/wave"].attrs["frame"] == "rest"
+        )
+        flux, wave, inside = (
+            h5["spectra/flux"][:],
+            h5["spectra/wave"][:],
+            apogee.in_chips(h5["spectra/wave"][:]),
+        )
+        assert (flux[:, ~inside] == 1).all() and np.isnan(h5["spectra/flux_err"][:, ~inside]).all()
+    np.testing.assert_allclose(wave, GRID)
+    for i, one in enumerate(flux):
+        assert np.abs(one - shape(GRID, 0.1 * (i + 1)))[inside].mean() < 0.008
+
+
+def test_names_in_small_letters_are_the_same_table(stars, tmp_path, monkeypatch):
+    first = columns(convert(tmp_path, monkeypatch))
+    all_star(tmp_path / "small.fits", small=True)
+    second = columns(convert(tmp_path, monkeypatch, table="small.fits"))
+    for one, other in zip(first, second):
+        assert list(one) == list(other)
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_what_stands_for_missing_is_missing(tmp_path):
+    missing = {
+        "TEFF": np.array([-9999.0, 4000, 4500, np.nan]),
+        "LOGG_ERR": np.array([0.1, -9999.99, 0.1, 0.1]),
+        "MG_FE": np.array([0.1, 0.1, -9999.99, 0.1]),
+        "K": np.array([9.0, 99.99, 9, 9]),
+        "GAIAEDR3_PARALLAX": np.array([-0.3, 1, -9999, 1]),
+    }
+    found = allstar.read(all_star(tmp_path / "all.fits", **missing))
+    value, error = (dict(zip(found.names, table.T)) for table in (found.value, found.error))
+    assert np.isnan(value["teff"]).tolist() == [True, False, False, True]
+    assert np.isnan(error["teff"]).tolist() == [True, False, False, True]
+    assert (
+        np.isnan(error["logg"]).tolist() == [False, True, False, False]
+        and np.isfinite(value["logg"]).all()
+    )
+    assert np.isnan(value["mg_h"]).tolist() == [False, False, True, False]
+    assert np.isnan(value["k_mag"]).tolist() == [False, True, False, False]
+    assert value["parallax"][0] == pytest.approx(-0.3) and np.isnan(value["parallax"]).tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_bitmasks_keep_every_bit(tmp_path):
+    flags = np.array([1 << 23 | 1, 1 << 40 | 1 << 24, 0, -9999], "i8")
+    signed = np.array([0, -(2**31) + 4, 1 << 26, 0], "i4")
+    elements = np.array([[1, 0], [0, 2], [0, 0], [4, 0]], "i4")
+    found = allstar.read(
+        all_star(tmp_path / "all.fits", ASPCAPFLAG=flags, STARFLAG=signed, ELEMFLAG=elements)
+    )
+    value = dict(zip(found.names, found.value.T.astype("i8")))
+    every = (1 << 24) - 1
+    assert value["aspcapflag"].tolist() == [1 << 23 | 1, 0, 0, every]
+    assert value["aspcapflag_24"].tolist() == [0, 1 << 16 | 1, 0, every]
+    assert value["starflag"].tolist() == [0, 4, 0, 0] and value["starflag_24"].tolist() == [
+        0,
+        1 << 7,
+        1 << 2,
+        0,
+    ]
+    assert value["elemflag_0"].tolist() == [1, 0, 0, 4] and value["elemflag_1"].tolist() == [
+        0,
+        2,
+        0,
+        0,
+    ]
+
+
+def test_arrays_of_flags_have_the_names_of_their_elements(tmp_path):
+    all_star(tmp_path / "all.fits", ELEMFLAG=np.array([[1, 0], [0, 2], [0, 0], [4, 0]], "i4"))
+    with fits.open(tmp_path / "all.fits", mode="append") as hdus:
+        hdus.append(
+            fits.BinTableHDU.from_columns(
+                [fits.Column("ELEM_SYMBOL", "4A", dim="(2,2)", array=[["Mg", "Si"]])]
+            )
+        )
+    found = allstar.read(tmp_path / "all.fits")
+    assert {"elemflag_mg", "elemflag_si"} <= set(found.names)
+    assert any(line.strip().startswith("elemflag_*") for line in allstar.summary(found))
+
+
+def test_bad_pixels_are_missing_and_pull_no_continuum(tmp_path, monkeypatch):
+    bad = [*range(1000, 1500), *range(4000, 4700, 10)]  # of the blue and the green chip
+    ap_star(tmp_path / "stars/apStar-dr17-2M00000001+0000001.fits", bad=bad)
+    all_star(tmp_path / "all.fits", 1)
+    with h5py.File(convert(tmp_path, monkeypatch)) as h5:
+        flux, error, share = (
+            h5["spectra/flux"][0],
+            h5["spectra/flux_err"][0],
+            h5["labels/value"][0, -1],
+        )
+    wave = WAVE[1000:1500]
+    hole = (GRID > wave[2]) & (GRID < wave[-2])
+    assert (flux[hole] == 1).all() and np.isnan(error[hole]).all()
+    assert share == pytest.approx(570 / 7514, abs=0.01)
+    rest = np.isfinite(error)
+    assert (
+        np.abs(flux - shape(GRID))[rest].max() < 0.08
+        and np.abs(np.median((flux - shape(GRID))[rest])) < 0.003
+    )
+
+
+def test_too_many_missing_pixels_are_a_reason(tmp_path, monkeypatch, capsys):
+    ap_star(tmp_path / "stars/apStar-dr17-2M00000001+0000001.fits")
+    ap_star(tmp_path / "stars/apStar-dr17-2M00000002-0000002.fits", bad=range(246, 3274))
+    all_star(tmp_path / "all.fits", 2)
+    convert(tmp_path, monkeypatch)
+    printed = capsys.readouterr().out
+    assert (
+        "kept 1 of 2 spectra: 1 with too many missing pixels" in printed
+        and "0000002.fits: 3" in printed
+    )
+    assert columns(convert(tmp_path, monkeypatch, "--most-missing", 0.5))[0]["missing_pixels"][
+        1
+    ] == pytest.approx(0.37, abs=0.05)
+
+
+def test_a_damaged_file_is_a_line_and_the_rest_goes_on(stars, tmp_path, monkeypatch, capsys):
+    path = tmp_path / f"stars/apo25m/M67/apStar-dr17-{NAMES[1]}.fits"
+    path.write_bytes(path.read_bytes()[:60_000])
+    value, _ = columns(convert(tmp_path, monkeypatch))
+    printed = capsys.readouterr().out
+    assert (
+        f"left out: {path.relative_to(tmp_path)} is truncated" in printed
+        and len(value["teff"]) == 2
+    )
+    assert "kept 2 of 4 spectra: 1 without a file, 1 that cannot be read" in printed
+
+
+def test_visits_are_shifted_by_the_velocity_seen_from_the_telescope(tmp_path, monkeypatch, capsys):
+    (tmp_path / "stars").mkdir()
+    for i, keywords in enumerate([{}, {"VHELIO": 70.0, "BC": 10.0}, {"VHELIO": 70.0}]):
+        ap_visit(tmp_path / f"stars/apVisit-r12-5000-56000-{i:03}.fits", 60.0, **keywords)
+    files = np.array([f"apVisit-r12-5000-56000-{i:03}.fits" for i in range(3)])
+    nan = np.nan
+    velocities = {"VHELIO": np.array([85.0, nan, nan]), "BC": np.array([25.0, nan, nan])}
+    all_star(tmp_path / "all.fits", 3, FILE=files, **velocities)
+    path, printed = convert(tmp_path, monkeypatch), capsys.readouterr().out
+    assert (
+        "kept 2 of 3 spectra: 1 of unknown velocity" in printed
+        and "takes VREL, or VHELIO and BC" in printed
+    )
+    with h5py.File(path) as h5:
+        flux, seen = h5["spectra/flux"][:], np.isfinite(h5["spectra/flux_err"][:])
+    for one, there in zip(flux, seen):
+        assert (
+            there[apogee.in_chips(GRID)].mean() > 0.98
+            and np.abs(one - shape(GRID))[there].max() < 0.05
+        )
+        assert not there[
+            (GRID > 15802) & (GRID < 15865)
+        ].any()  # between chips, where the file has no pixels
+
+
+def test_files_of_one_name_are_told_by_field_and_telescope(tmp_path, monkeypatch):
+    for field, depth in (("M67", 0.2), ("N188", 0.5)):
+        ap_star(tmp_path / f"stars/apo25m/{field}/apStar-dr17-{NAMES[0]}.fits", depth)
+    all_star(tmp_path / "all.fits", 1, FIELD=np.array(["N188"]))
+    with h5py.File(convert(tmp_path, monkeypatch)) as h5:
+        assert h5["spectra/flux"].shape[0] == 1 and h5["spectra/flux"][0].min() < 0.6
+
+
+def test_a_star_without_a_file_column_is_found_by_its_id(tmp_path, monkeypatch):
+    for name in NAMES[:2]:
+        ap_star(tmp_path / f"stars/apStar-1.2-{name}.fits")
+    all_star(tmp_path / "all.fits", 2, FILE=None, FIELD=None, TELESCOPE=None)
+    assert len(columns(convert(tmp_path, monkeypatch))[0]["teff"]) == 2
+
+
+@pytest.mark.parametrize("snr", [30, 100, 500])
+def test_a_continuum_is_pulled_neither_by_lines_nor_by_hot_pixels(snr):
+    rng, wave = np.random.default_rng(0), np.arange(15880, 16420, 0.22)
+    level = 100 * (1 + 0.2 * ((wave - 16100) / 300) - 0.1 * ((wave - 16100) / 300) ** 2)
+    flux = level * shape(wave, 0.5)
+    error = level / snr
+    flux += rng.normal(0, 1, len(wave)) * error
+    flux[::97] *= 4  # hot pixels that no mask tells
+    flux[700:800] = np.nan
+    found = apogee.continuum(wave, flux, error, 2)
+    assert np.abs(found / level - 1).max() < 0.004 + 0.2 / snr
+
+
+def test_a_chip_without_light_has_no_continuum():
+    wave = np.arange(15880, 16420, 0.22)
+    assert apogee.continuum(wave, -np.ones(len(wave)), np.full(len(wave), 0.1), 2) is None
+    assert apogee.continuum(wave, np.full(len(wave), np.nan), np.full(len(wave), 0.1), 2) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--wave", 4450, 4990, 0.05], "APOGEE sees 15152-15799, 15868-16424, 16484-16944"),
+        (["--wave", "nan", 16950, 0.7], "a STEP > 0 that divides"),
+        (["--wave", 15150, 16950, 0.7], "a STEP > 0 that divides"),
+        (["--keep", "NOSUCH"], "no column NOSUCH: mend --keep"),
+        (["--most-missing", 3], "expected a share"),
+    ],
+)
+def test_wrong_options_are_one_line(stars, tmp_path, monkeypatch, capsys, words, message):
+    with pytest.raises(SystemExit) as left:
+        convert(tmp_path, monkeypatch, *words)
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and message in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "survey.h5").exists()
+
+
+def test_a_table_that_is_none_and_a_folder_without_spectra_are_errors(tmp_path, monkeypatch):
+    fits.BinTableHDU.from_columns([fits.Column("RA", "D", array=[1.0])]).writeto(
+        tmp_path / "other.fits"
+    )
+    with pytest.raises(
+        UserError, match="holds RA: expected a table with a column APOGEE_ID or FILE"
+    ):
+        allstar.read(tmp_path / "other.fits")
+    all_star(tmp_path / "all.fits")
+    (tmp_path / "stars").mkdir()
+    with pytest.raises(SystemExit):
+        convert(tmp_path, monkeypatch)
+    assert not (tmp_path / "survey.h5").exists()
+
+
+def test_join_takes_the_database_with_bits_and_cuts(make_config, tmp_path, monkeypatch, capsys):
+    for i, name in enumerate(NAMES):
+        ap_star(tmp_path / f"stars/apStar-dr17-{name}.fits", seed=i)
+    flags = {
+        "MG_FE_FLAG": np.array([0, 4, 0, 0], "i4"),
+        "ASPCAPFLAG": np.array([0, 0, 1 << 23, 0], "i8"),
+    }
+    all_star(tmp_path / "all.fits", SNR=np.array([200.0, 200, 200, 30]), **flags)
+    path = convert(tmp_path, monkeypatch)
+    cut = {
+        "where": "snr > 100",
+        "missing": {"mg_h": {"mg_fe_flag": [2]}, "teff": {"aspcapflag": [23]}},
+    }
+    wave = {"wave.min": 15150.0, "wave.max": 16950.0, "wave.step": 0.2}
+    cfg = make_config(
+        wave | {"labels": ["teff", "logg", "mg_h"], "join.databases": [{"path": str(path)} | cut]}
+    )
+    join.run(cfg)
+    assert "kept 3 of 4 spectra: 1 excluded by where" in capsys.readouterr().out
+    with h5py.File(paths.paths(cfg).joined) as h5:
+        value = dict(zip(hdf5.label_names(h5), h5["labels/value"][:].T))
+        assert h5["spectra"].attrs["medium"] == "vacuum" and h5["spectra/flux"].shape == (3, 9000)
+        assert h5["labels/error"][0, list(value).index("teff")] == 30
+    assert np.isnan(value["mg_h"]).tolist() == [False, True, False]
+    assert np.isnan(value["teff"]).tolist() == [False, False, True]
