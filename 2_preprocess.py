@@ -1,10 +1,11 @@
-"""Split the spectra by star into training, validation and test parts, shuffled, with scaling of labels and components.
+"""Split the spectra by star into training, validation and test parts; shuffle and standardise.
 
 Reads  data/<run>/0_joined.h5
 Writes data/<run>/2_prepared.h5
 """
 
-from starlabels.stages import command_line, preprocess
+from starlabels.stages.command_line import run_command
+from starlabels.stages.preprocess import prepare_spectra
 
 if __name__ == "__main__":
-    command_line.main(preprocess.run, __doc__)
+    run_command(prepare_spectra, __doc__)

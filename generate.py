@@ -1,10 +1,11 @@
-"""Generate spectra of given labels by a trained generator: of one star, or of each row of a table.
+"""Generate spectra at given labels with a trained generator: of one star, or of each row of a table.
 
-Reads  models/<run>/ of --model; the CSV file of --table, one column per label and an optional star_id
+Reads  models/<run>/ of --model; the CSV file of --table, one column per label, optional star_id
 Writes the file of --out: .fits, .csv, .h5 or .png
 """
 
-from starlabels.stages import command_line, generate
+from starlabels.stages.command_line import run_command
+from starlabels.stages.generate import add_arguments, find_model_config, generate_spectra
 
 if __name__ == "__main__":
-    command_line.main(generate.run, __doc__, generate.arguments, recipe=generate.recipe)
+    run_command(generate_spectra, __doc__, add_arguments, recipe=find_model_config)

@@ -1,22 +1,14 @@
-"""Average the network's Jacobians d label / d flux over stars, beside what the nodes say, to see which lines it reads.
+"""Average the network's Jacobians d label / d flux over stars, to show which lines it reads.
 
-With target flux: those of the generator, d flux / d label, against the nodes'.
+The figures compare them with the sensitivity of the synthetic spectra to each label.
+With target flux: the derivatives d flux / d label of the generator.
+
 Reads  data/<run>/2_prepared.h5, models/<run>/{model.keras, scaling.h5}, the node library
 Writes models/<run>/jacobian.h5, figures/<run>/jacobian*.png
 """
 
-from starlabels.stages import command_line, jacobian_flux, jacobian_labels
-
-TARGETS = {"labels": jacobian_labels.run, "flux": jacobian_flux.run_jacobian}
-
-
-def run(cfg, args):
-    """The Jacobians of the recipe's target, unless it asks for none."""
-    if cfg.jacobian is None:
-        print(f"{cfg.path}: jacobian is null: no Jacobians to average")
-    else:
-        TARGETS[cfg.target](cfg, args)
-
+from starlabels.stages.command_line import run_command
+from starlabels.stages.jacobian import average_network_jacobians
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__)
+    run_command(average_network_jacobians, __doc__)

@@ -1,10 +1,13 @@
-"""Predict the labels of observed spectra, each with an error, its radial velocity and what speaks against it.
+"""Predict the labels of observed spectra, with errors, radial velocity and flags.
 
-Reads  the files named: FITS images and tables, HDF5, CSV or text; models/<run>/ of --model; the node library
-Writes results.csv, results.fits, index.html and a figure a star into the folder of --out; of tables results.csv only
+Reads  the files given (FITS images and tables, HDF5, CSV or text), models/<run>/ of --model,
+       the node library
+Writes results.csv, results.fits, index.html and a figure per star into the folder of --out;
+       for tables results.csv only
 """
 
-from starlabels.stages import command_line, predict
+from starlabels.stages.command_line import run_command
+from starlabels.stages.predict import add_arguments, find_model_config, predict_labels
 
 if __name__ == "__main__":
-    command_line.main(predict.run, __doc__, predict.arguments, recipe=predict.recipe)
+    run_command(predict_labels, __doc__, add_arguments, recipe=find_model_config)

@@ -8,7 +8,7 @@ Writes figures/<run>/ablation.png
 """
 
 from benchmarks import folds
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.config import paths
 from starlabels.stages import command_line, test_labels
 
@@ -39,9 +39,9 @@ def run(cfg, args):
         scores[name] = test_labels.scores(found, cfg.labels)
         folds.print_table(what, "", cfg.labels, scores)
     rmse = {name: list(one["rmse"].values()) for name, one in scores.items()}
-    path = paths.paths(cfg).figure_dir / "ablation.png"
-    print(f"figure: {tables.ablation(rmse, [label(name) for name in cfg.labels], path)}")
+    path = paths.run_paths(cfg).figure_dir / "ablation.png"
+    print(f"figure: {tables.draw_ablation(rmse, [get_label(name) for name in cfg.labels], path)}")
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments)
+    command_line.run_command(run, __doc__, arguments)

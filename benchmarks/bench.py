@@ -41,7 +41,7 @@ def alternate(functions, repeats=REPEATS):
 def prepared(cfg, h5, sampler, labels, wave):
     """Write spectra of `labels` into h5 as 2_preprocess would, for training and validation alike; their Basis."""
     flux = hdf5.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
-    flux[:] = sampler.spectra(labels, wave, cfg.grid.resolving_power)
+    flux[:] = sampler.sample_spectra(labels, wave, cfg.grid.resolving_power)
     values = np.column_stack([labels[name] for name in cfg.labels])
     h5["train"].create_dataset("labels", data=values).attrs.update(
         {"names": cfg.labels, "units": cfg.labels}
@@ -49,9 +49,9 @@ def prepared(cfg, h5, sampler, labels, wave):
     h5["scaling/mean"], h5["scaling/std"] = values.mean(axis=0), values.std(axis=0)
     if cfg.preprocess.components:
         n, blocks = cfg.preprocess.components, cfg.preprocess.blocks
-        components.write(h5, ["train"], n, blocks, cfg.seed, cfg.preprocess.chunk_rows)
+        components.write_components(h5, ["train"], n, blocks, cfg.seed, cfg.preprocess.chunk_rows)
     h5["validation"] = h5["train"]
-    return components.read(h5)
+    return components.read_basis(h5)
 
 
 def training_epochs(cfg, h5):
@@ -59,7 +59,7 @@ def training_epochs(cfg, h5):
     from starlabels.learning import training
     from starlabels.stages import train_labels
 
-    basis = components.read(h5)
+    basis = components.read_basis(h5)
     network = train_labels.build(cfg, h5, basis)
     training.compile_network(network, cfg.train, steps=100)
     batches = train_labels.batches(cfg, h5, basis, "train", PASSES if basis else 1)
@@ -91,7 +91,7 @@ def synthesis():
     )
     one = Cluster(scheduler=None, workers=1)
     ticks = [
-        time.perf_counter() for _ in nodes.synthesise(PACKAGED["blue_4450_4990.h5"], points, one)
+        time.perf_counter() for _ in nodes.synthesise_nodes(PACKAGED["blue_4450_4990.h5"], points, one)
     ]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 
@@ -102,10 +102,10 @@ def network_rows(cfg, h5, basis):
     from starlabels.stages import jacobian_labels, train_labels
 
     functions, n = training_epochs(cfg, h5)
-    seed = load.load("recipes/seed.yaml")
+    seed = load.load_config("recipes/seed.yaml")
     with (
         tempfile.TemporaryDirectory() as folder,
-        hdf5.create(f"{folder}/x.h5", "bench", "", seed) as pixels,
+        hdf5.create(f"{folder}/x.h5", "bench", "", seed.text) as pixels,
     ):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
@@ -113,11 +113,11 @@ def network_rows(cfg, h5, basis):
         timed = alternate({"seed": published["memory"]}) | alternate(functions, 11)
     flux = h5["train/flux"][:]
     network = train_labels.build(cfg, h5, basis)
-    whole = trained_model.whole(network, basis)
+    whole = trained_model.prepend_components(network, basis)
     errors, watch = train_labels.calibrate(network, cfg, h5, basis)
     moments = h5["scaling/mean"][:], h5["scaling/std"][:]
-    model = trained_model.Trained(
-        whole, trained_model.reader(whole), cfg.labels, *moments, errors, watch, 0.0, ""
+    model = trained_model.TrainedModel(
+        whole, trained_model.add_components_output(whole), cfg.labels, *moments, errors, watch, 0.0, ""
     )
     snr, few = np.full(len(flux), 100.0), flux[:300]
     timed |= alternate({
@@ -146,7 +146,7 @@ def run(cfg, args):
         cfg.wave.grid(),
     )
     part = {name: values[:N_SPECTRA] for name, values in drawn.items()}
-    timed = alternate({"sampling": lambda: sampler.spectra(part, wave, cfg.grid.resolving_power)})
+    timed = alternate({"sampling": lambda: sampler.sample_spectra(part, wave, cfg.grid.resolving_power)})
     rate = len(part["teff"]) / timed["sampling"]
     rows.append(
         (f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{rate:.0f} /s")
@@ -154,7 +154,7 @@ def run(cfg, args):
     print(start_keras())
     with (
         tempfile.TemporaryDirectory() as folder,
-        hdf5.create(f"{folder}/x.h5", "bench", "", cfg) as h5,
+        hdf5.create(f"{folder}/x.h5", "bench", "", cfg.text) as h5,
     ):
         rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
     print(
@@ -165,4 +165,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__)
+    command_line.run_command(run, __doc__)

@@ -33,10 +33,10 @@ def serial(grid):
 
 def one_by_one(grid):
     """As `serial`, in this process."""
-    with sme.silent():
-        engine, line_list = sme.Engine(), lines.load(grid.wave_min, grid.wave_max)
+    with sme.silence_output():
+        engine, line_list = sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max)
         return np.array(
-            [nodes.node_spectrum(engine, line_list, grid, *point) for point in grid.points]
+            [nodes.synthesise_node(engine, line_list, grid, *point) for point in grid.points]
         )
 
 
@@ -46,7 +46,7 @@ def with_kills(grid, cluster, kills):
     cluster: a section without scheduler; kills: nodes finished before each kill.
     """
     done, killed, others = {}, [], None
-    for index, flux, reason in nodes.synthesise(grid, grid.points, cluster):
+    for index, flux, reason in nodes.synthesise_nodes(grid, grid.points, cluster):
         done[index] = (flux, reason)
         alive = sorted(
             child.pid for child in multiprocessing.active_children() if "Dask Worker" in child.name
@@ -84,4 +84,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, recipe=lambda args: None)
+    command_line.run_command(run, __doc__, recipe=lambda args: None)

@@ -19,4 +19,4 @@ def derive(cfg, ending, changes):
     recipe.write_text(
         yaml.safe_dump(values, sort_keys=False)
     )  # the order of columns and labels means something
-    return load.load(recipe)
+    return load.load_config(recipe)

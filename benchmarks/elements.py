@@ -27,15 +27,15 @@ def arguments(parser):
 def synthesised(node_grid, star):
     """Flux (n_pix,) on the pixels of a NodeGrid of one star: its labels and {element: [X/M]}."""
     point, abundances = star
-    line_list = lines.load(node_grid.wave_min, node_grid.wave_max)
-    return nodes.element_spectrum(sme.Engine(), line_list, node_grid, *point, abundances)
+    line_list = lines.read_lines(node_grid.wave_min, node_grid.wave_max)
+    return nodes.synthesise_pattern(sme.Engine(), line_list, node_grid, *point, abundances)
 
 
 def draw(cfg, sampler, n):
     """Labels {name: (n,)} of n sound stars with MOVED elements moved, and which those are {element: [X/M]} of each."""
     rng = np.random.default_rng(cfg.seed + 2)
     labels, _ = recipe_stars.draw(cfg, rng)
-    rows = np.flatnonzero(sampler.sound(labels))[:n]
+    rows = np.flatnonzero(sampler.covers(labels))[:n]
     labels = {name: values[rows].astype(float) for name, values in labels.items()} | {
         "vsini": np.zeros(len(rows))
     }
@@ -64,14 +64,14 @@ def run(cfg, args):
         made = np.array(list(pool.map(partial(synthesised, sampler.grid), tasks)))
     wave, power = cfg.wave.grid(), cfg.grid.resolving_power
     scaled = {name: values for name, values in labels.items() if name not in sampler.elements.names}
-    found = [sampler.spectra(one, wave, power) for one in (labels, scaled)]
+    found = [sampler.sample_spectra(one, wave, power) for one in (labels, scaled)]
     bare = {
         "vsini": np.zeros(len(made)),
         "resolving_power": np.full(len(made), power),
         "rv": np.zeros(len(made)),
     }
     own = sampler.broadening
-    direct = own.flux(own.transform(1 - made), bare, own.onto(wave)).reshape(2, len(points), -1)
+    direct = own.broaden(own.to_fourier(1 - made), bare, own.resampling_matrix(wave)).reshape(2, len(points), -1)
     for what, error in (
         ("moved, sampled - synthesised", found[0] - direct[0]),
         ("scaled, sampled - synthesised", found[1] - direct[1]),
@@ -82,4 +82,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments)
+    command_line.run_command(run, __doc__, arguments)

@@ -9,6 +9,7 @@ After the recipe's 0_join.py: its stars are shared out in folds, each predicted 
 import numpy as np
 
 from benchmarks.derived import derive
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.catalogues import features
 from starlabels.config import digests, paths
@@ -40,11 +41,11 @@ def write_joined(source, cfg, part, share, rng):
     names, units = hdf5.label_names(source), hdf5.label_units(source)
     values = hdf5.read_labels(source, names)
     if cfg.features:
-        hidden = np.isin(names, features.columns_of(cfg.features)) & (
+        hidden = np.isin(names, features.list_feature_columns(cfg.features)) & (
             rng.uniform(size=values.shape) < share
         )
         values[hidden] = np.nan
-    with hdf5.create(paths.paths(cfg).joined, "0_join", digests.digest(cfg, "0_join"), cfg) as h5:
+    with hdf5.create(paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join"), cfg.text) as h5:
         for name in source:
             if name != "labels":
                 source.copy(name, h5)
@@ -77,15 +78,15 @@ def cross_validate(cfg, folds, n_test=None, share=0.0, changes=None):
     )
     found = []
     with hdf5.open_stage(
-        paths.paths(cfg).joined, "0_join", digests.digest(cfg, "0_join")
+        paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")
     ) as source:
         for part in parts_of(hdf5.read_text(source["star_id"]), folds, n_test, splits):
             write_joined(source, changed, part, share, hiding)
-            preprocess.run(changed)
-            train_labels.run(changed)
-            with hdf5.open_stage(paths.paths(changed).prepared, "2_preprocess") as h5:
+            preprocess.prepare_spectra(Run(changed))
+            train_labels.train_label_network(Run(changed))
+            with hdf5.open_stage(paths.run_paths(changed).prepared, "2_preprocess") as h5:
                 found.append(
-                    test_labels.predict(load_model.load(changed), h5["test"], changed)[NOISE_FREE]
+                    test_labels.predict(load_model.load_trained_model(Run(changed)), h5["test"], changed)[NOISE_FREE]
                 )
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
@@ -115,4 +116,4 @@ def print_table(what, head, labels, results):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments)
+    command_line.run_command(run, __doc__, arguments)

@@ -72,7 +72,7 @@ def warm():
     import sklearn.decomposition
 
     from starlabels.learning import backend, trained_model
-    from starlabels.plots import label_study, observed, tables
+    from starlabels.plots import label_study, observed_spectra, tables
     from starlabels.stages import generate_files, predict, test_figures
     from starlabels.synthesis import nodes, sampler
 
@@ -85,20 +85,20 @@ def warm():
             test_figures,
             generate_files,
             predict,
-            observed,
+            observed_spectra,
             tables,
             sampler,
         )
     )
     plt.rcParams["savefig.dpi"] = 20
-    nodes.build = fuzz_run.no_synthesis
+    nodes.build_library = fuzz_run.no_synthesis
     label_study.MOST_PAIRS = 3
-    backend.start_keras, trained_model.reader, trained_model.basis_of = (
+    backend.start_keras, trained_model.add_components_output, trained_model.extract_basis = (
         lambda: "no Keras",
         lambda model: model,
         lambda model: None,
     )
-    trained_model.read = lambda path: fuzz_run.Network()
+    trained_model.read_keras_model = lambda path: fuzz_run.Network()
 
 
 def report(case, found, keep):

@@ -10,6 +10,7 @@ import yaml
 from astropy.table import Table
 
 from benchmarks.fuzz_configs import RECIPES, SMALL, small
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.config import digests, load, paths
 from starlabels.stages import join, preprocess
@@ -111,7 +112,7 @@ def write_tables(inputs, frame):
         {key: frame[ours] for key, ours in kind.items()}
         for kind in (mock_rave.LABELS, mock_rave.PHOTOMETRY)
     )
-    pd.DataFrame({mock_rave.ID: frame["id"], **labels}).to_csv(
+    pd.DataFrame({mock_rave.ID_COLUMN: frame["id"], **labels}).to_csv(
         inputs / "rave_labels.csv", index=False
     )
     pd.DataFrame(photometry).to_csv(inputs / "rave_photometry.csv", index=False)
@@ -167,9 +168,9 @@ def write_models():
         for section, change in changes.items():
             values[section] = values[section] | change
         Path("config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-        cfg = load.load("config.yaml")
-        join.run(cfg)
-        preprocess.run(cfg)
+        cfg = load.load_config("config.yaml")
+        join.join_databases(Run(cfg))
+        preprocess.prepare_spectra(Run(cfg))
         save(cfg)
         if run != "observed":
             shutil.rmtree(f"data/{run}")  # every case copies what is here
@@ -180,9 +181,9 @@ def save(cfg):
     """What 3_train.py writes beside the networks."""
     from starlabels.learning import trained_model
 
-    files = paths.paths(cfg)
+    files = paths.run_paths(cfg)
     files.model_dir.mkdir(parents=True)
     with hdf5.open_stage(files.prepared, "2_preprocess") as h5:
-        trained_model.save(
-            files.model_dir, {}, {}, {"loss": [1.0]}, 1.0, cfg, digests.digest(cfg, "3_train"), h5
+        trained_model.save_model(
+            files.model_dir, {}, {}, {"loss": [1.0]}, 1.0, cfg, digests.stage_digest(cfg, "3_train"), h5
         )

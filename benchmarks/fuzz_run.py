@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlabels.config.run import Run
 from starlabels.base import errors
 from starlabels.stages import (
     command_line,
@@ -71,11 +72,11 @@ def stage(name):
     if name == "predict":
         from starlabels.stages import predict
 
-        return predict.run, predict.arguments, predict.recipe
+        return predict.predict_labels, predict.add_arguments, predict.find_model_config
     if name == "survey":
         from starlabels.tools import survey
 
-        return survey.run, survey.arguments, lambda args: None
+        return survey.write_survey, survey.add_arguments, lambda args: None
     if name == "generate":
         labels, table = ["teff", "logg", "mh", "vsini"], Path("inputs/labels.csv")
         return (
@@ -88,12 +89,12 @@ def stage(name):
 
         files = [Path(f"inputs/rave_{kind}.csv") for kind in ("labels", "photometry")]
         return (
-            (lambda cfg, args: mock_rave.in_reach(mock_rave.read(*files))),
+            (lambda cfg, args: mock_rave.select_covered(mock_rave.read_stars(*files))),
             None,
             lambda args: None,
         )
     if name == "3_train":
-        return train_labels.run, None, None
+        return train_labels.train_label_network, None, None
     if name == "grid":
         return small_grid, None, None
     return (
@@ -113,7 +114,7 @@ def small_grid(cfg, args):
     ):
         grid.check_room(cfg)
         raise errors.UserError(f"{cfg.path}: sound, and too large to run here")
-    grid.run(cfg, args)
+    grid.make_grid(Run(cfg), args)
 
 
 def no_synthesis(*args, **options):
@@ -128,7 +129,7 @@ def steps_of(case, report):
         os.pwrite(report, name.ljust(20).encode(), 0)
         sys.argv = [f"{name}.py", *words]
         run, arguments, recipe = stage(name)
-        command_line.main(run, "", arguments, recipe)
+        command_line.run_command(run, "", arguments, recipe)
 
 
 def child(case, folder, report):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bench import alternate
-from starlabels.base.console import fail
+from starlabels.base.console import exit_with_error
 from starlabels.base.errors import UserError
 from starlabels.learning import generator
 
@@ -28,7 +28,7 @@ def main():
     try:
         made = generator.open_folder(folder)
     except UserError as error:
-        fail(str(error))
+        exit_with_error(str(error))
     drawn = np.random.default_rng(0).uniform(made.low, made.high, (MANY, len(made.names)))
     many, one = dict(zip(made.names, drawn.T)), dict(zip(made.names, drawn[:1].T))
     timed = alternate(

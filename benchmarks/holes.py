@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 
 from benchmarks.derived import derive
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.labels import OFFSET_OF
-from starlabels.base.statistics import rms
+from starlabels.base.statistics import compute_rms
 from starlabels.config import paths
 from starlabels.stages import command_line, join, load_model, preprocess, test_labels, train_labels
 
@@ -23,8 +24,8 @@ MOST = 1.2  # times the error of training on all labels, clean
 
 def damaged(cfg):
     """The configuration of the same recipe on a damaged copy of its grid, which is written."""
-    path = paths.paths(cfg).grid.with_name(f"{cfg.grid.name}_holes.h5")
-    damage(paths.paths(cfg).grid, path, cfg.labels, np.random.default_rng(cfg.seed))
+    path = paths.run_paths(cfg).grid.with_name(f"{cfg.grid.name}_holes.h5")
+    damage(paths.run_paths(cfg).grid, path, cfg.labels, np.random.default_rng(cfg.seed))
     where = cfg.join.databases[0].where
     return derive(cfg, "holes", {"join": {"databases": [{"path": str(path), "where": where}]}})
 
@@ -47,19 +48,19 @@ def damage(source, path, learnt, rng):
 
 def errors(cfg, truth):
     """{S/N: RMSE (n_labels,)} of the test stars of a recipe against truth (n_joined, n_labels)."""
-    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
-        found = test_labels.predict(load_model.load(cfg), h5["test"], cfg)
+    with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
+        found = test_labels.predict(load_model.load_trained_model(Run(cfg)), h5["test"], cfg)
         true = truth[h5["test/joined_row"][: cfg.test.n_stars]]
-    return {key: rms(one["mean"] - true) for key, one in found.items()}
+    return {key: compute_rms(one["mean"] - true) for key, one in found.items()}
 
 
 def run(cfg, args):
     """Print both errors and their ratio at each S/N."""
-    with hdf5.open_stage(paths.paths(cfg).joined, "0_join") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join") as h5:
         truth = hdf5.read_labels(h5, cfg.labels)
     other = damaged(cfg)
-    for stage in (join, preprocess, train_labels):
-        stage.run(other)
+    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
+        stage(Run(other))
     clean, holes = errors(cfg, truth), errors(other, truth)
     print(f"{'S/N':<10}{'labels':<10}" + "".join(f"{name:>12}" for name in cfg.labels))
     for key in clean:
@@ -74,4 +75,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__)
+    command_line.run_command(run, __doc__)

@@ -183,4 +183,4 @@ def arguments(parser):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=lambda args: args.recipe)
+    command_line.run_command(run, __doc__, arguments, recipe=lambda args: args.recipe)

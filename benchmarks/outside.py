@@ -6,13 +6,14 @@ false alarms.
 
 import numpy as np
 
+from starlabels.config.run import Run
 from starlabels.base import errors as cli
 from starlabels.base import hdf5
 from starlabels.config import paths
 from starlabels.learning import outliers
 from starlabels.stages import command_line, load_model
 from starlabels.synthesis.broaden import LIGHT
-from starlabels.synthesis.library import FOLDER
+from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 
 N_OUTSIDE, N_INSIDE = 500, 3000
@@ -28,7 +29,7 @@ def draw(cfg, sampler, n, rng, **other):
         for name, r in cfg.grid.labels.items()
     } | other
     labels = {name: rng.uniform(low, high, 4 * n) for name, (low, high) in ranges.items()}
-    sound = np.flatnonzero(sampler.sound(labels))[:n]
+    sound = np.flatnonzero(sampler.covers(labels))[:n]
     if len(sound) < n:
         raise cli.UserError(
             f"{sampler.path}: only {len(sound)} of {4 * n} stars drawn in {ranges} have sound nodes"
@@ -39,13 +40,13 @@ def draw(cfg, sampler, n, rng, **other):
 def kinds(cfg, wave):
     """(kind, flux (n, n_pix)) of stars inside, then of each kind outside."""
     sampler, rng, power = (
-        Sampler(FOLDER / LIBRARY),
+        Sampler(NODE_FOLDER / LIBRARY),
         np.random.default_rng(cfg.seed + 1),
         cfg.grid.resolving_power,
     )
 
     def spectra(n=N_OUTSIDE, **other):
-        return sampler.spectra(draw(cfg, sampler, n, rng, **other), wave, power)
+        return sampler.sample_spectra(draw(cfg, sampler, n, rng, **other), wave, power)
 
     yield "inside (false alarms)", spectra(N_INSIDE)
     hottest = cfg.grid.labels["teff"].max
@@ -70,9 +71,9 @@ def run(cfg, args):
     """Print the fraction of each kind that is flagged, in each S/N range, and the mean error of each label over that inside."""
     from starlabels.learning.batches import add_noise
 
-    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         wave = hdf5.read_wave(h5)
-    model, rng, inside = load_model.load(cfg), np.random.default_rng(cfg.seed), None
+    model, rng, inside = load_model.load_trained_model(Run(cfg)), np.random.default_rng(cfg.seed), None
     if not model.calibration:
         raise cli.UserError(
             f"{cfg.path}: this recipe has neither flags nor errors: set train.loss: gaussian_nll"
@@ -101,4 +102,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__)
+    command_line.run_command(run, __doc__)

@@ -34,12 +34,12 @@ def run(cfg, args):
         )
         for stage, (gb, seconds) in found[n].items():
             print(
-                f"{console.count(n):>9} spectra  {stage:<16}{gb:>6.2f} GB{seconds:>8.1f} s",
+                f"{console.format_count(n):>9} spectra  {stage:<16}{gb:>6.2f} GB{seconds:>8.1f} s",
                 flush=True,
             )
     few, more, most = args.sizes
     print(
-        f"{'':<16}{'s per 1000, to ' + console.count(more):>24}{'to ' + console.count(most):>16}{'ratio':>8}{console.count(LARGE):>16}"
+        f"{'':<16}{'s per 1000, to ' + console.format_count(more):>24}{'to ' + console.format_count(most):>16}{'ratio':>8}{console.format_count(LARGE):>16}"
     )
     for stage in found[few]:
         seconds = {n: found[n][stage][1] for n in args.sizes}
@@ -51,4 +51,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments)
+    command_line.run_command(run, __doc__, arguments)

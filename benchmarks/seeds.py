@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 
 from benchmarks.derived import derive
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.config import paths
 from starlabels.learning.calibration import NOISE_FREE
@@ -32,18 +33,18 @@ def arguments(parser):
 def seeded(cfg, seed):
     """The configuration of the same recipe as run <run>_seed with another seed; the joined file is that of the recipe."""
     other = derive(cfg, "seed", {"seed": seed})
-    joined = paths.paths(other).joined
+    joined = paths.run_paths(other).joined
     joined.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(paths.paths(cfg).joined, joined)
+    shutil.copy(paths.run_paths(cfg).joined, joined)
     return other
 
 
 def residuals(cfg):
     """Predicted less true labels (n, n_labels) of the test stars of a recipe, trained anew."""
-    preprocess.run(cfg)
-    train_labels.run(cfg)
-    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
-        found = test_labels.predict(load_model.load(cfg), h5["test"], cfg)[NOISE_FREE]
+    preprocess.prepare_spectra(Run(cfg))
+    train_labels.train_label_network(Run(cfg))
+    with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
+        found = test_labels.predict(load_model.load_trained_model(Run(cfg)), h5["test"], cfg)[NOISE_FREE]
     return found["mean"] - found["true"]
 
 
@@ -66,4 +67,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments)
+    command_line.run_command(run, __doc__, arguments)

@@ -60,7 +60,7 @@ def seconds(function):
 
 def run(cfg, args):
     """Print the table."""
-    with hdf5.open_stage(paths.paths(cfg).grid, "grid") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).grid, "grid") as h5:
         clean = h5["spectra/flux"][:N]
     noisy = add_noise(clean.copy(), np.full(len(clean), 100.0), np.random.default_rng(1))
     print(
@@ -79,4 +79,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__)
+    command_line.run_command(run, __doc__)

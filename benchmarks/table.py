@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from starlabels.base.console import fail
+from starlabels.base.console import exit_with_error
 
 PUBLISHED = {
     "100_200": (141.7, 0.096, 5.81, 0.087)
@@ -33,7 +33,7 @@ def rows(models):
         run: json.loads(path.read_text())["snr"] for run, path in found.items() if path.is_file()
     }
     if not metrics:
-        fail(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
+        exit_with_error(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
     for snr in ("20_100", "100_200", "200_400", "inf"):
         if snr in PUBLISHED:
             yield row("published", snr, PUBLISHED[snr])

@@ -45,4 +45,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=lambda args: RECIPE)
+    command_line.run_command(run, __doc__, arguments, recipe=lambda args: RECIPE)

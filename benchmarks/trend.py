@@ -14,8 +14,9 @@ import pandas as pd
 import yaml
 from scipy.stats import truncnorm
 
+from starlabels.config.run import Run
 from starlabels.base import errors, hdf5
-from starlabels.base.statistics import rms
+from starlabels.base.statistics import compute_rms
 from starlabels.config import digests, load
 from starlabels.config import paths as config
 from starlabels.stages import (
@@ -91,7 +92,7 @@ def recipes(base, catalogue):
         path.write_text(
             yaml.safe_dump(values | {"run": f"trend_{name}", "model": model}, sort_keys=False)
         )
-        found[name] = load.load(path)
+        found[name] = load.load_config(path)
     return found
 
 
@@ -109,26 +110,26 @@ def run(base, args=None):
     report(found)
     feh, true, _ = plane(found["full"]["off"]["true"])
     said = {f"{name} network": plane(parts["off"]["mean"])[:2] for name, parts in found.items()}
-    path = config.paths(cfgs["censored"]).figure_dir / "trend_mg.png"
-    print(f"figure: {abundances.comparison('mg_h', feh, true, said, trend, path)}")
+    path = config.run_paths(cfgs["censored"]).figure_dir / "trend_mg.png"
+    print(f"figure: {abundances.draw_abundance_comparison('mg_h', feh, true, said, trend, path)}")
 
 
 def finish(cfg):
     """Run the stages of a recipe whose files are missing or stale."""
-    paths = config.paths(cfg)
+    paths = config.run_paths(cfg)
     files = {
-        grid: paths.grid,
-        join: paths.joined,
-        preprocess: paths.prepared,
-        train_labels: paths.model_dir / "scaling.h5",
+        grid.make_grid: paths.grid,
+        join.join_databases: paths.joined,
+        preprocess.prepare_spectra: paths.prepared,
+        train_labels.train_label_network: paths.model_dir / "scaling.h5",
     }
-    names = {grid: "grid", join: "0_join", preprocess: "2_preprocess", train_labels: "3_train"}
+    names = dict(zip(files, ("grid", "0_join", "2_preprocess", "3_train")))
     for stage, path in files.items():
-        if not current(path, names[stage], digests.digest(cfg, names[stage])):
-            stage.run(cfg)
-    if not current(paths.predictions, "4_test", digests.digest(cfg, "4_test")):
-        test_labels.run(cfg)
-        jacobian_labels.run(cfg)
+        if not current(path, names[stage], digests.stage_digest(cfg, names[stage])):
+            stage(Run(cfg))
+    if not current(paths.predictions, "4_test", digests.stage_digest(cfg, "4_test")):
+        test_labels.score_labels(Run(cfg))
+        jacobian_labels.average_jacobians(Run(cfg))
 
 
 def current(path, stage, digest):
@@ -142,12 +143,12 @@ def current(path, stage, digest):
 
 def tested(cfg):
     """{on, off: {true, mean: (n, n_labels)}} of the test stars of the trend and of the stars off it, at S/N of TEST."""
-    model, found = load_model.load(cfg), {}
-    with hdf5.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
+    model, found = load_model.load_trained_model(Run(cfg)), {}
+    with hdf5.open_stage(config.run_paths(cfg).prepared, "2_preprocess") as h5:
         found["on"] = predicted(
             model, h5["test/flux"][:], hdf5.read_labels(h5["test"], cfg.labels), cfg.seed
         )
-    with hdf5.open_stage(config.paths(cfg).grid, "grid") as h5:
+    with hdf5.open_stage(config.run_paths(cfg).grid, "grid") as h5:
         rows = np.flatnonzero(hdf5.read_labels(h5, ["off"])[:, 0])
         flux, true = (
             hdf5.read_rows(h5["spectra/flux"], rows),
@@ -193,8 +194,8 @@ def report(found):
                 plane(parts[part][what]) for what in ("true", "mean")
             )
             error = mg_found - mg
-            worst[part, name] = rms(error)
-            numbers = f"{rms(error):>20.4f}{error.mean():>+20.4f}{correlation(feh_found, mg_found):>+20.2f}"
+            worst[part, name] = compute_rms(error)
+            numbers = f"{compute_rms(error):>20.4f}{error.mean():>+20.4f}{correlation(feh_found, mg_found):>+20.2f}"
             numbers += "".join(
                 f"{slope(error, x):>20}" for x in (feh, mg - trend(feh), ti - trend(feh))
             )
@@ -219,4 +220,4 @@ def correlation(x, y):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, recipe=lambda args: RECIPE)
+    command_line.run_command(run, __doc__, recipe=lambda args: RECIPE)

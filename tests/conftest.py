@@ -16,6 +16,7 @@ from toy_nodes import libraries  # noqa: F401  a fixture of all wings
 from starlabels.base import hdf5
 from starlabels.config import digests, load
 from starlabels.config import paths as config
+from starlabels.config.run import Run
 from starlabels.config.schema import Range
 from starlabels.learning import components
 from starlabels.learning.networks import BUILDERS
@@ -67,7 +68,7 @@ def make_config(tmp_path, monkeypatch):
                 place = place[section]
             place[last] = value
         Path(name).write_text(yaml.safe_dump(values, sort_keys=False))
-        return load.load(name)
+        return load.load_config(name)
 
     return make
 
@@ -87,9 +88,9 @@ def draw(cfg, n, seed=0):
 
 def write_grid(cfg, n=60, path=None, labels=None, wave=None, star_id=None):
     """A toy database in our schema, where grid.py would write it if no path is given; its labels."""
-    path, labels = path or config.paths(cfg).grid, labels or draw(cfg, n)
+    path, labels = path or config.run_paths(cfg).grid, labels or draw(cfg, n)
     wave = cfg.wave.grid() if wave is None else wave
-    with hdf5.create(path, "grid", digests.digest(cfg, "grid"), cfg) as h5:
+    with hdf5.create(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
         hdf5.write_wave(h5, wave, "air", cfg.grid.resolving_power)
         flux = hdf5.create_spectra(h5, len(labels["teff"]), len(wave))
         flux[:] = toy_spectra(wave, labels)
@@ -137,17 +138,19 @@ def train_toy(folder, trainer, values, **train):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
-        cfg = load.load("config.yaml")
+        cfg = load.load_config("config.yaml")
         write_grid(cfg, 600)
-        for stage in (join, preprocess, trainer):
-            stage.run(cfg)
+        for stage in (join.join_databases, preprocess.prepare_spectra, trainer):
+            stage(Run(cfg))
     return folder
 
 
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory):
     """Folder with a small recipe, toy spectra and a model trained on them."""
-    return train_toy(tmp_path_factory.mktemp("run"), train_labels, {}, max_epochs=3, passes=2)
+    return train_toy(
+        tmp_path_factory.mktemp("run"), train_labels.train_label_network, {}, max_epochs=3, passes=2
+    )
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +158,9 @@ def generator_folder(tmp_path_factory):
     """Folder with models/toy, a generator trained on toy spectra: their components from teff, logg, vsini and mh."""
     values = {"target": "flux", "test": {"snr": [], "n_stars": None, "generator": None}}
     train = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
-    return train_toy(tmp_path_factory.mktemp("generator"), train_flux, values, **train)
+    return train_toy(
+        tmp_path_factory.mktemp("generator"), train_flux.train_generator, values, **train
+    )
 
 
 @pytest.fixture
@@ -163,7 +168,7 @@ def run(trained_folder, tmp_path, monkeypatch):
     """A fresh copy of that folder to work in; its Config."""
     shutil.copytree(trained_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return load.load("config.yaml")
+    return load.load_config("config.yaml")
 
 
 def changed(cfg, **sections):
@@ -175,9 +180,9 @@ def changed(cfg, **sections):
 
 def fit(cfg, then=lambda *_: None):
     """History of a training by cfg, and then(network, h5, basis)."""
-    paths = config.paths(cfg)
+    paths = config.run_paths(cfg)
     with hdf5.open_stage(paths.prepared, "2_preprocess") as h5:
-        basis = components.read(h5)
+        basis = components.read_basis(h5)
         network = train_labels.build(cfg, h5, basis)
         return train_labels.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(
             network, h5, basis

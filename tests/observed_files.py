@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 from astropy.io import fits
 
-from starlabels.spectra.read import read
-from starlabels.spectra.spectrum import Options
+from starlabels.spectra.readers import read_spectra
+from starlabels.spectra.spectrum import ReadOptions
 
 N = 400
 WAVE = 4450 + 0.05 * np.arange(N)  # Angstrom
@@ -18,7 +18,7 @@ def one(path, **options):
     """The only Observed in a file; warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        [observed] = read(path, Options(**options))
+        [observed] = read_spectra(path, ReadOptions(**options))
     return observed
 
 

@@ -6,7 +6,7 @@ import yaml
 from observed_files import image
 from survey_files import NAMES, all_star, ap_star
 
-from starlabels.base.labels import elemental
+from starlabels.base.labels import select_elemental
 from starlabels.tools import mock_rave
 
 BLUE, RVS, STEP, PIXELS = 4460.0, 8530.0, 0.1, 270  # A; a window inside the packaged nodes
@@ -36,7 +36,7 @@ def shrunken(values):
         start = values["wave"]["min"]
         model["windows"] = {
             name: [[start + 3 * i, start + 3 * i + 3]]
-            for i, name in enumerate(elemental(values["labels"]))
+            for i, name in enumerate(select_elemental(values["labels"]))
         }
     if isinstance(model.get("dense"), list):
         model["dense"] = [16 for _ in model["dense"]]
@@ -126,7 +126,7 @@ def rave_labels(path, n=60):
     rng = np.random.default_rng(3)
     table = pd.DataFrame({name: rng.uniform(-0.1, 0.1, n) for name in mock_rave.LABELS})
     table["Teff"], table["logg"] = rng.uniform(4800, 5200, n), rng.uniform(2.5, 3.2, n)
-    table.insert(0, mock_rave.ID, [f"20040403_1042m11_{i:03d}" for i in range(n)])
+    table.insert(0, mock_rave.ID_COLUMN, [f"20040403_1042m11_{i:03d}" for i in range(n)])
     table.to_csv(path, index=False)
 
 

@@ -37,7 +37,7 @@ def ap_star(path, depth=0.3, snr=200, bad=(), visits=2, seed=0):
     error = np.full(8575, 1.0) * level / snr
     flux = shape(WAVE, depth) * level + rng.normal(0, 1, 8575) * error
     mask = np.zeros(8575, "i2")
-    out = ~apogee.in_chips(WAVE)
+    out = ~apogee.select_chip_pixels(WAVE)
     flux[out], error[out], mask[out] = 0, 1e10, 1
     flux[list(bad)], mask[list(bad)] = 9e4, 1
     other = np.full(8575, 7.0)  # of a visit: never to be read

@@ -11,15 +11,15 @@ from pathlib import Path
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def sha256(path):
+def compute_sha256(path):
     """SHA-256 of a file, 64 hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove(folder):
+def remove_folder(folder):
     """Delete a folder in one step, and what replacing it may have left; a kill leaves nothing that looks whole."""
-    tmp, old = beside(folder)
+    tmp, old = get_side_folders(folder)
     for path in (old, tmp):
         shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
@@ -27,47 +27,47 @@ def remove(folder):
     shutil.rmtree(tmp, ignore_errors=True)
 
 
-def beside(folder):
+def get_side_folders(folder):
     """Where the next version of a folder is written, and where the last one waits while that takes its place."""
     return Path(f"{folder}.tmp"), Path(f"{folder}.old")
 
 
-def restore(folder):
+def restore_folder(folder):
     """Put back the last version of a folder that a killed run had moved aside for one that never came."""
-    _, old = beside(folder)
+    _, old = get_side_folders(folder)
     if old.is_dir() and not Path(folder).exists():
         os.replace(old, folder)
 
 
 @contextlib.contextmanager
-def replaced_folder(path):
+def replace_folder(path):
     """A folder `<path>.tmp` to write into, that takes the place of `path` when the block ends without error."""
-    tmp, old = beside(path)
-    restore(path)
+    tmp, old = get_side_folders(path)
+    restore_folder(path)
     for left in (tmp, old):  # by a killed run
         shutil.rmtree(left, ignore_errors=True)
     tmp.mkdir(parents=True)
     try:
-        with full_disk(path):
+        with name_full_disk(path):
             yield tmp
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, old)  # a folder that is not empty cannot be replaced in one step
         os.replace(tmp, path)
         shutil.rmtree(old, ignore_errors=True)
     finally:
-        restore(path)
+        restore_folder(path)
         shutil.rmtree(tmp, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def replaced_file(path):
+def replace_file(path):
     """A path `<path>.tmp` to write to, that takes the place of `path` when the block ends without error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f"{path.name}.tmp")
     try:
         tmp.write_bytes(b"")  # empties what a killed run left; an OSError here names the file
-        with full_disk(path):
+        with name_full_disk(path):
             yield tmp
         os.replace(tmp, path)
     finally:
@@ -75,7 +75,7 @@ def replaced_file(path):
 
 
 @contextlib.contextmanager
-def full_disk(path):
+def name_full_disk(path):
     """Have the OSError of a full disk name the file or folder."""
     try:
         yield
@@ -85,7 +85,7 @@ def full_disk(path):
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
-class Patient(io.FileIO):
+class PatientFile(io.FileIO):
     """A new file that can be written to the end even when the disk is full: `error` tells that something is missing.
 
     For HDF5, which ends the process with a segmentation fault if it cannot write what it has in memory.
@@ -117,7 +117,7 @@ class Patient(io.FileIO):
 
 
 @contextlib.contextmanager
-def renewed(folder, pattern):
+def renew_files(folder, pattern):
     """Delete, once the block has ended well, the files of that pattern in the folder that it did not write anew."""
     before = {path: path.stat().st_ino for path in Path(folder).glob(pattern)}
     yield

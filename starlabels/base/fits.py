@@ -24,22 +24,22 @@ DAMAGED = (
 )  # astropy's
 
 
-def is_packed(path):
+def is_gzipped(path):
     """True if a file is packed by gzip."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
 
-def content(path, n=-1):
+def read_bytes(path, n=-1):
     """The first n bytes of a file, or all, unpacked if it is packed by gzip; UserError if the packing is damaged."""
     try:
-        with gzip.open(path) if is_packed(path) else path.open("rb") as file:
+        with gzip.open(path) if is_gzipped(path) else path.open("rb") as file:
             return file.read(n)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"{path} is a damaged gzip file: copy it anew") from None
 
 
-def decoded(data):
+def decode_text(data):
     """The text of some bytes, in UTF-8 or else Latin 1."""
     try:
         return data.decode("utf-8-sig")
@@ -47,9 +47,9 @@ def decoded(data):
         return data.decode("latin-1")
 
 
-def load(path):
+def read_fits(path):
     """[({keyword: value}, data)] of a FITS file; UserError if it is damaged or shorter than its headers say."""
-    size = np.inf if is_packed(path) else path.stat().st_size
+    size = np.inf if is_gzipped(path) else path.stat().st_size
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -61,13 +61,13 @@ def load(path):
                     raise UserError(
                         f"{path} is truncated, {size} bytes where extension {i} needs {end}: copy it anew"
                     )
-            return [(keywords(hdu.header), hdu.data) for hdu in hdus]
+            return [(read_keywords(hdu.header), hdu.data) for hdu in hdus]
     except (*DAMAGED, AttributeError) as error:  # astropy's _CorruptedHDU has no data
         why = shorten(str(error), 80)
         raise UserError(f"{path} is a damaged FITS file, {why}: copy it anew") from None
 
 
-def keywords(header):
+def read_keywords(header):
     """{keyword: value} of a FITS header, comments joined, without the cards that break the standard."""
     values = {}
     for card in header.cards:

@@ -12,20 +12,19 @@ import numpy as np
 
 from starlabels.base import integrity, stamp
 from starlabels.base.errors import UserError
-from starlabels.base.files import Patient
+from starlabels.base.files import PatientFile
 
 SCRIPTS = {"grid": "grid.py", "0_join": "0_join.py", "2_preprocess": "2_preprocess.py", "3_train": "3_train.py",
            "4_test": "4_test.py", "jacobian": "jacobian.py"}  # fmt: skip
 ENDS = (
     1 << 20
 )  # bytes: of files not ours the first and the last so many count, all of those not larger than both
-READ = {}  # {file: digest} of what this process has read, for its figures to say
 CHUNK_BYTES = 1 << 16  # a few rows at most: to read one row is to read, and to sum, its whole chunk
 FORMAT = ("v110", "v110")  # of HDF5: with checksums of all that is not data; since 2016
 
 
 @contextlib.contextmanager
-def create(path, stage, digest, cfg, inputs=None):
+def create(path, stage, digest, config="", inputs=None):
     """An open h5py.File on `<path>.tmp` that becomes `path`, with its root attributes, when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,11 +32,11 @@ def create(path, stage, digest, cfg, inputs=None):
     with contextlib.suppress(FileNotFoundError):
         tmp.unlink()  # left by a killed run
     try:
-        with Patient(tmp, "w+") as file:
+        with PatientFile(tmp, "w+") as file:
             try:
                 with h5py.File(file, "w", libver=FORMAT) as h5:
                     yield h5
-                    h5.attrs.update(stamp.root_attributes(stage, digest, cfg, inputs or {}))
+                    h5.attrs.update(stamp.root_attributes(stage, digest, config, inputs or {}))
             except Exception:
                 if not file.error:
                     raise
@@ -65,20 +64,14 @@ def open_hdf5(path, hint):
         raise UserError(f"{path} {why}: {hint}") from error
     with h5:
         integrity.check_links(h5, path, hint)
-        note(path)
         try:
             yield h5
         except UserError:
             raise
         except Exception as error:  # of whatever kind: HDF5, NumPy and TensorFlow tell of damage each in its own way
-            if where := integrity.damage(h5):
+            if where := integrity.find_damage(h5):
                 raise UserError(f"{path} is damaged, {where} cannot be read: {hint}") from error
             raise
-
-
-def note(path):
-    """Remember a file that is read, and its digest."""
-    READ[str(path)] = file_digest(path)
 
 
 def open_buffer(buffer):
@@ -98,7 +91,7 @@ def open_stage(path, stage, digest=None, script=None):
             stored = json.loads(h5.attrs.get("parts", "{}"))
             what = f" of {digest.changes(stored)}" if hasattr(digest, "changes") else ""
             raise UserError(f"{path} was made with other settings{what}: re-{hint}")
-        integrity.check(h5, stage, f"re-{hint}")
+        integrity.check_layout(h5, stage, f"re-{hint}")
         yield h5
 
 
@@ -172,16 +165,16 @@ def write_wave(h5, wave, medium="air", resolving_power=None, frame="rest"):
 
 def read_wave(h5):
     """Wavelengths (n_pix,) in Angstrom."""
-    return integrity.whole(dataset(h5, "spectra/wave"))
+    return integrity.read_whole(dataset(h5, "spectra/wave"))
 
 
 def read_axis(h5):
     """The Axis of a file; where that does not say otherwise, its spectra are at rest, and in the medium that is the custom."""
     wave = read_wave(h5)
     medium, power = (
-        integrity.attribute(h5["spectra"], name) for name in ("medium", "resolving_power")
+        integrity.read_attribute(h5["spectra"], name) for name in ("medium", "resolving_power")
     )
-    own, frame = (integrity.attribute(h5["spectra/wave"], name) for name in ("medium", "frame"))
+    own, frame = (integrity.read_attribute(h5["spectra/wave"], name) for name in ("medium", "frame"))
     power = float(power) if isinstance(power, (int, float)) and 0 < power < np.inf else None
     medium = str(medium or own or assumed_medium(wave)).lower()
     return Axis(wave, medium, power, "observer" if frame == "observer" else "rest")
@@ -239,7 +232,7 @@ def read_text(data):
         raise UserError(
             f"{data.file.filename}: {data.name.lstrip('/')} is {data.dtype} {data.shape}, expected texts (n,)"
         )
-    values = integrity.whole(data)
+    values = integrity.read_whole(data)
     return (
         np.char.encode(data.asstr()[:].astype(str), "utf-8")
         if values.dtype.kind == "O"
@@ -265,7 +258,7 @@ def labels_dataset(group):
 def label_names(group):
     """Names of the label columns of a file or part; UserError unless there is one for each column of a table of numbers."""
     data = labels_dataset(group)
-    names = integrity.text_attributes(data, "names")
+    names = integrity.read_text_attribute(data, "names")
     if (
         data.ndim != 2
         or data.dtype.kind not in "fiu"
@@ -283,7 +276,7 @@ def label_units(group):
     """{name: unit} of the label columns of a file or part."""
     data = labels_dataset(group)
     return dict.fromkeys(label_names(group), "") | dict(
-        zip(label_names(group), integrity.text_attributes(data, "units"))
+        zip(label_names(group), integrity.read_text_attribute(data, "units"))
     )
 
 
@@ -316,7 +309,7 @@ def read_label_errors(group, names):
     if errors.shape != data.shape or errors.dtype.kind not in "fiu":
         found = f"{errors.dtype} {errors.shape}, expected numbers {data.shape} as the labels"
         raise UserError(f"{group.file.filename}: {errors.name} is {found}")
-    return integrity.whole(errors)[:, [there.index(name) for name in names]].astype("f4")
+    return integrity.read_whole(errors)[:, [there.index(name) for name in names]].astype("f4")
 
 
 def read_labels(group, names):
@@ -327,6 +320,6 @@ def read_labels(group, names):
         raise UserError(
             f"{group.file.filename} has labels [{', '.join(there)}]; config asks {', '.join(missing)} too"
         )
-    return integrity.whole(labels_dataset(group))[:, [there.index(name) for name in names]].astype(
+    return integrity.read_whole(labels_dataset(group))[:, [there.index(name) for name in names]].astype(
         "f4"
     )

@@ -69,7 +69,7 @@ INCREASING, POSITIVE = (
 FINITE = (*POSITIVE, *INCREASING, "scaling/mean", "continuum/mean", "continuum/components")
 
 
-def check(h5, stage, mend):
+def check_layout(h5, stage, mend):
     """UserError that ends in `mend` unless the open file of a stage has its datasets, of shapes that fit each other."""
     sizes = {}
     for name, shape in LAYOUTS.get(stage, {}).items():
@@ -86,28 +86,28 @@ def check(h5, stage, mend):
         for dimension, n in zip(dimensions, data.shape) if fits else ():
             if sizes.setdefault(dimension, n) != n:
                 fits, found = False, f"{found}, where others have {sizes[dimension]}"
-        if not fits or unsound(name, data):
+        if not fits or has_bad_values(name, data):
             what = "has values that it cannot have" if fits else f"is {found}"
             raise UserError(f"{h5.filename} is damaged, {name} {what}: {mend}")
     for name, dimension in NAMED.items():
         n = sizes.get(dimension)
-        if n is not None and name in h5 and not are_names(h5[name].attrs.get("names"), n):
+        if n is not None and name in h5 and not are_column_names(h5[name].attrs.get("names"), n):
             raise UserError(
                 f"{h5.filename} is damaged, {name} has not a name for each of {n} columns: {mend}"
             )
 
 
-def unsound(name, data):
+def has_bad_values(name, data):
     """Whether numbers that must be finite, positive or increasing are not."""
     if name not in FINITE:
         return False
-    values = whole(data)
+    values = read_whole(data)
     if not np.isfinite(values).all() or name in POSITIVE and (values <= 0).any():
         return True
     return name in INCREASING and not (np.diff(values) > 0).all()
 
 
-def are_names(names, n):
+def are_column_names(names, n):
     """Whether an attribute holds n different names."""
     return (
         isinstance(names, np.ndarray)
@@ -116,7 +116,7 @@ def are_names(names, n):
     )
 
 
-def damage(h5):
+def find_damage(h5):
     """The name of what cannot be read in an open HDF5 file, None if all can."""
     where, found = "its table of contents", [("/", h5)]
     try:
@@ -134,7 +134,7 @@ def damage(h5):
     return None
 
 
-def attribute(item, name):
+def read_attribute(item, name):
     """An attribute that is one number or text; None if there is none, or anything else."""
     value = item.attrs.get(name)
     value = value.item() if isinstance(value, np.generic) else value
@@ -142,7 +142,7 @@ def attribute(item, name):
     return value if isinstance(value, (str, bool, int, float)) else None
 
 
-def text_attributes(item, name):
+def read_text_attribute(item, name):
     """The texts of an attribute, [] if there is none."""
     values = np.ravel(item.attrs.get(name, [])).tolist()
     return [
@@ -151,17 +151,17 @@ def text_attributes(item, name):
     ]
 
 
-def whole(data):
+def read_whole(data):
     """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
     what = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
-    memory.check(4 * data.size * data.dtype.itemsize, what, "write the file anew")
+    memory.check_memory(4 * data.size * data.dtype.itemsize, what, "write the file anew")
     return data[()]
 
 
 def check_links(h5, path, hint="make it, or copy it, anew"):
     """UserError if anything in an open file lies in another file, or cannot be followed."""
     try:
-        found = h5.visititems_links(lambda name, link: foreign_target(h5, name, link))
+        found = h5.visititems_links(lambda name, link: find_foreign_target(h5, name, link))
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged, or has links of an unknown kind: {hint}") from error
     if found:
@@ -171,7 +171,7 @@ def check_links(h5, path, hint="make it, or copy it, anew"):
         )
 
 
-def foreign_target(h5, name, link):
+def find_foreign_target(h5, name, link):
     """What a link of an open file leads to in another one, and that file's name; None if it stays."""
     if isinstance(link, h5py.ExternalLink):
         return name, link.filename

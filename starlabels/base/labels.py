@@ -11,8 +11,8 @@ class Label(NamedTuple):
     symbol: str
     unit: str
     plain_unit: str
-    lowest: float = -np.inf
-    positive: bool = False
+    get_lowest: float = -np.inf
+    get_positive: bool = False
 
     @property
     def axis(self):
@@ -74,31 +74,31 @@ LABELS |= {
 LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for element in ELEMENTS}
 
 
-def label(name, unit=""):
+def get_label(name, unit=""):
     """The Label of that name; one we do not know is written as it is, with the unit its database gives."""
     return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)
 
 
-def elemental(names):
+def select_elemental(names):
     """Those of the labels that are abundances [X/H] of single elements; iron's counts as one of the whole star."""
     return [name for name in names if name in OFFSET_OF and name != "feh"]
 
 
-def lowest(names):
+def get_lowest(names):
     """The least value (n_labels,) that each label can have in nature, -inf where there is none."""
-    return np.array([label(name).lowest for name in names])
+    return np.array([get_label(name).lowest for name in names])
 
 
-def positive(names):
+def get_positive(names):
     """Mask (n_labels,) of labels that are above 0 by nature: they are scaled by their size alone, and come from a softplus."""
-    return np.array([label(name).positive for name in names])
+    return np.array([get_label(name).positive for name in names])
 
 
-def scale(values, mean, std):
+def scale_labels(values, mean, std):
     """Labels (..., n_labels) in physical units to zero mean and unit variance."""
     return (values - mean) / std
 
 
-def unscale(scaled, mean, std):
+def unscale_labels(scaled, mean, std):
     """Scaled labels (..., n_labels) back to physical units."""
     return scaled * std + mean

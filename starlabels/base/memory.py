@@ -6,16 +6,16 @@ import resource
 from starlabels.base.errors import UserError
 
 
-def there():
+def get_available_memory():
     """Bytes of memory that this process may have."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return whole if limit == resource.RLIM_INFINITY else min(whole, limit)
 
 
-def check(needed, what, mend):
+def check_memory(needed, what, mend):
     """UserError if `what` needs more bytes than there are."""
-    if needed > there():
+    if needed > get_available_memory():
         raise UserError(
-            f"{what} take {needed / 1e9:.3g} GB of memory, this machine has {there() / 1e9:.3g} GB: {mend}"
+            f"{what} take {needed / 1e9:.3g} GB of memory, this machine has {get_available_memory() / 1e9:.3g} GB: {mend}"
         )

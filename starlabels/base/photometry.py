@@ -10,7 +10,7 @@ BANDS = {  # effective wavelength in micron, 10 000 K to 3000 K: SVO Filter Prof
 R_V = 3.1
 
 
-def extinction(band):
+def compute_relative_extinction(band):
     """A(band) / A(V) of an extinction law for R_V 3.1, at the effective wavelength. Gordon et al. (2023), ApJ 950, 86."""
     from astropy import units
     from dust_extinction.parameter_averages import G23

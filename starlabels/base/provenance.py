@@ -6,15 +6,17 @@
 import hashlib
 import json
 import sys
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 from starlabels.base import hdf5, stamp
 from starlabels.base.errors import UserError
+from starlabels.base.files import replace_file
 
 ROOT = Path(__file__).parents[2]
-RECIPE = [""]  # text of the recipe that was loaded last
 HDF5, PNG = b"\x89HDF\r\n\x1a\n", b"\x89PNG\r\n\x1a\n"
+PNG_HEADER = 33  # bytes: signature and IHDR chunk, which must come first
 NOT_OURS = "says nothing of how it was made: name an HDF5 file, a figure or a model that a script of starlabels made"
 KEYS = ("stage", "digest", "config", "inputs", "command", "commit", "created", "versions")
 
@@ -33,19 +35,37 @@ class Record(NamedTuple):
     files: dict  # {model file: SHA-256}
 
 
-def of_figure(sources=()):
-    """{key: text} for the text chunks of a figure drawn now: of all that this process has noted as read, and of sources."""
-    inputs = {name_of(path): digest for path, digest in hdf5.READ.items()}
-    inputs |= {str(path): hdf5.file_digest(path) for path in sources}
-    own = json.dumps([RECIPE[0], sorted(map(list, inputs.items()))])
+def stamp_figure(path, config, inputs):
+    """Write into a PNG file how it was made, without touching its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        The figure.
+    config : str
+        Text of the configuration.
+    inputs : dict
+        {file: digest} of what the figure shows.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    names = {str(path_from_root(name)): str(digest) for name, digest in inputs.items()}
+    own = json.dumps([config, sorted(map(list, names.items()))])
+    digest = hashlib.sha256(own.encode()).hexdigest()[:16]
     stage = Path(sys.argv[0]).stem or "interactive"
-    found = stamp.root_attributes(
-        stage, hashlib.sha256(own.encode()).hexdigest()[:16], None, inputs
-    )
-    return {key: str(value) for key, value in found.items()} | {"config": RECIPE[0]}
+    info = PngInfo()
+    for key, value in stamp.root_attributes(stage, digest, config, names).items():
+        info.add_text(key, str(value))
+    image = Path(path).read_bytes()
+    with replace_file(path) as tmp, tmp.open("wb") as file:
+        file.write(image[:PNG_HEADER])
+        for name, data, *_ in info.chunks:
+            body = name + data
+            file.write(len(data).to_bytes(4) + body + zlib.crc32(body).to_bytes(4))
+        file.write(image[PNG_HEADER:])
 
 
-def name_of(path):
+def path_from_root(path):
     """The path of a packaged file as it is in any copy of the code; of others as it is."""
     path = Path(path)
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT / "data") else path)

@@ -44,28 +44,28 @@ class Unknown:
 
     def __init__(self, key, known):
         near = difflib.get_close_matches(str(key).lower()[:LONGEST], known, n=1)
-        self.hint, self.meant = nearest(key, known), near[0] if near else None
+        self.hint, self.meant = suggest_key(key, known), near[0] if near else None
 
 
-def unknown(key, known):
+def unknown_key_error(key, known):
     """The error for an unknown key of a section."""
     return PydanticCustomError(
-        "unknown_key", "unknown key{hint}", {"key": key, "hint": nearest(key, known)}
+        "unknown_key", "unknown key{hint}", {"key": key, "hint": suggest_key(key, known)}
     )
 
 
-def nearest(word, known):
+def suggest_key(word, known):
     """The end of a message that says which known word was meant, or which there are."""
     near = difflib.get_close_matches(str(word).lower()[:LONGEST], known, n=1)
     return f", did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
 
 
-def expected(what):
+def expected_error(what):
     """The error for a value that is not what the key allows."""
     return PydanticCustomError("expected", "expected {what}", {"what": what})
 
 
-def as_number(value):
+def parse_number(value):
     """The value as a float (YAML reads 1e-3 as text), nan if it is none; true and false are none."""
     try:
         return (
@@ -77,15 +77,15 @@ def as_number(value):
         return math.nan
 
 
-def number(low, high, unit="", whole=False):
+def number_type(low, high, unit="", whole=False):
     """The type of a number in [low, high], an integer if `whole`."""
     kind = "an integer" if whole else "a number"
     what = f"{kind} in [{low:.7g}, {high:.10g}]{' ' + unit if unit else ''}"
 
     def check(value):
-        found = as_number(value)
+        found = parse_number(value)
         if not low <= found <= high or (whole and found != int(found)):
-            raise expected(what)
+            raise expected_error(what)
         return int(found) if whole else found
 
     return Annotated[
@@ -93,33 +93,33 @@ def number(low, high, unit="", whole=False):
     ]  # `what` is for the documentation
 
 
-def integer(low, high, unit=""):
+def integer_type(low, high, unit=""):
     """The type of an integer in [low, high]."""
-    return number(low, high, unit, whole=True)
+    return number_type(low, high, unit, whole=True)
 
 
-def one_line(text):
+def check_one_line(text):
     """A text without line breaks and other signs that cannot be printed or written to a file."""
     if len(text) > 10_000 or any(
         unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text
     ):
-        raise expected("text in one line, of letters and signs that can be printed")
+        raise expected_error("text in one line, of letters and signs that can be printed")
     return text
 
 
-def path(text):
+def check_path(text):
     """The name of a file that a disk can have."""
     if (
         not text.strip()
         or any(len(os.fsencode(part)) > LONGEST for part in text.split("/"))
         or len(text) > 4000
     ):
-        raise expected(f"the path of a file, {LONGEST} letters at most a name")
+        raise expected_error(f"the path of a file, {LONGEST} letters at most a name")
     return text
 
 
-Text = Annotated[StrictStr, AfterValidator(one_line)]
-File = Annotated[Text, AfterValidator(path)]
+Text = Annotated[StrictStr, AfterValidator(check_one_line)]
+File = Annotated[Text, AfterValidator(check_path)]
 Query = Annotated[
-    StrictStr, AfterValidator(lambda text: one_line(text.strip()))
+    StrictStr, AfterValidator(lambda text: check_one_line(text.strip()))
 ]  # YAML's > ends in a line break

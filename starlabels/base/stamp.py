@@ -14,14 +14,14 @@ SCHEMA = 1
 PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
 
 
-def root_attributes(stage, digest, cfg, inputs):
+def root_attributes(stage, digest, config, inputs):
     """How a file was made: {root attribute: value} of design and provenance."""
     return {
         "schema": SCHEMA,
         "stage": stage,
         "digest": str(digest),
         "parts": json.dumps(getattr(digest, "parts", {})),
-        "config": cfg.text if cfg else "",
+        "config": config,
         "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
         "command": shlex.join(sys.argv),
         "commit": commit(),

@@ -3,6 +3,6 @@
 import numpy as np
 
 
-def rms(values):
+def compute_rms(values):
     """Root mean square (n_labels,) of values (n, n_labels), NaN left out."""
     return np.sqrt(np.nanmean(np.square(values), axis=0))

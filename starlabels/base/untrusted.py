@@ -118,12 +118,12 @@ def check_keras(path):
     """
     with zipfile.ZipFile(path) as file:
         if more := sorted(set(file.namelist()) - MEMBERS):
-            raise refused(path, f"it has {more[0]}")
+            raise refusal_error(path, f"it has {more[0]}")
         config = json.loads(file.read("config.json"))
         weights = io.BytesIO(file.read("model.weights.h5"))
-    for entry in named(config):
-        if not known(entry):
-            raise refused(
+    for entry in iterate_named(config):
+        if not is_known(entry):
+            raise refusal_error(
                 path,
                 f"it would run {str(entry.get('module') or '')[:40]} {str(entry['class_name'])[:40]}",
             )
@@ -131,7 +131,7 @@ def check_keras(path):
         integrity.check_links(h5, path)
 
 
-def refused(path, why):
+def refusal_error(path, why):
     """The error for a file that is dangerous; its text is repeated without what a terminal would obey."""
     why = "".join(c if c.isprintable() else "?" for c in why)
     return UserError(
@@ -139,17 +139,17 @@ def refused(path, why):
     )
 
 
-def named(value):
+def iterate_named(value):
     """Every mapping in nested ones that names a class or a function to be made."""
     if isinstance(value, dict):
         if "class_name" in value:
             yield value
         value = value.values()
     for one in value if not isinstance(value, str) and hasattr(value, "__iter__") else ():
-        yield from named(one)
+        yield from iterate_named(one)
 
 
-def known(entry):
+def is_known(entry):
     """Whether a mapping names a plain layer, an operation on arrays, a value, or a layer of ours."""
     name, module, registered = (
         entry.get(key) for key in ("class_name", "module", "registered_name")
@@ -164,7 +164,7 @@ def known(entry):
     return registered in (None, name) and name[:1].isupper() and (plain or module in MODULES)
 
 
-def arrays(path):
+def read_arrays(path):
     """{name: array} of an .npz file, {"": array} of an .npy file; UserError if it is damaged or holds Python objects."""
     try:
         found = np.load(path, allow_pickle=False)

@@ -28,7 +28,7 @@ LOGGERS = (
 
 
 @contextlib.contextmanager
-def connect(cluster, n_calls):
+def connect_cluster(cluster, n_calls):
     """A dask Client of the section `cluster` of the configuration: of its scheduler, else of workers on this machine.
 
     n_calls: more workers than that are not started. UserError if no scheduler answers.
@@ -43,7 +43,7 @@ def connect(cluster, n_calls):
     warnings.filterwarnings("ignore", module=r"(dask|distributed)\.")
     with contextlib.ExitStack() as stack:
         if cluster.scheduler is not None:
-            client = stack.enter_context(reach(cluster.scheduler))
+            client = stack.enter_context(connect_scheduler(cluster.scheduler))
         else:
             stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
             folder = stack.enter_context(
@@ -66,7 +66,7 @@ def connect(cluster, n_calls):
         yield client
 
 
-def reach(address):
+def connect_scheduler(address):
     """The Client of a scheduler that somebody started; UserError if none answers."""
     from dask.distributed import Client
 
@@ -99,24 +99,24 @@ async def kind_of(address):
         return (await server.identity())["type"]
 
 
-def results(client, function, tasks, *shared):
+def iterate_results(client, function, tasks, *shared):
     """Yield (index, function(task, *shared)) of each task as workers finish them.
 
     A call that is lost with its worker is made again. One that was lost as often as the scheduler allows is put off to the end
     and made while nothing else runs, so that others do not suffer for it; if workers die then too, its result is LOST.
     """
     put_off = []
-    for index, value in finished(client, function, tasks, shared):
+    for index, value in iterate_finished(client, function, tasks, shared):
         if value is LOST:
             put_off.append(index)
         else:
             yield index, value
     for index in put_off:
-        [(_, value)] = finished(client, function, [tasks[index]], shared)
+        [(_, value)] = iterate_finished(client, function, [tasks[index]], shared)
         yield index, value
 
 
-def finished(client, function, tasks, shared):
+def iterate_finished(client, function, tasks, shared):
     """Yield (index, result) as `results`, LOST for calls that were lost as often as the scheduler allows."""
     from dask.distributed import KilledWorker, as_completed
 
@@ -125,7 +125,7 @@ def finished(client, function, tasks, shared):
     ):  # dask carries it whole: a worker that lacks starlabels answers with an ImportError, not by its end
         pass
 
-        function, shared = unpacked(packed)
+        function, shared = unpack_call(packed)
         return function(task, *shared)
 
     packed = client.submit(
@@ -141,16 +141,16 @@ def finished(client, function, tasks, shared):
         elif future.status == "error" and isinstance(value[1], KilledWorker):
             yield places[future.key], LOST
         else:
-            raise trouble(client, value[1] if future.status == "error" else None)
+            raise translate_error(client, value[1] if future.status == "error" else None)
 
 
 @functools.lru_cache(maxsize=1)
-def unpacked(packed):
+def unpack_call(packed):
     """The function of `results` and what its calls share, opened once for all calls of a worker."""
     return pickle.loads(packed)
 
 
-def trouble(client, error):
+def translate_error(client, error):
     """What to raise for an error of a call that is not the death of its worker; None where the scheduler itself is gone."""
     address = client.scheduler.address if client.scheduler else "cluster.scheduler"
     if error is None:
@@ -164,7 +164,7 @@ def trouble(client, error):
 
 
 @contextlib.contextmanager
-def caller(cluster, n_calls):
+def open_caller(cluster, n_calls):
     """call(function, tasks, *shared) -> results in the order of the tasks, LOST among them, by workers as in `connect`.
 
     In this process if cluster is None.
@@ -172,7 +172,7 @@ def caller(cluster, n_calls):
     if cluster is None:
         yield lambda function, tasks, *shared: [function(task, *shared) for task in tasks]
         return
-    with connect(cluster, n_calls) as client:
+    with connect_cluster(cluster, n_calls) as client:
         yield lambda *call: [
-            value for _, value in sorted(results(client, *call), key=itemgetter(0))
+            value for _, value in sorted(iterate_results(client, *call), key=itemgetter(0))
         ]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base import fits
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 
 LABELS = {  # our label: columns that hold it, in capitals; the first that is there counts
     "teff": ("TEFF",),
@@ -46,10 +46,10 @@ OVER_IRON, OVER_HYDROGEN = (
     re.compile(r"([A-Z]{1,4})_H"),
 )  # MG_FE, and MG_H where it is given
 BITMASK = re.compile(r".*FLAGS?|EXTRATARG")  # of whole numbers
-WORD = (
+WORD_BITS = (
     24  # bits that a column of float32 holds exactly: those above go into <name>_24 and <name>_48
 )
-WIDE = (
+WIDE_MASKS = (
     "ASPCAPFLAG",
     "STARFLAG",
     "ANDFLAG",
@@ -58,10 +58,10 @@ SYMBOLS = {
     "PARAMFLAG": "PARAM_SYMBOL",
     "ELEMFLAG": "ELEM_SYMBOL",
 }  # what the entries of a row are, by APOGEE's last extension
-LEAST = -999.0  # at and below: -999, -9999, -9999.99 stand for what is missing
-FAINTEST = 90.0  # mag: 99.99 is missing
-FASTEST = 1000.0  # km/s: 999999 is missing
-IDS = ("APOGEE_ID", "SDSS4_APOGEE_ID")
+MISSING_BELOW = -999.0  # at and below: -999, -9999, -9999.99 stand for what is missing
+MAX_MAGNITUDE = 90.0  # mag: 99.99 is missing
+MAX_VELOCITY = 1000.0  # km/s: 999999 is missing
+ID_COLUMNS = ("APOGEE_ID", "SDSS4_APOGEE_ID")
 
 
 class Catalogue(NamedTuple):
@@ -74,7 +74,7 @@ class Catalogue(NamedTuple):
     ids: list
     files: list
     places: list
-    velocity: np.ndarray
+    read_velocity: np.ndarray
     names: list
     value: np.ndarray
     error: np.ndarray
@@ -83,7 +83,7 @@ class Catalogue(NamedTuple):
     @property
     def units(self):
         """Units (k,) in plain text."""
-        return [label(name, UNITS.get(name, "")).plain_unit for name in self.names]
+        return [get_label(name, UNITS.get(name, "")).plain_unit for name in self.names]
 
 
 class Column(NamedTuple):
@@ -94,14 +94,14 @@ class Column(NamedTuple):
     source: str
 
 
-def read(path, keep=()):
+def read_allstar(path, keep=()):
     """The Catalogue in a FITS table, with the columns named in `keep` as they are; UserError if there is no such table."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} not found: name the table of the survey, such as allStar.fits")
-    hdus = fits.load(path)
+    hdus = fits.read_fits(path)
     tables = [data for _, data in hdus if getattr(data, "names", None)]
-    table = next((Table(data) for data in tables if Table(data).has(*IDS, "FILE")), None)
+    table = next((FitsTable(data) for data in tables if FitsTable(data).has(*ID_COLUMNS, "FILE")), None)
     if table is None:
         there = shorten(
             ", ".join(name for data in tables for name in data.names) or "no table", 150
@@ -111,7 +111,7 @@ def read(path, keep=()):
         raise UserError(
             f"{path} has no column {', '.join(absent)}: mend --keep; there is {shorten(table.list(), 300)}"
         )
-    columns = labels(table) | abundances(table) | bitmasks(table, tables)
+    columns = extract_labels(table) | extract_abundances(table) | extract_bitmasks(table, tables)
     columns |= {
         name.lower(): Column(table.number(name), None, name.upper())
         for name in keep
@@ -120,10 +120,10 @@ def read(path, keep=()):
     blank = np.full(len(table), np.nan, "f4")
     places = list(zip(table.text("FIELD"), table.text("TELESCOPE")))
     return Catalogue(
-        table.text(*IDS),
+        table.text(*ID_COLUMNS),
         [Path(name).name for name in table.text("FILE")],
         [{word for word in pair if word} for pair in places],
-        velocity(table),
+        read_velocity(table),
         list(columns),
         np.column_stack(
             [column.values for column in columns.values()] or [np.empty((len(table), 0))]
@@ -136,7 +136,7 @@ def read(path, keep=()):
     )
 
 
-class Table:
+class FitsTable:
     """A FITS table whose columns are known by their names in capitals."""
 
     def __init__(self, data):
@@ -174,7 +174,7 @@ class Table:
                 f"column {name.upper()} is {values.dtype} {values.shape}, expected a number a row: leave it out"
             )
         values = values.astype("f8")
-        return np.where(np.isfinite(values) & (values > LEAST), values, np.nan)
+        return np.where(np.isfinite(values) & (values > MISSING_BELOW), values, np.nan)
 
     def is_number(self, name):
         """Whether a column is there and holds a number a row."""
@@ -191,7 +191,7 @@ class Table:
         return np.where(values > 0, values, np.nan), column
 
 
-def labels(table):
+def extract_labels(table):
     """{label: Column} of LABELS."""
     found = {}
     for name, columns in LABELS.items():
@@ -200,23 +200,23 @@ def labels(table):
             continue
         values, (errors, error_column) = table.number(column), table.error(column)
         if name == "k_mag":
-            values = np.where(values < FAINTEST, values, np.nan)
+            values = np.where(values < MAX_MAGNITUDE, values, np.nan)
         if errors is not None:
             errors = np.where(
-                np.isfinite(values) & ((errors < FAINTEST) | (name != "k_mag")), errors, np.nan
+                np.isfinite(values) & ((errors < MAX_MAGNITUDE) | (name != "k_mag")), errors, np.nan
             )
-        found[name] = Column(values, errors, described(column, error_column))
+        found[name] = Column(values, errors, describe_source(column, error_column))
     return found
 
 
-def abundances(table):
+def extract_abundances(table):
     """{label such as mg_h: Column}: [X/H] as it is given, else [X/Fe] + [Fe/H] with both errors in quadrature."""
     found = {}
     for name in table.columns:
         direct, relative = OVER_HYDROGEN.fullmatch(name), OVER_IRON.fullmatch(name)
         if direct and direct[1] not in ("FE", "M") and table.is_number(name):
             errors, error_column = table.error(name)
-            found[name.lower()] = Column(table.number(name), errors, described(name, error_column))
+            found[name.lower()] = Column(table.number(name), errors, describe_source(name, error_column))
         elif (
             relative
             and table.is_number(name)
@@ -228,18 +228,18 @@ def abundances(table):
             errors = np.hypot(both[0][0], both[1][0]) if known else None
             values, source = (
                 table.number(name) + table.number("FE_H"),
-                described(f"{name} + FE_H", known and "in quadrature"),
+                describe_source(f"{name} + FE_H", known and "in quadrature"),
             )
             found[f"{relative[1].lower()}_h"] = Column(values, errors, source)
     return found
 
 
-def described(column, error_column):
+def describe_source(column, error_column):
     """`TEFF (errors: TEFF_ERR)`."""
     return f"{column} (errors: {error_column})" if error_column else column
 
 
-def bitmasks(table, tables):
+def extract_bitmasks(table, tables):
     """{name in small letters: Column} of whole numbers whose bits are flags; of arrays a column an entry, elemflag_mg."""
     found = {}
     for name in filter(BITMASK.fullmatch, table.columns):
@@ -249,20 +249,20 @@ def bitmasks(table, tables):
         entries = (
             {"": values}
             if values.ndim == 1
-            else dict(zip(entry_names(name, values.shape[1], tables), values.T))
+            else dict(zip(name_entries(name, values.shape[1], tables), values.T))
         )
         for entry, one in entries.items():
-            for bit, part in words(one, name in WIDE).items():
+            for bit, part in split_bitmask(one, name in WIDE_MASKS).items():
                 found[f"{name.lower()}{entry}{f'_{bit}' if bit else ''}"] = Column(
                     part, None, name + entry.upper()
                 )
     return found
 
 
-def entry_names(name, n, tables):
+def name_entries(name, n, tables):
     """Endings (n,) of the columns that an array of flags becomes: _mg where a table names the elements, else _0, _1, ..."""
     for data in tables:
-        symbols = Table(data)
+        symbols = FitsTable(data)
         if name in SYMBOLS and symbols.has(SYMBOLS[name]):
             texts = [str(text).strip() for text in np.ravel(symbols.raw(SYMBOLS[name]).astype(str))]
             endings = ["_" + re.sub(r"\W+", "", text).lower() for text in texts]
@@ -271,7 +271,7 @@ def entry_names(name, n, tables):
     return [f"_{i}" for i in range(n)]
 
 
-def words(values, wide):
+def split_bitmask(values, wide):
     """{first bit: numbers (n,)} of bitmasks (n,), WORD bits each; those without a bit are left out, but for the first.
 
     A negative number has its highest bit set, unless it is -9999 or more: that stands for a mask that is missing, whose bits
@@ -285,26 +285,26 @@ def words(values, wide):
     )
     bits = values.astype("u8") & np.uint64(2**size - 1)
     found = {}
-    for first in range(0, size, WORD):
-        part = (bits >> np.uint64(first)) & np.uint64(2**WORD - 1)
-        if first == 0 or (part[~missing] > 0).any() or (wide and first == WORD):
-            found[first] = np.where(missing, 2**WORD - 1, part).astype("f4")
+    for first in range(0, size, WORD_BITS):
+        part = (bits >> np.uint64(first)) & np.uint64(2**WORD_BITS - 1)
+        if first == 0 or (part[~missing] > 0).any() or (wide and first == WORD_BITS):
+            found[first] = np.where(missing, 2**WORD_BITS - 1, part).astype("f4")
     return found
 
 
-def velocity(table):
+def read_velocity(table):
     """Velocity (n,) of each star in km/s as seen from the telescope: VREL, which is VHELIO less the Earth's part BC."""
     found = np.full(len(table), np.nan)
     if table.is_number("VREL"):
         found = table.number("VREL")
     if table.is_number("VHELIO") and table.is_number("BC"):
         found = np.where(np.isfinite(found), found, table.number("VHELIO") - table.number("BC"))
-    return np.where(np.abs(found) < FASTEST, found, np.nan)
+    return np.where(np.abs(found) < MAX_VELOCITY, found, np.nan)
 
 
-def summary(stars):
+def summarize_columns(stars):
     """Lines that say what each column was made of and how many stars have it; entries of an array share one line."""
-    n, lines, seen = count(len(stars.ids)), [], set()
+    n, lines, seen = format_count(len(stars.ids)), [], set()
     for i, (name, source) in enumerate(zip(stars.names, stars.sources)):
         array = (
             name.split("_")[0] + "_*"
@@ -315,7 +315,7 @@ def summary(stars):
             continue
         seen.add(array)
         known = (
-            "" if array else f", known of {count(int(np.isfinite(stars.value[:, i]).sum()))} of {n}"
+            "" if array else f", known of {format_count(int(np.isfinite(stars.value[:, i]).sum()))} of {n}"
         )
         lines.append(
             f"  {array or name}: {source.split('_')[0] + ', an entry each' if array else source}{known}"

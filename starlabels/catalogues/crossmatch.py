@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.catalogues import tables
 from starlabels.config.schema import SkyMatch
@@ -32,43 +32,43 @@ class Matches(NamedTuple):
     lost: np.ndarray
 
 
-def keys_of(catalogues):
+def list_match_columns(catalogues):
     """{column: whether it is an identifier} of ours that catalogues are matched by."""
     found = {}
     for match in (catalogue.match for catalogue in catalogues):
         if isinstance(match, SkyMatch):
-            found |= {name: found.get(name, False) for name in places(match.to)}
+            found |= {name: found.get(name, False) for name in list_position_columns(match.to)}
         elif match.to != "star_id":
             found[match.to] = True
     return found
 
 
-def places(position):
+def list_position_columns(position):
     """Names of the columns of a position, with proper motions if it has them."""
     return [name for name in (position.ra, position.dec, position.pmra, position.pmdec) if name]
 
 
-def add(stars, catalogue, later=()):
+def add_catalogue(stars, catalogue, later=()):
     """Add the columns of a catalogue to a Stack and print how many stars it has; later: the catalogues to be matched after it.
 
     UserError if the file is no such table, a column is there already, no star is in it, or duplicates are asked to be errors.
     """
-    table, columns, keys = read(stars, catalogue, later)
+    table, columns, keys = read_catalogue(stars, catalogue, later)
     path, match, n = catalogue.path, catalogue.match, len(stars)
     if isinstance(match, SkyMatch):
-        (ours, theirs), by = positions(stars, table, match), f'within {match.radius:g}"'
-        matches = resolve(
-            by_sky(ours, theirs, match.radius), n, catalogue.duplicates, stars.star_id
+        (ours, theirs), by = read_positions(stars, table, match), f'within {match.radius:g}"'
+        matches = resolve_pairs(
+            pair_by_position(ours, theirs, match.radius), n, catalogue.duplicates, stars.star_id
         )
         unknown = int(np.isnan(ours).any(axis=1).sum())
     else:
         ours, theirs, by = (
             stars.identifiers(match.to, path),
-            tables.identifiers(table, match.id),
+            tables.read_identifiers(table, match.id),
             f"by {match.id}",
         )
         matches, unknown = (
-            resolve(by_id(ours, theirs), n, catalogue.duplicates),
+            resolve_pairs(pair_by_id(ours, theirs), n, catalogue.duplicates),
             int(pd.isna(ours).sum()),
         )
         if n and (matches.entry < 0).all():
@@ -79,26 +79,26 @@ def add(stars, catalogue, later=()):
                 f"{path}: no star has its {match.to} in {match.id}; they look like {example}: mend `match`"
             )
     if catalogue.duplicates == "error":
-        refuse(matches, stars, path)
-    found = f"{count(int((matches.entry >= 0).sum()))} of {count(n)} stars {by}"
-    print(f"{path}: matched {found}{remarks(matches, unknown, catalogue)}")
+        refuse_duplicates(matches, stars, path)
+    found = f"{format_count(int((matches.entry >= 0).sum()))} of {format_count(n)} stars {by}"
+    print(f"{path}: matched {found}{describe_unmatched(matches, unknown, catalogue)}")
     stars.add(columns, keys, matches.entry)
 
 
-def read(stars, catalogue, later):
+def read_catalogue(stars, catalogue, later):
     """(Table, its Columns to add, {name: (m,)} of identifiers for later catalogues); prints what is not added."""
     path, match, chosen = catalogue.path, catalogue.match, catalogue.columns or {}
     wanted = {
         name: is_id
-        for name, is_id in keys_of(later).items()
+        for name, is_id in list_match_columns(later).items()
         if name not in (*stars.values, *stars.keys)
     }
     theirs = {name: chosen.get(name, name) for name in wanted}
-    own = places(match) if isinstance(match, SkyMatch) else [match.id]
+    own = list_position_columns(match) if isinstance(match, SkyMatch) else [match.id]
     texts = [theirs[name] for name, is_id in wanted.items() if is_id] + (
         [] if isinstance(match, SkyMatch) else own
     )
-    table = tables.read(
+    table = tables.read_table(
         path, catalogue.columns and list(chosen.values()), theirs.values(), texts, own
     )
     there = (
@@ -107,7 +107,7 @@ def read(stars, catalogue, later):
         else [name for name in table.frame if name.removesuffix("_err") in stars.values]
     )
     ids = [] if isinstance(match, SkyMatch) else own
-    columns = tables.columns(table, catalogue.columns, leave=(*there, *ids), known=stars.values)
+    columns = tables.extract_columns(table, catalogue.columns, leave=(*there, *ids), known=stars.values)
     if twice := [name for name in columns.values if name in stars.values]:
         raise UserError(
             f"{path}: {', '.join(twice)} is a column of the databases already: rename it in `columns`"
@@ -119,10 +119,10 @@ def read(stars, catalogue, later):
         )
     if left := [*columns.unused, *(f"{name} (there already)" for name in there)]:
         print(f"{path}: not kept: {', '.join(left)}")
-    return table, columns, tables.keys(table, theirs, wanted)
+    return table, columns, tables.read_match_keys(table, theirs, wanted)
 
 
-def by_id(ours, theirs):
+def pair_by_id(ours, theirs):
     """The Pairs of equal identifiers, texts (n,) and (m,), None where missing."""
     left = pd.DataFrame({"id": ours, "row": np.arange(len(ours))}).dropna()
     right = pd.DataFrame({"id": theirs, "entry": np.arange(len(theirs))}).dropna()
@@ -130,7 +130,7 @@ def by_id(ours, theirs):
     return Pairs(found["row"].to_numpy(), found["entry"].to_numpy(), np.zeros(len(found)))
 
 
-def by_sky(ours, theirs, radius):
+def pair_by_position(ours, theirs, radius):
     """The Pairs of positions (n, 2) and (m, 2), right ascension and declination in deg, that lie within a radius (arcsec)."""
     from astropy import units as u
     from astropy.coordinates import SkyCoord, search_around_sky
@@ -143,27 +143,27 @@ def by_sky(ours, theirs, radius):
     return Pairs(rows[i], entries[j], distance.arcsec)
 
 
-def positions(stars, table, match):
+def read_positions(stars, table, match):
     """Positions (n, 2) of the stars and (m, 2) of the catalogue in deg, at one epoch where one of them has proper motions."""
     found = []
     ours, theirs = (
         (lambda name: stars.numbers(name, table.path)),
-        (lambda name: tables.numbers(table, table.frame[name])),
+        (lambda name: tables.read_numbers(table, table.frame[name])),
     )
     numbers = {"join.databases": ours, table.path: theirs}
     for (path, of), place in zip(numbers.items(), (match.to, match)):
-        place = [of(name).astype("f8") for name in places(place)]
-        check(path, match.to if path == "join.databases" else match, *place[:2])
+        place = [of(name).astype("f8") for name in list_position_columns(place)]
+        check_positions(path, match.to if path == "join.databases" else match, *place[:2])
         found.append(place)
     (ours, theirs), years = found, match.to.epoch - match.epoch
     if len(theirs) == 4:
-        theirs = moved(*theirs, years)
+        theirs = propagate_positions(*theirs, years)
     elif len(ours) == 4:
-        ours = moved(*ours, -years)
+        ours = propagate_positions(*ours, -years)
     return np.column_stack(ours[:2]), np.column_stack(theirs[:2])
 
 
-def check(path, place, ra, dec):
+def check_positions(path, place, ra, dec):
     """UserError if positions (n,) are none in degrees."""
     for name, values, low, high in ((place.ra, ra, -180, 360), (place.dec, dec, -90, 90)):
         bad = (values < low) | (values > high)
@@ -173,7 +173,7 @@ def check(path, place, ra, dec):
             )
 
 
-def moved(ra, dec, pmra, pmdec, years):
+def propagate_positions(ra, dec, pmra, pmdec, years):
     """(ra, dec) in deg (n,) after some years of proper motion, mas/yr with that in ra times cos dec; one not known is none."""
     ra, dec = np.radians(ra), np.radians(dec)
     star = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
@@ -187,7 +187,7 @@ def moved(ra, dec, pmra, pmdec, years):
     )
 
 
-def resolve(pairs, n, rule, star_id=None):
+def resolve_pairs(pairs, n, rule, star_id=None):
     """The Matches of n stars: each takes its nearest candidate, or the first in the catalogue by the rule "first".
 
     With star_id (n,), an entry goes to one star only: to the nearest or the first that takes it, with all rows of that star.
@@ -210,7 +210,7 @@ def resolve(pairs, n, rule, star_id=None):
     return Matches(found, several, lost)
 
 
-def remarks(matches, unknown, catalogue):
+def describe_unmatched(matches, unknown, catalogue):
     """`: 12 had several candidates (nearest taken), 92 have none` of Matches; unknown: how many have nothing to match by."""
     sky = isinstance(catalogue.match, SkyMatch)
     rule = "nearest" if sky and catalogue.duplicates == "nearest" else "first"
@@ -221,16 +221,16 @@ def remarks(matches, unknown, catalogue):
         "have none": none,
         f"have no {'position' if sky else catalogue.match.to}": unknown,
     }
-    said = ", ".join(f"{count(n)} {what}" for what, n in found.items() if n)
+    said = ", ".join(f"{format_count(n)} {what}" for what, n in found.items() if n)
     return f": {said}" if said else ""
 
 
-def refuse(matches, stars, path):
+def refuse_duplicates(matches, stars, path):
     """UserError if a star has several candidates, or shares its own with another star."""
     bad = matches.several | matches.lost
     if bad.any():
         star = stars.star_id[bad.argmax()].decode()
-        what = f"{count(int(matches.several.sum()))} have several candidates, {count(int(matches.lost.sum()))} share theirs"
+        what = f"{format_count(int(matches.several.sum()))} have several candidates, {format_count(int(matches.lost.sum()))} share theirs"
         raise UserError(
             f"{path}: {what}, such as {star}: set `duplicates` to nearest or first, or narrow the match"
         )

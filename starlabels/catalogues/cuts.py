@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import untrusted
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 
 QUERY_ERRORS = (
@@ -23,7 +23,7 @@ QUERY_ERRORS = (
 )
 
 
-def columns(values, errors):
+def build_query_frame(values, errors):
     """The columns that a query may name: values (n, k), and the errors (n, l) of some of them as <name>_err."""
     frame = values if errors is None else values.join(errors.add_suffix("_err"))
     single = list(frame.select_dtypes("f4"))
@@ -32,7 +32,7 @@ def columns(values, errors):
     )  # so that "mh == 0.3" is true of a float32
 
 
-def keep(frame, query, where):
+def evaluate_query(frame, query, where):
     """Mask (n,) of the rows that a pandas query on the columns (n, k) keeps; UserError, saying where it is, if it is none."""
     try:
         untrusted.check_query(query)
@@ -46,27 +46,27 @@ def keep(frame, query, where):
     raise UserError(f"{where}: {query!r}: {why}; a condition on {', '.join(frame)} is expected")
 
 
-def select(database, where):
+def select_rows(database, where):
     """Row numbers of a Database that the pandas query keeps; UserError if it is none."""
     if where is None:
         return np.arange(len(database.labels))
-    found = keep(columns(database.labels, database.errors), where, f"{database.path}: where")
+    found = evaluate_query(build_query_frame(database.labels, database.errors), where, f"{database.path}: where")
     database.dropped["excluded by where"] = int((~found).sum())
     return np.flatnonzero(found)
 
 
-def apply(stars, queries, path):
+def apply_cuts(stars, queries, path):
     """Mask (n,) of the rows of a Stack that all queries keep, one after the other; prints how many each removes, and why.
 
     path: of the configuration, for a UserError.
     """
-    frame, kept = columns(stars.values, stars.errors), np.ones(len(stars), bool)
+    frame, kept = build_query_frame(stars.values, stars.errors), np.ones(len(stars), bool)
     for query in queries:
-        removed = kept & ~keep(frame, query, f"{path}: join.cuts")
+        removed = kept & ~evaluate_query(frame, query, f"{path}: join.cuts")
         words = set(re.findall(r"`[^`]*`|[^\W\d]\w*", query))
         used = [name for name in frame if name in words or f"`{name}`" in words]
         missing = int((removed & frame[used].isna().any(axis=1).to_numpy()).sum())
-        why = f", {count(missing)} of them for a missing value" if missing else ""
-        print(f"cut {query}: removed {count(int(removed.sum()))} of {count(int(kept.sum()))}{why}")
+        why = f", {format_count(missing)} of them for a missing value" if missing else ""
+        print(f"cut {query}: removed {format_count(int(removed.sum()))} of {format_count(int(kept.sum()))}{why}")
         kept &= ~removed
     return kept

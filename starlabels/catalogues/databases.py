@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import hdf5, integrity
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.catalogues import tables
-from starlabels.config.digests import digest, is_own_grid
+from starlabels.config.digests import stage_digest, is_own_grid
 
 PUBLISHED = {
     "TEMP": "teff",
@@ -51,15 +51,15 @@ def open_database(cfg, path):
     """A Database, ours or in the published layout, open for reading; UserError if it is missing, damaged or neither."""
     own = is_own_grid(cfg, path)
     opened = (
-        hdf5.open_stage(path, "grid", digest(cfg, "grid"))
+        hdf5.open_stage(path, "grid", stage_digest(cfg, "grid"))
         if own
         else hdf5.open_hdf5(path, "mend join.databases or copy it anew")
     )
     with opened as h5:
         if "X" in h5:
-            database = read_published(h5, path)
+            database = read_published_layout(h5, path)
         elif "spectra" in h5 and "labels" in h5:
-            database = read_ours(h5, path)
+            database = read_own_layout(h5, path)
         else:
             there = ", ".join(h5) or "nothing"
             raise UserError(
@@ -73,7 +73,7 @@ def open_database(cfg, path):
         n_flux, n_labels = len(database.flux), len(database.labels)
         if n_flux != n_labels or n_flux != len(database.star_id):
             raise UserError(
-                f"{path} has {count(n_flux)} spectra but {count(n_labels)} rows of labels"
+                f"{path} has {format_count(n_flux)} spectra but {format_count(n_labels)} rows of labels"
             )
         yield database
 
@@ -87,16 +87,16 @@ def open_table(entry, keys):
     theirs = {name: chosen.get(name, name) for name in keys}
     texts = [entry.id or "star_id", *(theirs[name] for name, is_id in keys.items() if is_id)]
     names, required = entry.columns and list(chosen.values()), [entry.id] if entry.id else []
-    table = tables.read(entry.path, names, (*theirs.values(), "star_id"), texts, required)
-    columns = tables.columns(table, entry.columns, leave=(entry.id, "star_id"))
+    table = tables.read_table(entry.path, names, (*theirs.values(), "star_id"), texts, required)
+    columns = tables.extract_columns(table, entry.columns, leave=(entry.id, "star_id"))
     if columns.unused:
         print(f"{entry.path}: not kept: {', '.join(columns.unused)}")
     labels = pd.DataFrame(columns.values)
     errors = pd.DataFrame(columns.errors) if columns.errors else None
     own = entry.id or ("star_id" if "star_id" in table.frame else None)
-    ids = tables.star_ids(table, own) if own else row_ids(labels)
+    ids = tables.read_star_ids(table, own) if own else hash_rows(labels)
     database = Database(entry.path, None, labels, ids, columns.units, errors)
-    database.keys = tables.keys(
+    database.keys = tables.read_match_keys(
         table,
         {name: column for name, column in theirs.items() if name not in labels or keys[name]},
         keys,
@@ -104,7 +104,7 @@ def open_table(entry, keys):
     return database
 
 
-def row_ids(labels):
+def hash_rows(labels):
     """An id (n,) per row of a table (n, k) that has none: rows with identical values are one star."""
     hashed = pd.util.hash_pandas_object(
         labels[sorted(labels)] + 0.0, index=False
@@ -112,14 +112,14 @@ def row_ids(labels):
     return np.char.mod("%016x", hashed).astype("S")
 
 
-def read_ours(h5, path):
+def read_own_layout(h5, path):
     """The Database in a file of our schema."""
     names = hdf5.label_names(h5)
     labels = pd.DataFrame(hdf5.read_labels(h5, names), columns=names)
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
     check_finite(path, labels)
-    star_id = hdf5.read_text(hdf5.dataset(h5, "star_id")) if "star_id" in h5 else star_ids(labels)
+    star_id = hdf5.read_text(hdf5.dataset(h5, "star_id")) if "star_id" in h5 else format_star_ids(labels)
     errors = (
         pd.DataFrame(hdf5.read_label_errors(h5, names), columns=names)
         if "labels/error" in h5
@@ -129,7 +129,7 @@ def read_ours(h5, path):
     return Database(path, flux, labels, star_id, hdf5.label_units(h5), errors, *hdf5.read_axis(h5))
 
 
-def read_published(h5, path):
+def read_published_layout(h5, path):
     """The Database in a file of the public stellar-parameters-NN code, which has no wavelengths."""
     found = {key: hdf5.dataset(h5, key) for key in PUBLISHED if key in h5}
     if strange := [
@@ -139,7 +139,7 @@ def read_published(h5, path):
     ]:
         raise UserError(f"{path} has {', '.join(strange)}, expected numbers (n_stars,)")
     columns = {
-        PUBLISHED[key]: np.ravel(integrity.whole(data)).astype("f4") for key, data in found.items()
+        PUBLISHED[key]: np.ravel(integrity.read_whole(data)).astype("f4") for key, data in found.items()
     }
     if len({len(values) for values in columns.values()}) > 1:
         raise UserError(
@@ -148,7 +148,7 @@ def read_published(h5, path):
     labels = pd.DataFrame(columns)
     check_finite(path, labels)
     units = {"teff": "K", "logg": "dex", "vsini": "km/s", "mh": "dex"}
-    return Database(path, hdf5.dataset(h5, "X"), labels, star_ids(labels), units)
+    return Database(path, hdf5.dataset(h5, "X"), labels, format_star_ids(labels), units)
 
 
 def check_finite(path, labels):
@@ -161,7 +161,7 @@ def check_finite(path, labels):
         )
 
 
-def star_ids(labels):
+def format_star_ids(labels):
     """An id (n,) per row of labels (n, k): rows with identical labels are one star, in whatever database they lie."""
     labels = labels + 0.0  # -0.0 is 0.0
     columns = [
@@ -181,7 +181,7 @@ def check_labels(database, names):
         )
 
 
-def hide(database, missing):
+def mask_bad_labels(database, missing):
     """Take away the labels that a bitmask column says are bad: missing {label: {column: [bits]}}; UserError if it is none."""
     labels = database.labels
     for name, masks in missing.items():
@@ -200,7 +200,7 @@ def hide(database, missing):
             labels.loc[bad, name] = np.nan
             if bad.any():
                 print(
-                    f"{database.path}: {name} is taken as missing in {count(int(bad.sum()))} spectra, by bits of {column}"
+                    f"{database.path}: {name} is taken as missing in {format_count(int(bad.sum()))} spectra, by bits of {column}"
                 )
 
 

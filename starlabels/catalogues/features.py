@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.photometry import extinction
+from starlabels.base.photometry import compute_relative_extinction
 
 CHUNK = 65_536  # rows at a time
 
 
-class Table(NamedTuple):
+class FeatureTable(NamedTuple):
     """Features (n, k) of n stars, NaN where missing; their names; and uses (k, n_columns): of which columns each is made."""
 
     values: np.ndarray
@@ -23,7 +23,7 @@ class Table(NamedTuple):
     uses: np.ndarray
 
 
-def columns_of(asked):
+def list_feature_columns(asked):
     """The columns of the joined table that the features of the recipe's section `features` are made of."""
     single = [asked.a_v, asked.parallax, asked.distance]
     return list(
@@ -31,7 +31,7 @@ def columns_of(asked):
     )
 
 
-def modulus(asked, table):
+def compute_modulus(asked, table):
     """Distance modulus (n,) in mag, and the column it is from; a parallax (mas) below the recipe's least counts as that.
 
     As Guiglion et al. (2020) have it, for the logarithm of what noise made small or negative says nothing.
@@ -44,22 +44,22 @@ def modulus(asked, table):
     ), asked.parallax
 
 
-def make(asked, table):
+def compute_features(asked, table):
     """The Table of the recipe's section `features` from columns {name: (n,)} of magnitudes, parallax (mas), distance (pc)."""
-    columns = columns_of(asked)
+    columns = list_feature_columns(asked)
     found = {}  # name: (values, the columns it is made of)
     plain = {name: (np.asarray(table[name], float), {name}) for name in asked.magnitudes}
     dust = {}
     if asked.a_v:
         a_v = np.asarray(table[asked.a_v], float)
-        shares = {name: extinction(band) for name, band in asked.magnitudes.items()}
+        shares = {name: compute_relative_extinction(band) for name, band in asked.magnitudes.items()}
         dust = {
             name: (values - shares[name] * a_v, used | {asked.a_v})
             for name, (values, used) in plain.items()
         }
         found[asked.a_v] = (a_v, {asked.a_v})
     if asked.parallax or asked.distance:
-        shift, source = modulus(asked, table)
+        shift, source = compute_modulus(asked, table)
         found["modulus"] = (shift, {source})
     kinds = {"": plain, "_0": dust}
     for kind in asked.give:
@@ -78,15 +78,15 @@ def make(asked, table):
     found |= {name: (np.asarray(table[name], float), {name}) for name in asked.columns}
     values = np.column_stack([values for values, _ in found.values()]).astype("f4")  # (n, k)
     uses = np.array([[column in used for column in columns] for _, used in found.values()])
-    return Table(np.where(np.isfinite(values), values, np.nan), list(found), uses)
+    return FeatureTable(np.where(np.isfinite(values), values, np.nan), list(found), uses)
 
 
-def write(h5, joined, parts, asked):
+def write_features(h5, joined, parts, asked):
     """Write the features of each part of an open 2_prepared.h5 {part: joined rows (n,)}, and their moments in training.
 
     UserError if a column is not in the joined file, or a feature is missing in all training stars.
     """
-    columns, there = columns_of(asked), hdf5.label_names(joined)
+    columns, there = list_feature_columns(asked), hdf5.label_names(joined)
     if missing := [name for name in columns if name not in there]:
         raise UserError(
             f"{joined.filename} has columns {', '.join(there)}, no {', '.join(missing)}: mend `features`"
@@ -94,7 +94,7 @@ def write(h5, joined, parts, asked):
     table = hdf5.read_labels(joined, columns)
     for part, rows in parts.items():
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-        made = [make(asked, dict(zip(columns, table[chunk].T))) for chunk in chunks]
+        made = [compute_features(asked, dict(zip(columns, table[chunk].T))) for chunk in chunks]
         hdf5.write(h5[part], "features", np.concatenate([one.values for one in made]))
     train, names = h5["train/features"][:], made[0].names
     if empty := [name for name, column in zip(names, train.T) if np.isnan(column).all()]:
@@ -115,11 +115,11 @@ def write(h5, joined, parts, asked):
         else ""
     )
     print(
-        f"{len(names)} features of {len(columns)} columns, for {count(len(train))} training stars{worst}"
+        f"{len(names)} features of {len(columns)} columns, for {format_count(len(train))} training stars{worst}"
     )
 
 
-def lacking(made, columns, may_lack):
+def explain_missing(made, columns, may_lack):
     """Why (n,) a star of a Table cannot have labels, "" if it can: it lacks what no training star lacked, may_lack (k,).
 
     What the network has never seen missing it can make nothing of. columns {name: (n,)}; may_lack None: it is not known.

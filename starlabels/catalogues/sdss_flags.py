@@ -7,7 +7,7 @@ FAKEMAG_UNRELIABLE, MISSING_PHOTOMETRY, MISSING_EXTINCTION = 1 << 0, 1 << 1, 1 <
 LARGE = 0.2  # dex: smaller errors of log g and [Fe/H] are never uncertain, so that a star of [Fe/H] 0 is not
 
 
-def label_flags(teff, logg, fe_h, e_teff, e_logg, e_fe_h):
+def flag_labels(teff, logg, fe_h, e_teff, e_logg, e_fe_h):
     """Flags (n,) of AstroNN's labels (n,) and their errors, in K and dex; what is no number has no result."""
     values = [np.asarray(x, float) for x in (teff, logg, fe_h, e_teff, e_logg, e_fe_h)]
     _, logg, fe_h, e_teff, e_logg, e_fe_h = values
@@ -24,18 +24,18 @@ def _relative(error, value, limit):
     return np.abs(error) > limit * np.abs(value)
 
 
-def label_warn(flags):
+def warn_labels(flags):
     """AstroNN's flag_warn (n,): any flag."""
     return np.asarray(flags) > 0
 
 
-def label_bad(flags):
+def reject_labels(flags):
     """AstroNN's flag_bad (n,): all of log g, Teff and [Fe/H] are uncertain."""
     every = UNCERTAIN_LOGG | UNCERTAIN_TEFF | UNCERTAIN_FE_H
     return (np.asarray(flags) & every) == every
 
 
-def distance_flags(fakemag, e_fakemag, k_mag, a_k):
+def flag_distances(fakemag, e_fakemag, k_mag, a_k):
     """Flags (n,) of AstroNNDist: pseudo-luminosity and its error, K_s magnitude and extinction A_K, NaN where missing."""
     fakemag, e_fakemag, k_mag, a_k = (
         np.asarray(x, float) for x in (fakemag, e_fakemag, k_mag, a_k)
@@ -48,11 +48,11 @@ def distance_flags(fakemag, e_fakemag, k_mag, a_k):
     return np.where(known, flags, NO_RESULT).astype("i4")
 
 
-def distance_warn(flags):
+def warn_distances(flags):
     """AstroNNDist's flag_warn (n,): no extinction; the distance is there, but too large."""
     return (np.asarray(flags) & MISSING_EXTINCTION) > 0
 
 
-def distance_bad(flags):
+def reject_distances(flags):
     """AstroNNDist's flag_bad (n,): no trustworthy distance."""
     return (np.asarray(flags) & (FAKEMAG_UNRELIABLE | MISSING_PHOTOMETRY | NO_RESULT)) > 0

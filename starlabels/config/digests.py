@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from starlabels.base import hdf5
-from starlabels.config.paths import paths
+from starlabels.config.paths import run_paths
 
 OWN_SECTIONS = {  # stage -> (the stage it builds on, sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
@@ -35,9 +35,9 @@ class Digest(str):
         return ", ".join(names) or "its inputs"
 
 
-def digest(cfg, stage):
+def stage_digest(cfg, stage):
     """The Digest that the file of a stage must carry to fit this configuration and the databases on disk."""
-    result = Digest(sha(parts := dependencies(cfg, stage)))
+    result = Digest(short_hash(parts := dependencies(cfg, stage)))
     result.parts = parts
     return result
 
@@ -51,7 +51,7 @@ def dependencies(cfg, stage):
     if values.get("train", {}).get("precision") == "float32":
         values["train"].pop("precision")  # models made before there was the key are of that
     parts = dependencies(cfg, before) if before else {}
-    parts |= {name: sha(values[name]) for name in sections}
+    parts |= {name: short_hash(values[name]) for name in sections}
     if stage == "grid":
         files = [cfg.grid.labels_csv, cfg.grid.nodes.library] if cfg.grid else []
         parts |= {name: found for name in files if name and (found := hdf5.file_digest(name))}
@@ -71,14 +71,14 @@ def dependencies(cfg, stage):
 
 def database_digest(cfg, path):
     """Digest of a database that grid.py did not make; of one deleted since it was joined, the digest noted then."""
-    return hdf5.file_digest(path) or hdf5.recorded_inputs(paths(cfg).joined).get(path, "missing")
+    return hdf5.file_digest(path) or hdf5.recorded_inputs(run_paths(cfg).joined).get(path, "missing")
 
 
 def is_own_grid(cfg, path):
     """Whether a database is the file that grid.py writes under this configuration."""
-    return bool(cfg.grid) and Path(path).resolve() == paths(cfg).grid.resolve()
+    return bool(cfg.grid) and Path(path).resolve() == run_paths(cfg).grid.resolve()
 
 
-def sha(value):
+def short_hash(value):
     """16 hex digits of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

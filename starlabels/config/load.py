@@ -12,17 +12,16 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError, create_model
 
-from starlabels.base import provenance
 from starlabels.base.errors import UserError
-from starlabels.base.ranges import nearest
-from starlabels.config.rules import problems
+from starlabels.base.ranges import suggest_key
+from starlabels.config.rules import find_problems
 from starlabels.config.schema import AnyModel, Config, Model
 
 MOST_NODES = 100_000  # values of a configuration, those of an alias as often as it comes
 LONGEST = 4096  # bits of a whole number: Python spells no number of a few thousand digits
 
 
-def load(path):
+def load_config(path):
     """Read and check a configuration file; UserError with one line `file:line: key: problem` for each mistake."""
     path = Path(path)
     text, tree, values = read(path)
@@ -40,13 +39,12 @@ def load(path):
             ValidationError
         ):  # of unknown keys alone: the rules are checked without them
             cfg = kind.model_validate(values, context={"unknown": "ignored"})
-            found += [at(path, tree, where, what) for where, what in problems(cfg)]
+            found += [at(path, tree, where, what) for where, what in find_problems(cfg)]
     else:
-        found += [at(path, tree, where, what) for where, what in problems(cfg)]
+        found += [at(path, tree, where, what) for where, what in find_problems(cfg)]
     if found:
         raise UserError("\n".join(found))
     cfg._text, cfg._path = text, path
-    provenance.RECIPE[:] = [text]
     return cfg
 
 
@@ -193,7 +191,7 @@ def describe(path, tree, error):
     what = PLAIN[kind].format(**error.get("ctx", {})) if kind in PLAIN else error["msg"]
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        what = "unknown" + nearest(found, choices)
+        what = "unknown" + suggest_key(found, choices)
     return at(path, tree, loc, f"found {shorten(repr(found), 60)}, {what}")
 
 

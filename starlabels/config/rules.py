@@ -1,8 +1,8 @@
 """The rules of config.yaml that span several keys."""
 
-from starlabels.base.labels import LABELS, OFFSETS, elemental
+from starlabels.base.labels import LABELS, OFFSETS, select_elemental
 from starlabels.config.schema import MOST_PIXELS, A, Range, SkyMatch
-from starlabels.learning.networks.censored import inside
+from starlabels.learning.networks.censored import mask_windows
 
 GRID_RANGES = {  # what any grid may ask for; the built-in atmospheres allow less
     "teff": (1000, 100_000),
@@ -18,7 +18,7 @@ READ_BOTH = ("spectrum_table_cnn",)  # builders that read pixels and features
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 
 
-def problems(cfg):
+def find_problems(cfg):
     """(key, problem) of each rule that spans several keys."""
     split = cfg.preprocess.split
     yield from wave_problems(cfg.wave) if cfg.wave else table_problems(cfg)
@@ -152,7 +152,7 @@ def model_problems(cfg):
         cfg.train.loss == "parallax_nll" or cfg.target == "flux"
     ):
         yield ("model", "members"), "expected 1 where train.loss is parallax_nll or target is flux"
-    windows, elements = arguments.get("windows"), elemental(cfg.labels)
+    windows, elements = arguments.get("windows"), select_elemental(cfg.labels)
     if not isinstance(windows, dict) or not wave:
         return
     for name, pairs in windows.items():
@@ -167,7 +167,7 @@ def model_problems(cfg):
                     ("model", "windows", name),
                     f"found [{low:g}, {high:g}], expected inside {wave.min:g} to {wave.max:g} {A}",
                 )
-            elif not inside(wave.grid(), [(low, high)]).any():
+            elif not mask_windows(wave.grid(), [(low, high)]).any():
                 yield ("model", "windows", name), f"[{low:g}, {high:g}] holds no pixel"
     if missing := [name for name in elements if name not in windows]:
         yield (

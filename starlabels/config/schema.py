@@ -15,11 +15,11 @@ from starlabels.base.ranges import (
     Query,
     Section,
     Text,
-    as_number,
-    expected,
-    integer,
-    number,
-    unknown,
+    parse_number,
+    expected_error,
+    integer_type,
+    number_type,
+    unknown_key_error,
 )
 from starlabels.learning.networks.arguments import Activation, Widths
 
@@ -29,42 +29,42 @@ MOST_PIXELS = 1_000_000  # of a spectrum
 
 def held(value):
     """The value a label is held at, where no range is given."""
-    if not math.isfinite(as_number(value)):
-        raise expected("a number, {min, max} or {min, max, step}")
-    return as_number(value)
+    if not math.isfinite(parse_number(value)):
+        raise expected_error("a number, {min, max} or {min, max, step}")
+    return parse_number(value)
 
 
 def spacing(value):
     """A spacing of nodes > 0, or an ascending list of nodes."""
-    nodes = [as_number(v) for v in value] if isinstance(value, list) else None
+    nodes = [parse_number(v) for v in value] if isinstance(value, list) else None
     if nodes and all(a < b for a, b in itertools.pairwise(nodes)) and np.isfinite(nodes).all():
         return nodes
-    if nodes is None and 0 < as_number(value) < math.inf:
-        return as_number(value)
-    raise expected("a spacing > 0 or an ascending list of nodes")
+    if nodes is None and 0 < parse_number(value) < math.inf:
+        return parse_number(value)
+    raise expected_error("a spacing > 0 or an ascending list of nodes")
 
 
 def drawable(labels):
     """The labels of a grid; a key that is nearly one of ours is a slip of the pen, any other the user's own."""
     for name in labels if isinstance(labels, dict) else []:
         if name not in LABELS and difflib.get_close_matches(str(name).lower(), LABELS, n=1):
-            raise unknown(name, LABELS)
+            raise unknown_key_error(name, LABELS)
     return labels
 
 
 Name = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
-Signal = number(0.1, 100_000)  # S/N
+Signal = number_type(0.1, 100_000)  # S/N
 
 
 class Cluster(Section):
     scheduler: Text | None
-    workers: integer(1, 256)
+    workers: integer_type(1, 256)
 
 
 class Wave(Section):
-    min: number(900, 60_000, A)
-    max: number(900, 60_000, A)
-    step: number(0.001, 10, A)
+    min: number_type(900, 60_000, A)
+    max: number_type(900, 60_000, A)
+    step: number_type(0.001, 10, A)
 
     @property
     def n_pix(self):
@@ -77,16 +77,16 @@ class Wave(Section):
 
 
 class Range(Section):
-    min: number(-1e6, 1e6)
-    max: number(-1e6, 1e6)
-    step: number(1e-6, 1e6) | None = None
-    power: number(0.1, 10) = 1
+    min: number_type(-1e6, 1e6)
+    max: number_type(-1e6, 1e6)
+    step: number_type(1e-6, 1e6) | None = None
+    power: number_type(0.1, 10) = 1
 
 
 class Nodes(Section):
     library: File
     step: dict[Text, Annotated[Any, BeforeValidator(spacing)]]
-    padding: integer(0, 2)
+    padding: integer_type(0, 2)
     atmosphere: File
     solar: StrictBool
 
@@ -99,10 +99,10 @@ Draw = Annotated[
 
 class Grid(Section):
     name: Name
-    n_spectra: integer(10, 10_000_000)
+    n_spectra: integer_type(10, 10_000_000)
     labels: Annotated[dict[Text, Draw], BeforeValidator(drawable), Field(min_length=1)]
     labels_csv: File | None
-    resolving_power: number(500, 35_000)
+    resolving_power: number_type(500, 35_000)
     nodes: Nodes
 
 
@@ -112,7 +112,7 @@ Columns = dict[Text, Text]  # our name: their name
 class Database(Section):
     path: File
     where: Query | None = None
-    missing: dict[Text, dict[Text, list[integer(0, 23)]]] | None = None
+    missing: dict[Text, dict[Text, list[integer_type(0, 23)]]] | None = None
     columns: Columns | None = None  # of a table; None: all numbers
     id: Text | None = None
 
@@ -124,11 +124,11 @@ class Positions(Section):
     dec: Text
     pmra: Text | None = None
     pmdec: Text | None = None
-    epoch: number(1800, 2200, "years") = 2000.0
+    epoch: number_type(1800, 2200, "years") = 2000.0
 
 
 class SkyMatch(Positions):
-    radius: number(0.001, 3600, "arcsec")
+    radius: number_type(0.001, 3600, "arcsec")
     to: Positions
 
 
@@ -164,24 +164,24 @@ class Join(Section):
 
 
 class Split(Section):
-    train: number(0, 1)
-    validation: number(0, 1)
-    test: number(0, 1)
+    train: number_type(0, 1)
+    validation: number_type(0, 1)
+    test: number_type(0, 1)
     column: Text | None = None
 
 
 class Observed(Section):
-    order: integer(0, 30)
-    continuum_error: number(0, 0.2)
-    line_error: number(0, 0.5)
+    order: integer_type(0, 30)
+    continuum_error: number_type(0, 0.2)
+    line_error: number_type(0, 0.5)
 
 
 class Preprocess(Section):
     split: Split
-    chunk_rows: integer(16, 1_000_000)
+    chunk_rows: integer_type(16, 1_000_000)
     observed: Observed | None
-    components: integer(2, 4000) | None
-    blocks: integer(1, 200)
+    components: integer_type(2, 4000) | None
+    blocks: integer_type(1, 200)
 
 
 class Model(Section):
@@ -202,31 +202,31 @@ class AnyModel(Model):
 
 
 class ReduceLR(Section):
-    factor: number(0.01, 0.99)
-    patience: integer(1, 10_000, "epochs")
+    factor: number_type(0.01, 0.99)
+    patience: integer_type(1, 10_000, "epochs")
 
 
 class EarlyStopping(Section):
-    patience: integer(1, 10_000, "epochs")
-    min_delta: number(0, 1)
+    patience: integer_type(1, 10_000, "epochs")
+    min_delta: number_type(0, 1)
 
 
 class Noise(Section):
     snr_min: Signal
     snr_max: Signal
-    missing: number(0, 1)
+    missing: number_type(0, 1)
 
 
 class Loop(Section):
     """How a network is trained."""
 
-    batch_size: integer(1, 100_000)
-    max_epochs: integer(1, 10_000)
-    passes: integer(1, 10_000)
+    batch_size: integer_type(1, 100_000)
+    max_epochs: integer_type(1, 10_000)
+    passes: integer_type(1, 10_000)
     loss: Literal["mse", "gaussian_nll", "parallax_nll"]
-    learning_rate: number(1e-7, 1)
+    learning_rate: number_type(1e-7, 1)
     optimizer: Literal["adam", "amsgrad", "adamax"]
-    clip_norm: number(1e-3, 1e6) | None
+    clip_norm: number_type(1e-3, 1e6) | None
     schedule: Literal["cosine", "plateau"]
     reduce_lr: ReduceLR
     early_stopping: EarlyStopping
@@ -243,13 +243,13 @@ class Train(Loop):
 
 class Autoencoder(Section):
     hidden: Widths
-    code: integer(1, 4000)
+    code: integer_type(1, 4000)
     activation: Activation
     train: Loop
 
 
 class Intrinsic(Section):
-    components: integer(2, 4000)
+    components: integer_type(2, 4000)
 
 
 KINDS = Literal[
@@ -261,28 +261,28 @@ class Features(Section):
     magnitudes: dict[Text, Literal[tuple(BANDS)]]
     a_v: Text | None
     parallax: Text | None
-    least_parallax: number(1e-4, 10, "mas")
+    least_parallax: number_type(1e-4, 10, "mas")
     distance: Text | None
     give: list[KINDS]
     columns: list[Text]
-    hidden: number(0, 0.9)
+    hidden: number_type(0, 0.9)
 
 
 class Test(Section):
     snr: list[Annotated[list[Signal], Field(min_length=2, max_length=2)]]
-    n_stars: integer(1, 100_000_000) | None
+    n_stars: integer_type(1, 100_000_000) | None
     generator: File | None
     reference: dict[Text, Text] | None = None
 
 
 class Jacobian(Section):
-    n_stars: integer(1, 1_000_000)
-    lines: dict[Text, list[number(900, 60_000, A)]]
+    n_stars: integer_type(1, 1_000_000)
+    lines: dict[Text, list[number_type(900, 60_000, A)]]
 
 
 class Config(Section):
     run: Name
-    seed: integer(0, 2**32 - 1)
+    seed: integer_type(0, 2**32 - 1)
     cluster: Cluster = Cluster(
         scheduler=None, workers=2
     )  # models made before there was the section lack it
@@ -318,6 +318,6 @@ class Config(Section):
         return self._path
 
 
-def as_they_are(cfg):
+def has_own_noise(cfg):
     """Whether spectra or tables are those of a survey, with noise of their own to which a test adds none."""
     return not (cfg.grid or cfg.test.snr)

@@ -4,27 +4,44 @@ import ctypes
 import os
 import sys
 
+M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD = -1
+
 
 def keep_freed_memory():
-    """Have glibc keep the arrays of a batch for the next: page faults on fresh memory cost a tenth of training."""
+    """Let glibc reuse the arrays of a batch: page faults on fresh memory cost 10 % of training."""
     if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, size: None)  # musl has none
-        mallopt(-3, 1 << 25)  # M_MMAP_THRESHOLD, the most there is
-        mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
+        # musl has no mallopt
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, size: None)
+        mallopt(M_MMAP_THRESHOLD, 1 << 25)  # the maximum
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
-def start_keras(first=lambda: None) -> str:
-    """Import Keras and its backend in silence, with a call of first() between; return the backend and the device in words."""
+def start_keras(before_devices=lambda: None) -> str:
+    """Import Keras and its backend without their log output.
+
+    Parameters
+    ----------
+    before_devices : callable
+        Called after the import and before the backend looks for devices.
+
+    Returns
+    -------
+    str
+        Version of Keras, its backend and the device, for the user.
+    """
     keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)  # TensorFlow writes a dozen lines to descriptor 2 that no setting turns off
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    # TensorFlow writes a dozen lines to descriptor 2 that no setting turns off
+    os.dup2(null, 2)
     try:
         import keras
 
-        first()
-        devices = accelerators()
+        before_devices()
+        devices = list_accelerators()
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
@@ -33,8 +50,8 @@ def start_keras(first=lambda: None) -> str:
     return f"Keras {keras.__version__} on {keras.backend.backend()}, {device}"
 
 
-def accelerators():
-    """Names of the GPUs, or the like, that Keras found."""
+def list_accelerators():
+    """Names of the GPUs and other accelerators that Keras finds."""
     import keras
 
     return [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]

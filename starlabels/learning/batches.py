@@ -1,4 +1,7 @@
-"""Noisy spectra in batches, as pixels streamed from disk or as components in memory: memory does not grow with the database."""
+"""Batches of noisy spectra: pixels streamed from disk, or components in memory.
+
+Memory does not grow with the size of the database.
+"""
 
 import functools
 import math
@@ -9,95 +12,136 @@ from scipy.special import ndtri
 
 from starlabels.learning.networks.arguments import MISSING
 
-NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(
-    np.float32
-)  # 65 536 equally likely values of N(0, 1)
-CHUNK = 1 << 16  # spectra whose components are copied at a time
-POOL = (
-    1 << 22
-)  # numbers in the sequence that noise in components is cut from: ten thousand times a spectrum
+# 65 536 equally likely values of N(0, 1)
+NORMAL_QUANTILES = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)
+COPY_CHUNK = 1 << 16  # spectra whose components are copied at a time
+NOISE_LENGTH = 1 << 22  # numbers in the sequence that noise in components is cut from
 
 
-def standard_normal(rng, shape):
-    """N(0, 1) float32 of that shape; rng.standard_normal takes four times as long, this has variance 1 - 2e-5."""
-    return NORMAL.take(rng.integers(len(NORMAL), size=shape, dtype=np.uint16))
+def draw_standard_normal(rng, shape):
+    """N(0, 1) float32 of that shape, with variance 1 - 2e-5; four times faster than numpy."""
+    indices = rng.integers(len(NORMAL_QUANTILES), size=shape, dtype=np.uint16)
+    return NORMAL_QUANTILES.take(indices)
 
 
-@functools.cache  # one for all parts of a run
-def noise_windows(length):
-    """Windows (POOL - length + 1, length) on one sequence of N(0, 1), a view: numbers in memory are those of the sequence."""
-    return np.lib.stride_tricks.sliding_window_view(
-        standard_normal(np.random.default_rng(length), POOL), length
-    )
+@functools.cache  # shared by all parts of a run
+def make_noise_windows(length):
+    """View (NOISE_LENGTH - length + 1, length) of all windows on one sequence of N(0, 1)."""
+    noise = draw_standard_normal(np.random.default_rng(length), NOISE_LENGTH)
+    return np.lib.stride_tricks.sliding_window_view(noise, length)
 
 
-def uniform(low, high):
-    """A draw(rng, n) -> S/N (n,), uniform between low and high."""
+def uniform_snr(low, high):
+    """A function draw(rng, n) of S/N (n,), uniform between low and high."""
     return lambda rng, n: rng.uniform(low, high, n)
 
 
-def log_uniform(low, high):
-    """A draw(rng, n) -> S/N (n,), uniform in log S/N between low and high."""
+def log_uniform_snr(low, high):
+    """A function draw(rng, n) of S/N (n,), uniform in ln S/N between low and high."""
     return lambda rng, n: np.exp(rng.uniform(math.log(low), math.log(high), n))
 
 
-class Pixels:
-    """Spectra as pixels: flux (n, n_pix), an array or an open HDF5 dataset; with blocks missing, NaN, as in Components."""
+class PixelSpectra:
+    """Spectra as pixels.
 
-    run = (
-        8  # consecutive rows read at once: long enough for the disk, short enough that batches mix
-    )
+    Parameters
+    ----------
+    flux : array or h5py.Dataset (n, n_pix)
+        Noise-free flux, continuum 1.
+    n_blocks : int
+        Number of equal blocks of the window.
+    missing : float
+        Fraction of spectra of which some blocks are replaced by NaN.
+    """
+
+    # Consecutive rows read at once: long enough for the disk, short enough that batches mix
+    run_length = 8
 
     def __init__(self, flux, n_blocks=1, missing=0.0):
-        self.flux, self.n_blocks, self.missing = flux, n_blocks, missing
+        self.flux = flux
+        self.n_blocks = n_blocks
+        self.missing = missing
         self.n_inputs = flux.shape[1]
 
     def batch(self, rows, snr, rng):
-        """Flux (n, n_pix) float32 of the rows (n,), with noise of sigma = mean flux / S/N (n,) unless that is None."""
+        """Flux (n, n_pix) float32 of rows (n,), with noise of sigma = mean flux / S/N (n,).
+
+        Without noise if snr is None.
+        """
         flux = np.empty((len(rows), self.n_inputs), np.float32)
         ends = np.flatnonzero(np.diff(rows) != 1) + 1
-        for start, stop in zip(np.r_[0, ends], np.r_[ends, len(rows)]):  # runs of consecutive rows
-            run, part = slice(rows[start], rows[stop - 1] + 1), flux[start:stop]
+        for start, stop in zip(np.r_[0, ends], np.r_[ends, len(rows)]):
+            source = slice(rows[start], rows[stop - 1] + 1)
+            target = flux[start:stop]
             if isinstance(self.flux, np.ndarray):
-                part[:] = self.flux[run]
+                target[:] = self.flux[source]
             else:
-                self.flux.read_direct(part, run)  # in place: copies cost time
+                self.flux.read_direct(target, source)  # in place: copies cost time
         if snr is not None:
             add_noise(flux, snr, rng)
         if self.missing:
-            hidden = draw_missing(rng, len(flux), self.n_blocks, self.missing)
+            hidden = draw_missing_blocks(rng, len(flux), self.n_blocks, self.missing)
             flux[np.repeat(hidden, self.n_inputs // self.n_blocks, axis=1)] = np.nan
         return flux
 
 
 def add_noise(flux, snr, rng):
-    """Add Gaussian noise to flux (n, n_pix) float32, in place: sigma = mean flux / S/N (n,), as published. The flux."""
+    """Add white Gaussian noise to spectra, in place.
+
+    Parameters
+    ----------
+    flux : array (n, n_pix) of float32
+        Noise-free flux.
+    snr : array (n,)
+        S/N: sigma is the mean flux of a spectrum over its S/N.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array (n, n_pix)
+        The flux.
+    """
     for spectrum, sigma in zip(flux, (flux.mean(axis=1) / snr).astype(np.float32)):
-        spectrum += sigma * standard_normal(rng, len(spectrum))
+        spectrum += sigma * draw_standard_normal(rng, len(spectrum))
     return flux
 
 
-class Components:
-    """Spectra as components (n, k), sum of squares outside (n, n_blocks) and mean flux `level` (n,), see components.project.
+class ComponentSpectra:
+    """Spectra as principal components and ln noise, see `components.project_flux`.
 
-    n_left dimensions of a block are outside. Noise is added here as it would be in the pixels; it is cut at random places from
-    a long sequence drawn once, for drawing it anew would take a tenth of a training step. Of a share `missing` of the spectra
-    blocks are missing.
+    Noise is added as it would be in the pixels. It is cut at random places from one long sequence:
+    new random numbers would take 10 % of the time of a training step.
+
+    Parameters
+    ----------
+    components : array or h5py.Dataset (n, k)
+        Coefficients of noise-free spectra.
+    outside : array (n, n_blocks)
+        Sum of squares of the residual in each block.
+    level : array (n,)
+        Mean flux.
+    n_left : int
+        Number of dimensions of the residual in each block.
+    missing : float
+        Fraction of spectra of which some blocks are missing.
     """
 
-    run = 1
+    run_length = 1
 
     def __init__(self, components, outside, level, n_left, missing=0.0):
-        self.outside, self.level, self.n_left, self.missing = outside, level, n_left, missing
-        self.n, self.n_blocks = components.shape[1], outside.shape[1]
-        self.inputs = np.zeros(
-            (len(level), self.n + self.n_blocks), np.float32
-        )  # with room for ln noise
-        for start in range(0, len(level), CHUNK):  # components may lie on disk
-            part = slice(start, min(start + CHUNK, len(level)))
+        self.outside = outside
+        self.level = level
+        self.n_left = n_left
+        self.missing = missing
+        self.n = components.shape[1]
+        self.n_blocks = outside.shape[1]
+        self.n_inputs = self.n + self.n_blocks
+        # with columns for the ln noise of each block
+        self.inputs = np.zeros((len(level), self.n_inputs), np.float32)
+        for start in range(0, len(level), COPY_CHUNK):  # components may be on disk
+            part = slice(start, min(start + COPY_CHUNK, len(level)))
             self.inputs[part, : self.n] = components[part]
-        self.n_inputs = self.inputs.shape[1]
-        self.windows = noise_windows(self.n_inputs)
+        self.windows = make_noise_windows(self.n_inputs)
 
     @property
     def components(self):
@@ -105,67 +149,106 @@ class Components:
         return self.inputs[:, : self.n]
 
     def batch(self, rows, snr, rng):
-        """Components and ln noise (n, k + n_blocks) float32 of the rows (n,), noisier by sigma = level / S/N unless None.
+        """Components and ln noise (n, k + n_blocks) float32 of rows (n,), at S/N (n,).
 
-        rng None: no block is missing.
+        Without noise if snr is None; without missing blocks if rng is None.
         """
-        inputs, outside = self.inputs[rows], self.outside[rows]
+        inputs = self.inputs[rows]
+        outside = self.outside[rows]
         if snr is not None:
             sigma = (self.level[rows] / snr).astype(np.float32)[:, None]
             noise = self.windows[rng.integers(len(self.windows), size=len(rows))]
             noise *= sigma
             inputs += noise
             outside = sigma**2 * rng.noncentral_chisquare(self.n_left, outside / sigma**2)
-        inputs[:, self.n :] = 0.5 * np.log(
-            np.maximum(outside / self.n_left, 1e-10)
-        )  # as models.layers.log_noise
+        # as layers.compute_log_noise
+        inputs[:, self.n :] = 0.5 * np.log(np.maximum(outside / self.n_left, 1e-10))
         if self.missing and rng is not None:
-            hidden = draw_missing(rng, len(rows), self.n_blocks, self.missing)
+            hidden = draw_missing_blocks(rng, len(rows), self.n_blocks, self.missing)
             inputs[:, self.n :][hidden] = MISSING
             inputs[:, : self.n][np.repeat(hidden, self.n // self.n_blocks, axis=1)] = 0
         return inputs
 
 
-def draw_missing(rng, n, n_blocks, share):
-    """Mask (n, n_blocks) of missing blocks: in a share of the spectra one run of up to two thirds of the blocks."""
+def draw_missing_blocks(rng, n, n_blocks, share):
+    """Mask (n, n_blocks): a fraction `share` of the spectra lacks one run of blocks.
+
+    The run is up to two thirds of the blocks long.
+    """
     length = rng.integers(1, max(2, 2 * n_blocks // 3 + 1), n) * (rng.uniform(size=n) < share)
     start = rng.integers(-n_blocks // 2, n_blocks, n)  # as often at an end as inside
     block = np.arange(n_blocks)
     return (block >= start[:, None]) & (block < (start + length)[:, None])
 
 
-def infer(spectra, labels):
-    """What a network that infers labels reads and gives."""
+def spectra_to_labels(spectra, labels):
+    """(inputs, target) of a network that predicts labels."""
     return spectra, labels
 
 
-def generate(spectra, labels):
-    """What a network that generates spectra reads and gives."""
+def labels_to_spectra(spectra, labels):
+    """(inputs, target) of a network that generates spectra."""
     return labels, spectra
 
 
-def shared(batch, part, n):
-    """Of a batch (inputs, target) of b rows, one of n equal parts, or for part None all of them in turn; with weights (b / n,).
+def share_batch(batch, part, n):
+    """Split a batch into n equal parts, with weights, so that n devices see the same noise.
 
-    Rows are repeated with weight 0 until n divides them, and the others weigh so much that the mean over the parts is that of
-    the batch. Drawn whole, a batch has the same noise on however many devices.
+    Rows are repeated with weight 0 until n divides them. The other weights are such that the mean
+    over all parts equals that of the batch.
+
+    Parameters
+    ----------
+    batch : tuple of arrays (b, ...)
+        Inputs and target.
+    part : int or None
+        Number of the part; None for all parts, one after the other.
+    n : int
+        Number of parts.
+
+    Returns
+    -------
+    tuple of arrays
+        Inputs, target and weights.
     """
-    rows = len(batch[0])
-    each = math.ceil(rows / n)
-    places = np.arange(n * each) if part is None else np.arange(part * each, (part + 1) * each)
-    weights = np.where(places < rows, n * each / rows, 0).astype(np.float32)
-    return (*(values[places % rows] for values in batch), weights)
+    n_rows = len(batch[0])
+    size = math.ceil(n_rows / n)
+    indices = np.arange(n * size)
+    if part is not None:
+        indices = indices[part * size : (part + 1) * size]
+    weights = np.where(indices < n_rows, n * size / n_rows, 0).astype(np.float32)
+    return (*(values[indices % n_rows] for values in batch), weights)
 
 
 class SpectrumBatches(keras.utils.PyDataset):
-    """Batches (inputs (b, n_inputs), target (b, n_labels)), both float32, of rows that are in random order on disk.
+    """Batches (inputs, target), float32, of rows that are in random order on disk.
 
-    What of spectra and labels is input and target says `pair`, such as infer or generate.
+    In training each epoch goes `passes` times through the rows, each time in a new order of short
+    runs of rows, with new S/N and noise. Otherwise rows come in order and the noise stays the same,
+    so that epochs and models can be compared. Everything is determined by seed and epoch.
 
-    spectra: Pixels or Components, of which the first len(target) rows are used; draw_snr(rng, n) gives their S/N, None means
-    noise-free. In training every epoch goes `passes` times through the rows, each time in a new order of short runs of rows,
-    with new S/N and noise; else rows come in order and the noise stays the same, so that epochs and models compare. All
-    follows from seed and epoch. share: None, or what `shared` takes beside a batch, which then has weights.
+    Parameters
+    ----------
+    spectra : PixelSpectra, ComponentSpectra or SpectraWithFeatures
+        The first len(target) rows are used.
+    target : array (n, n_labels)
+        Labels, in units of the network.
+    batch_size : int
+    draw_snr : callable, optional
+        draw_snr(rng, n) gives S/N (n,); None for no noise.
+    seed : tuple of int
+    training : bool
+    passes : int
+    pair : callable
+        `spectra_to_labels` or `labels_to_spectra`: which of spectra and labels is input and which
+        is target.
+
+    Attributes
+    ----------
+    snr : array (passes * n,)
+        S/N of the rows in order, pass by pass.
+    share : None or (part, n)
+        Arguments of `share_batch`; batches have weights then.
     """
 
     share = None
@@ -179,40 +262,38 @@ class SpectrumBatches(keras.utils.PyDataset):
         seed=(0,),
         training=False,
         passes=1,
-        pair=infer,
+        pair=spectra_to_labels,
     ):
-        super().__init__(
-            workers=2
-        )  # with one, tf.data tunes itself, and now and then ends an epoch seconds late
-        self.spectra, self.target, self.draw_snr = spectra, np.asarray(target, np.float32), draw_snr
-        self.seed, self.training, self.passes, self.epoch, self.pair = (
-            seed,
-            training,
-            passes,
-            0,
-            pair,
-        )
-        self.run = math.gcd(batch_size, spectra.run)
-        self.runs_per_batch = batch_size // self.run
-        self._plan()
+        # with one worker, tf.data tunes itself and sometimes ends an epoch seconds late
+        super().__init__(workers=2)
+        self.spectra = spectra
+        self.target = np.asarray(target, np.float32)
+        self.draw_snr = draw_snr
+        self.seed = seed
+        self.training = training
+        self.passes = passes
+        self.pair = pair
+        self.epoch = 0
+        self.run_length = math.gcd(batch_size, spectra.run_length)
+        self.runs_per_batch = batch_size // self.run_length
+        self._draw_plan()
 
     def go_to(self, epoch):
-        """Take the order, the S/N and the noise of that epoch."""
+        """Set the order, the S/N and the noise to those of an epoch."""
         self.epoch = epoch
-        self._plan()
+        self._draw_plan()
 
-    def _plan(self):
-        """Draw the order and the S/N of this epoch; snr (passes * n,) is that of the rows in order, pass by pass."""
+    def _draw_plan(self):
+        """Draw the order of the runs and the S/N of this epoch."""
         rng = np.random.default_rng((*self.seed, self.epoch, 0))
         n = len(self.target)
-        starts = np.arange(0, n, self.run)
+        starts = np.arange(0, n, self.run_length)
         orders = [rng.permutation(starts) if self.training else starts for _ in range(self.passes)]
         self.starts = np.concatenate([order + i * n for i, order in enumerate(orders)])
-        self.snr = (
-            self.draw_snr(rng, n * self.passes)
-            if self.draw_snr
-            else np.full(n * self.passes, np.inf)
-        )
+        if self.draw_snr:
+            self.snr = self.draw_snr(rng, n * self.passes)
+        else:
+            self.snr = np.full(n * self.passes, np.inf)
 
     def __len__(self):
         return math.ceil(len(self.starts) / self.runs_per_batch)
@@ -220,43 +301,51 @@ class SpectrumBatches(keras.utils.PyDataset):
     def __getitem__(self, i):
         n = len(self.target)
         starts = self.starts[i * self.runs_per_batch : (i + 1) * self.runs_per_batch]
-        places = (starts[:, None] + np.arange(self.run)).ravel()
-        places = places[
-            places // n == np.repeat(starts // n, self.run)
-        ]  # the last run of a pass may be shorter
-        rows, snr = places % n, self.snr[places] if self.draw_snr else None
-        spectra = self.spectra.batch(
-            rows, snr, np.random.default_rng((*self.seed, self.epoch, 1 + i))
-        )
-        batch = self.pair(spectra, self.target[rows])
-        return shared(batch, *self.share) if self.share else batch
+        indices = (starts[:, None] + np.arange(self.run_length)).ravel()
+        # the last run of a pass may be shorter
+        indices = indices[indices // n == np.repeat(starts // n, self.run_length)]
+        rows = indices % n
+        snr = self.snr[indices] if self.draw_snr else None
+        rng = np.random.default_rng((*self.seed, self.epoch, 1 + i))
+        batch = self.pair(self.spectra.batch(rows, snr, rng), self.target[rows])
+        return share_batch(batch, *self.share) if self.share else batch
 
     def on_epoch_end(self):
-        """Called by Keras after the last batch of an epoch."""
+        """Go to the next epoch in training; Keras calls it after the last batch."""
         if self.training:
             self.go_to(self.epoch + 1)
 
 
-class Beside:
-    """Spectra as data.Pixels or Components, or None, and beside them features (n, k), NaN where missing, as inputs.
+class SpectraWithFeatures:
+    """Spectra together with features of a table, or features alone.
 
-    In training a share `hidden` of the values of the columns that they are made of is hidden, as uses (k, n_columns) tells:
-    for stars that lack what those of training have.
+    Parameters
+    ----------
+    spectra : PixelSpectra, ComponentSpectra or None
+    values : array (n, k)
+        Features, NaN where missing.
+    uses : array (k, n_columns), optional
+        Which columns of the table each feature is made of.
+    hidden : float
+        Fraction of the columns' values that is hidden in training, for stars that lack values
+        which all training stars have.
     """
 
     def __init__(self, spectra, values, uses=None, hidden=0.0):
-        self.spectra, self.values, self.uses, self.hidden = spectra, values, uses, hidden
-        self.run = spectra.run if spectra else 1
+        self.spectra = spectra
+        self.values = values
+        self.uses = uses
+        self.hidden = hidden
+        self.run_length = spectra.run_length if spectra else 1
         self.n_inputs = values.shape[1] + (spectra.n_inputs if spectra else 0)
 
     def batch(self, rows, snr, rng):
-        """Inputs (n, n_inputs) float32 of the rows (n,); rng None: nothing is hidden."""
+        """Inputs (n, n_inputs) float32 of rows (n,); nothing is hidden if rng is None."""
         values = self.values[rows]
         if self.hidden and rng is not None:
-            gone = rng.uniform(size=(len(rows), self.uses.shape[1])) < self.hidden  # (n, n_columns)
-            values = np.where(gone @ self.uses.T, np.float32(np.nan), values)
-        return (
-            np.concatenate([self.spectra.batch(rows, snr, rng), values], axis=1)
-            if self.spectra
-            else values
-        )
+            # (n, n_columns)
+            is_hidden = rng.uniform(size=(len(rows), self.uses.shape[1])) < self.hidden
+            values = np.where(is_hidden @ self.uses.T, np.float32(np.nan), values)
+        if not self.spectra:
+            return values
+        return np.concatenate([self.spectra.batch(rows, snr, rng), values], axis=1)

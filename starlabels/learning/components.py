@@ -1,8 +1,9 @@
-"""Principal components of the training spectra: a few hundred numbers that hold all a spectrum says of its labels.
+"""Principal components of the training spectra: the few hundred numbers that carry the labels.
 
-White noise stays white in orthonormal components, so a network that reads them can be trained without the pixels; what the
-components leave over is noise alone, and measures it. The window may be cut into equal blocks, each with its own components
-and noise: then one can be missing, or noisier than the others.
+White noise stays white in orthonormal components, so a network that reads them can be trained
+without the pixels; the residual of the components is pure noise and measures it. The window may be
+cut into equal blocks, each with its own components and noise. A block may then be missing, or
+noisier than the others.
 """
 
 from typing import NamedTuple
@@ -11,16 +12,26 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from starlabels.base import hdf5
-from starlabels.base.console import progress
+from starlabels.base.console import show_progress
 
-FIT_ON = 8000  # training spectra: with 4000 the others have a residual one fifth larger
+# Training spectra for the fit: with 4000, the residual of the others is 20 % larger
+N_FIT = 8000
 POWER = 3  # iterations of the randomised decomposition: with 1 the residual is five times larger
 
 
 class Basis(NamedTuple):
-    """Mean line depth 1 - flux (n_pix,), orthonormal components (n, n_pix), variance of the training stars on them (n,).
+    """Principal components of the line depth 1 - flux, in blocks of the window.
 
-    Of n_blocks equal parts of the window each has n / n_blocks components, which are 0 elsewhere.
+    Attributes
+    ----------
+    mean : array (n_pix,)
+        Mean line depth.
+    components : array (n, n_pix)
+        Orthonormal; each block has n / n_blocks of them, which are 0 elsewhere.
+    variance : array (n,)
+        Variance of the training stars along them.
+    n_blocks : int
+        Number of equal parts of the window.
     """
 
     mean: np.ndarray
@@ -30,84 +41,141 @@ class Basis(NamedTuple):
 
     @property
     def n_left(self):
-        """Dimensions that the components leave over in each block."""
+        """Number of dimensions in each block that the components do not span."""
         return (self.components.shape[1] - len(self.components)) // self.n_blocks
 
-
-def fit(flux, n, n_blocks, seed):
-    """The Basis of n components of flux (n_spectra, n_pix), by scikit-learn's randomised PCA."""
-    components, variance = np.zeros((n, flux.shape[1]), "f4"), np.empty(n, "f4")
-    mean, width, each = np.empty(flux.shape[1], "f4"), flux.shape[1] // n_blocks, n // n_blocks
-    for block in range(n_blocks):
-        pixels, rows = (slice(block * size, (block + 1) * size) for size in (width, each))
-        found = PCA(each, svd_solver="randomized", iterated_power=POWER, random_state=seed).fit(
-            1 - flux[:, pixels]
-        )
-        mean[pixels], components[rows, pixels], variance[rows] = (
-            found.mean_,
-            found.components_,
-            found.explained_variance_,
-        )
-    return Basis(mean, components, variance, n_blocks)
+    def block_slices(self):
+        """(pixels, rows) of each block: its slices of n_pix and of the components."""
+        n, n_pix = self.components.shape
+        return [
+            (cut_block(n_pix, self.n_blocks, block), cut_block(n, self.n_blocks, block))
+            for block in range(self.n_blocks)
+        ]
 
 
-def project(flux, basis):
-    """{components (n, n_components), outside (n, n_blocks), level (n,)} of flux (n, n_pix).
+def cut_block(n, n_blocks, block):
+    """Slice of the block with that number, of n elements in n_blocks equal blocks."""
+    width = n // n_blocks
+    return slice(block * width, (block + 1) * width)
 
-    outside: sum of squares of what the components leave over in a block; level: mean flux, by which S/N gives the noise.
+
+def fit_basis(flux, n, n_blocks, seed):
+    """Fit principal components by scikit-learn's randomised PCA.
+
+    Parameters
+    ----------
+    flux : array (n_spectra, n_pix)
+        Noise-free flux, continuum 1.
+    n : int
+        Number of components.
+    n_blocks : int
+        Number of equal blocks of the window; it divides n and n_pix.
+    seed : int
+        Of the decomposition.
+
+    Returns
+    -------
+    Basis
+    """
+    n_pix = flux.shape[1]
+    basis = Basis(
+        np.empty(n_pix, "f4"), np.zeros((n, n_pix), "f4"), np.empty(n, "f4"), n_blocks
+    )
+    for pixels, rows in basis.block_slices():
+        pca = PCA(
+            n // n_blocks, svd_solver="randomized", iterated_power=POWER, random_state=seed
+        ).fit(1 - flux[:, pixels])
+        basis.mean[pixels] = pca.mean_
+        basis.components[rows, pixels] = pca.components_
+        basis.variance[rows] = pca.explained_variance_
+    return basis
+
+
+def project_flux(flux, basis):
+    """Project spectra on the components.
+
+    Parameters
+    ----------
+    flux : array (n, n_pix)
+        Flux, continuum 1.
+    basis : Basis
+        Of the same pixels.
+
+    Returns
+    -------
+    dict
+        `components` (n, n_components); `outside` (n, n_blocks), sum of squares of the residual in
+        each block; `level` (n,), mean flux, which converts S/N to noise.
     """
     depth = 1 - flux - basis.mean
-    coefficient = depth @ basis.components.T
-    left = (depth - coefficient @ basis.components).reshape(len(flux), basis.n_blocks, -1)
+    coefficients = depth @ basis.components.T
+    residual = (depth - coefficients @ basis.components).reshape(len(flux), basis.n_blocks, -1)
     return {
-        "components": coefficient,
-        "outside": np.einsum("nbp,nbp->nb", left, left),
+        "components": coefficients,
+        "outside": np.einsum("nbp,nbp->nb", residual, residual),
         "level": flux.mean(axis=1),
     }
 
 
-def fill(flux, basis, noise):
-    """Put what the components expect into the NaN pixels of flux (n_pix,), in place; where half a block is NaN it stays so.
+def fill_missing_pixels(flux, basis, noise):
+    """Replace NaN pixels by their expectation, in place; a block that is half NaN becomes NaN.
 
-    noise: of the other pixels. The expectation is that of the training stars given those pixels.
+    The expectation is that of the training stars, given the other pixels of the block.
+
+    Parameters
+    ----------
+    flux : array (n_pix,)
+        Flux of one star, continuum 1.
+    basis : Basis
+        Of the same pixels.
+    noise : float
+        Standard deviation of the other pixels.
     """
-    width, each = flux.size // basis.n_blocks, len(basis.components) // basis.n_blocks
-    for block in range(basis.n_blocks):
-        pixels, rows = (slice(block * size, (block + 1) * size) for size in (width, each))
+    for pixels, rows in basis.block_slices():
         seen = np.isfinite(flux[pixels])
         if seen.all():
             continue
-        if 2 * seen.sum() < width:
+        if 2 * seen.sum() < len(seen):
             flux[pixels] = np.nan
             continue
-        vectors, depth = (
-            basis.components[rows, pixels].astype(float),
-            1 - flux[pixels] - basis.mean[pixels],
-        )
+        vectors = basis.components[rows, pixels].astype(float)
+        depth = 1 - flux[pixels] - basis.mean[pixels]
         weighted = vectors[:, seen] / noise**2
-        matrix = weighted @ vectors[:, seen].T + np.diag(1 / basis.variance[rows].astype(float))
-        coefficient = np.linalg.solve(matrix, weighted @ depth[seen])
-        flux[pixels][~seen] = (1 - basis.mean[pixels] - coefficient @ vectors)[~seen]
-    return flux
+        prior = np.diag(1 / basis.variance[rows].astype(float))
+        matrix = weighted @ vectors[:, seen].T + prior
+        coefficients = np.linalg.solve(matrix, weighted @ depth[seen])
+        flux[pixels][~seen] = (1 - basis.mean[pixels] - coefficients @ vectors)[~seen]
 
 
-def write(h5, parts, n, n_blocks, seed, step):
-    """Fit a basis to the training part of an open 2_prepared.h5 and write it, and the projections of `parts` on it."""
-    basis = fit(h5["train/flux"][:FIT_ON], n, n_blocks, seed)
+def write_components(h5, parts, n, n_blocks, seed, step):
+    """Fit a Basis to an open 2_prepared.h5; write it, and the projections of some parts.
+
+    Parameters
+    ----------
+    h5 : h5py.File
+        Open for writing, with the flux of all parts.
+    parts : list of str
+        Parts to project.
+    n, n_blocks, seed : int
+        As of `fit_basis`.
+    step : int
+        Spectra in memory at a time.
+    """
+    basis = fit_basis(h5["train/flux"][:N_FIT], n, n_blocks, seed)
     for name, values in basis._asdict().items():
         hdf5.write(h5, f"basis/{name}", values)
     for part in parts:
         flux = h5[part]["flux"]
-        starts = progress(range(0, len(flux), step), f"components of {part}")
-        found = [project(flux[start : start + step], basis) for start in starts]
-        for name in found[0]:
-            hdf5.write(h5[part], name, np.concatenate([block[name] for block in found]))
+        starts = show_progress(range(0, len(flux), step), f"components of {part}")
+        chunks = [project_flux(flux[start : start + step], basis) for start in starts]
+        for name in chunks[0]:
+            hdf5.write(h5[part], name, np.concatenate([chunk[name] for chunk in chunks]))
     spread = np.sqrt(np.median(h5["train/outside"][:].sum(axis=1)) / flux.shape[1])
-    print(f"{n} components leave over a median rms of {spread:.1e} of the continuum")
+    print(f"{n} components leave a median rms residual of {spread:.1e} of the continuum")
 
 
-def read(h5):
-    """The Basis of an open 2_prepared.h5, None if its spectra are read as pixels."""
+def read_basis(h5):
+    """Read the Basis of an open 2_prepared.h5; None if its spectra are read as pixels."""
     if "basis" not in h5:
         return None
     basis = Basis(*(hdf5.dataset(h5, f"basis/{name}")[()] for name in Basis._fields))

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base.errors import UserError
-from starlabels.learning.backend import accelerators, start_keras
+from starlabels.learning.backend import list_accelerators, start_keras
 
-EXAMPLE = (
+EXAMPLE_TF_CONFIG = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
 
@@ -160,29 +160,29 @@ class Devices(NamedTuple):
             self.mean([0.0])
 
 
-ONE = Devices()
+ONE_DEVICE = Devices()
 
 
-def start(train):
+def start_devices(train):
     """The Devices that the recipe's section `train` names, with Keras started; says what they are."""
     if train.devices == "workers":
         devices = start_workers(train.precision)
     else:
         print(start_keras())
         devices = (
-            mirrored(train.precision)
+            mirror_gpus(train.precision)
             if train.devices == "all"
             else Devices(precision=train.precision)
         )
-    if train.precision != "float32" and not accelerators():
+    if train.precision != "float32" and not list_accelerators():
         print(f"train.precision {train.precision}: without a GPU it is slower than float32")
     return devices
 
 
-def mirrored(precision, names=None):
+def mirror_gpus(precision, names=None):
     """The Devices of all GPUs of this machine, or of those TensorFlow names; of one, or of the CPU, where there are no more."""
     import_tensorflow("all")
-    names = names or [f"GPU:{i}" for i in range(len(accelerators()))]
+    names = names or [f"GPU:{i}" for i in range(len(list_accelerators()))]
     if len(names) < 2:
         print(
             f"train.devices all: {'one GPU found' if names else 'no GPU found, the network trains on the CPU'}"
@@ -196,12 +196,12 @@ def mirrored(precision, names=None):
 
 def start_workers(precision):
     """The Devices of the processes that TF_CONFIG lists, once all of them are there; UserError if that says nothing of use."""
-    addresses, own = task()
+    addresses, own = read_tf_config()
     place, made = f"worker {own} of {len(addresses)}, {addresses[own]}", []
     print(f"{place}: waiting for the others")
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # TensorFlow waits deaf to Python's own
     try:
-        print(start_keras(lambda: made.append(connect())))
+        print(start_keras(lambda: made.append(connect_workers())))
     except Exception as error:
         from tensorflow import errors
 
@@ -220,12 +220,12 @@ def start_workers(precision):
     )
 
 
-def follows(cfg):
+def is_follower(cfg):
     """Whether this process trains with others of which another writes the model."""
-    return cfg.train.devices == "workers" and task()[1] > 0
+    return cfg.train.devices == "workers" and read_tf_config()[1] > 0
 
 
-def connect():
+def connect_workers():
     """Join the processes that TF_CONFIG lists, with the first GPU of this one; before TensorFlow does anything else."""
     tf = import_tensorflow("workers")
     if gpus := tf.config.list_physical_devices("GPU"):
@@ -246,7 +246,7 @@ def import_tensorflow(asked):
     return tf
 
 
-def task():
+def read_tf_config():
     """Addresses of all workers and the number of this one, of the environment variable TF_CONFIG; UserError if it has none."""
     try:
         found = json.loads(os.environ["TF_CONFIG"])
@@ -261,4 +261,4 @@ def task():
     except (KeyError, IndexError, TypeError, ValueError):
         pass
     what = "train.devices: workers needs the environment variable TF_CONFIG, another index for each process"
-    raise UserError(f"{what}: e.g. TF_CONFIG='{EXAMPLE}'")
+    raise UserError(f"{what}: e.g. TF_CONFIG='{EXAMPLE_TF_CONFIG}'")

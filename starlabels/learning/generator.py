@@ -7,15 +7,15 @@ import numpy as np
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.learning import trained_model
 from starlabels.learning.backend import start_keras
-from starlabels.learning.intrinsic import Intrinsic, of_table
+from starlabels.learning.intrinsic import Intrinsic, build_intrinsic
 
 CHUNK = 1024  # spectra at a time: the memory of one layer, not of all spectra
 
 
-def call(model, x):
+def call_model(model, x):
     """The output of a Keras model as an array; `predict` would take 30 ms to start."""
     return model.predict_on_batch(np.asarray(x, "f4"))
 
@@ -57,7 +57,7 @@ class Generator(NamedTuple):
             bad = np.flatnonzero(~((column >= low) & (column <= high)))  # NaN too
             if len(bad):
                 where = f" of star {bad[0]}" if len(column) > 1 else ""
-                unit = label(name).plain_unit
+                unit = get_label(name).plain_unit
                 found = f"{name} {column[bad[0]]:g}{where} is outside the range of training"
                 raise UserError(
                     f"{found}: give it within [{low:g}, {high:g}]{' ' + unit if unit else ''}"
@@ -71,7 +71,7 @@ class Generator(NamedTuple):
         )
 
     def _flux(self, values):
-        found = call(self.model, values)
+        found = call_model(self.model, values)
         return (
             self.intrinsic.flux(found, dict(zip(self.names, values.T)), self.wave)
             if self.intrinsic
@@ -96,9 +96,9 @@ def open_folder(folder):
             else None
         )
     start_keras()
-    model = trained_model.read(folder / "model.keras")
+    model = trained_model.read_keras_model(folder / "model.keras")
     return Generator(
-        model, axis.wave, names, low, high, digest, of_table(table) if table else None, axis.medium
+        model, axis.wave, names, low, high, digest, build_intrinsic(table) if table else None, axis.medium
     )
 
 

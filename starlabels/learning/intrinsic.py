@@ -1,7 +1,7 @@
-"""Spectra as they leave the star's surface: what a generator learns where its recipe has a section `intrinsic`.
+"""Spectra before rotation and instrument, as a generator with a recipe section `intrinsic` uses.
 
-Rotation and instrument are operators that we know, so no network has to learn them: it gives principal components of the nodes'
-spectra, and these are then rotated and degraded as the training spectra were.
+Rotation and the instrument are known operators, so a network need not be trained for them. It
+predicts principal components of the nodes' spectra, which are then broadened as in training.
 """
 
 from typing import NamedTuple
@@ -15,46 +15,66 @@ FIELDS = ("mean", "components", "wave", "step", "fwhm", "resolving_power")
 
 
 class Intrinsic(NamedTuple):
-    """Mean depth (n_pix,) and components (k, n_pix) on log-uniform wavelengths (n_pix,), with the Broadening that they need.
+    """Principal components of spectra before rotation and instrument, and their broadening.
 
-    resolving_power: of spectra that have none among their labels.
+    Attributes
+    ----------
+    mean : array (n_pix,)
+        Mean line depth, on log-uniform wavelengths.
+    components : array (k, n_pix)
+        Orthonormal components of the line depth.
+    transform : array (1 + k, n_freq)
+        Fourier transform of the mean, then of the components.
+    broadening : Broadening
+        Rotation and instrument on these wavelengths.
+    resolving_power : float
+        Of spectra for which it is not a label.
     """
 
     mean: np.ndarray
     components: np.ndarray
-    transform: np.ndarray  # of the mean, then the components (1 + k, n_freq)
+    transform: np.ndarray
     broadening: broaden.Broadening
     resolving_power: float
 
     @property
     def table(self):
-        """{name: array} to save, see `of_table`."""
-        own = self.broadening
-        return dict(
-            zip(
-                FIELDS,
-                (self.mean, self.components, own.wave, own.step, own.fwhm, self.resolving_power),
-            )
-        )
+        """{name: array} to save; `build_intrinsic` is the inverse."""
+        grid = self.broadening
+        values = (self.mean, self.components, grid.wave, grid.step, grid.fwhm, self.resolving_power)
+        return dict(zip(FIELDS, values))
 
     def flux(self, code, labels, wave):
-        """Flux (n, len(wave)) float32 of a code (n, k) at labels {name: (n,)}, of which those of broaden.LABELS are used."""
-        own = {"vsini": 0.0, "resolving_power": self.resolving_power, "rv": 0.0} | labels
-        own = {
-            name: np.broadcast_to(np.asarray(own[name], float), len(code))
-            for name in broaden.LABELS
+        """Compute broadened spectra.
+
+        Parameters
+        ----------
+        code : array (n, k)
+            Coefficients of the components.
+        labels : dict
+            {name: (n,)}; only those that broaden or shift a spectrum are used.
+        wave : array (n_pix,)
+            Wavelengths in A.
+
+        Returns
+        -------
+        array (n, n_pix)
+            Flux, float32, with a continuum of 1.
+        """
+        given = {"vsini": 0.0, "resolving_power": self.resolving_power, "rv": 0.0} | labels
+        shifts = {
+            name: np.broadcast_to(np.asarray(given[name], float), len(code))
+            for name in broaden.BROADENING_LABELS
         }
         code = np.concatenate([np.ones((len(code), 1), "f4"), code], axis=1)
-        transform = (code @ self.transform.view("f4")).view(
-            "c8"
-        )  # half the work of a complex product
-        return self.broadening.flux(transform, own, self.broadening.onto(wave))
+        # as real numbers: half the work of a complex product
+        transform = (code @ self.transform.view("f4")).view("c8")
+        return self.broadening.flux(transform, shifts, self.broadening.onto(wave))
 
 
-def of_table(table):
-    """The Intrinsic that has the table."""
-    mean, vectors, wave, step, fwhm, power = (table[name] for name in FIELDS)
+def build_intrinsic(table):
+    """The Intrinsic of its `table` {name: array}."""
+    mean, components, wave, step, fwhm, resolving_power = (table[name] for name in FIELDS)
     broadening = broaden.Broadening(wave, float(step), float(fwhm))
-    return Intrinsic(
-        mean, vectors, broadening.transform(np.vstack([mean, vectors])), broadening, float(power)
-    )
+    transform = broadening.transform(np.vstack([mean, components]))
+    return Intrinsic(mean, components, transform, broadening, float(resolving_power))

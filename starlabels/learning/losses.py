@@ -1,33 +1,41 @@
-"""What training minimises, by the names of `train.loss`."""
+"""Loss functions of training, by the names of `train.loss`."""
 
-OUTPUTS = {
-    "mse": 1,
-    "gaussian_nll": 2,
-    "parallax_nll": 2,
-}  # numbers that the network says of each label
+OUTPUTS_PER_LABEL = {"mse": 1, "gaussian_nll": 2, "parallax_nll": 2}
+
+
+def gives_errors(loss):
+    """True if a network trained with the named loss predicts ln variances next to the labels."""
+    return OUTPUTS_PER_LABEL[loss] > 1
 
 
 def mse(true, output):
-    """Mean square of the differences of labels (n, n_labels), or of fluxes (n, n_pix), from output of that shape."""
-    from keras import ops
+    """Mean squared difference (n,) of labels (n, n_labels), or fluxes (n, n_pix), and the output.
 
-    return ops.mean(
-        ops.square((true[:, None] if len(output.shape) == 3 else true) - output), axis=-1
-    )
-
-
-def gaussian_nll(true, output):
-    """Mean over the labels of -ln N(true; mean, variance) less a constant, with output (n, 2 n_labels) = means, ln variances.
-
-    It weights each star by its own variance, and so teaches the error of a label with the label. Nix & Weigend (1994). Where
-    true is (n, 2 n_labels) = labels, their errors, the mean is over the labels that are not NaN, and the variance is what
-    the network says plus error^2 (NaN: none). Leung & Bovy (2019), MNRAS 483, 3255. A star without labels gives 0.
+    The output has that shape, or (n, members, ...) if it comes from an ensemble.
     """
     from keras import ops
 
-    if (
-        len(output.shape) == 3
-    ):  # members of an ensemble (n, members, ...), each of which learns the same
+    target = true[:, None] if len(output.shape) == 3 else true
+    return ops.mean(ops.square(target - output), axis=-1)
+
+
+def gaussian_nll(true, output):
+    """Negative log-likelihood of a Gaussian, less a constant: the mean (n,) over the labels.
+
+    The network predicts the error of each label next to the label (Nix & Weigend 1994).
+
+    Parameters
+    ----------
+    true : tensor (n, n_labels) or (n, 2 n_labels)
+        Labels, or labels and their errors. With errors, labels may be NaN: they do not count, and
+        a star without labels gives 0. An error adds to the predicted variance, unless it is NaN
+        (Leung & Bovy 2019, MNRAS 483, 3255).
+    output : tensor (n, 2 n_labels) or (n, members, 2 n_labels)
+        Means, then ln variances. Each member of an ensemble is trained on the same labels.
+    """
+    from keras import ops
+
+    if len(output.shape) == 3:
         true = true[:, None]
     mean, log_variance = ops.split(output, 2, axis=-1)
     if true.shape[-1] == output.shape[-1]:
@@ -36,34 +44,37 @@ def gaussian_nll(true, output):
 
 
 def incomplete_nll(true, error, mean, log_variance):
-    """`gaussian_nll` of labels with holes, all (n, n_labels)."""
+    """`gaussian_nll` of labels of which some are NaN; all arguments are (n, n_labels)."""
     from keras import ops
 
-    there, known = ops.logical_not(ops.isnan(true)), ops.logical_not(ops.isnan(error))
-    residual = ops.where(there, true, 0.0) - ops.where(
-        there, mean, 0.0
-    )  # NaN goes before it is squared: so the gradient has none
-    variance = ops.exp(log_variance) + ops.square(ops.where(known, error, 0.0))
-    each = ops.where(there, ops.square(residual) / variance + ops.log(variance), 0.0)
-    return (
-        0.5
-        * ops.sum(each, axis=-1)
-        / ops.maximum(ops.sum(ops.cast(there, each.dtype), axis=-1), 1.0)
-    )
+    known = ops.logical_not(ops.isnan(true))
+    has_error = ops.logical_not(ops.isnan(error))
+    # NaN is replaced before the square, so that the gradient has none
+    residual = ops.where(known, true, 0.0) - ops.where(known, mean, 0.0)
+    variance = ops.exp(log_variance) + ops.square(ops.where(has_error, error, 0.0))
+    terms = ops.where(known, ops.square(residual) / variance + ops.log(variance), 0.0)
+    n_known = ops.maximum(ops.sum(ops.cast(known, terms.dtype), axis=-1), 1.0)
+    return 0.5 * ops.sum(terms, axis=-1) / n_known
 
 
 def parallax_nll(true, output):
-    """`gaussian_nll` of pseudo-luminosities whose parallaxes have an offset, learnt with the network.
+    """`gaussian_nll` of pseudo-luminosities, with an offset of the parallaxes that is trained too.
 
-    true (n, 3) = pseudo-luminosity, its error, and what a mas of parallax adds to it; output (n, 3) = mean, ln variance,
-    offset in mas. Leung & Bovy (2019), MNRAS 489, 2079.
+    Parameters
+    ----------
+    true : tensor (n, 3)
+        Pseudo-luminosity, its error, and its change per mas of parallax.
+    output : tensor (n, 3)
+        Mean, ln variance, and offset in mas.
+
+    References
+    ----------
+    Leung & Bovy (2019), MNRAS 489, 2079.
     """
     from keras import ops
 
-    (value, error, per_mas), (mean, log_variance, offset) = (
-        ops.split(true, 3, axis=-1),
-        ops.split(output, 3, axis=-1),
-    )
+    value, error, per_mas = ops.split(true, 3, axis=-1)
+    mean, log_variance, offset = ops.split(output, 3, axis=-1)
     return incomplete_nll(value - per_mas * offset, error, mean, log_variance)
 
 

@@ -1,13 +1,13 @@
-"""How the learning rate goes."""
+"""Learning-rate schedules."""
 
-WARM_UP = 0.03  # of the steps
+WARM_UP = 0.03  # fraction of the steps
 
 
-def cosine(rate, steps):
-    """A Keras schedule that climbs to `rate` in the first steps and falls along a cosine to 0 at the last of `steps`."""
+def build_cosine_schedule(rate, steps):
+    """Keras schedule: linear warm-up from 0 to `rate`, then a cosine to 0 at the last of `steps`."""
     import keras
 
-    climb = int(WARM_UP * steps)
+    warm_up_steps = int(WARM_UP * steps)
     return keras.optimizers.schedules.CosineDecay(
-        0.0, steps - climb, warmup_target=rate, warmup_steps=climb
+        0.0, steps - warm_up_steps, warmup_target=rate, warmup_steps=warm_up_steps
     )

@@ -9,15 +9,15 @@ import numpy as np
 
 from starlabels.base import files, hdf5, untrusted
 from starlabels.base.errors import UserError
-from starlabels.base.labels import lowest, unscale
+from starlabels.base.labels import get_lowest, unscale_labels
 from starlabels.learning import calibration, components, outliers, sparse
 from starlabels.learning.backend import start_keras
 from starlabels.learning.training import write_history
 
-BATCH = 256  # spectra
+BATCH_SIZE = 256  # spectra
 
 
-def whole(network, basis, n_features=0):
+def prepend_components(network, basis, n_features=0):
     """The model from flux (n, n_pix), and n_features beside it (n, n_pix + n_features).
 
     It is the network itself, or with the components that it was trained on before it.
@@ -43,7 +43,7 @@ def whole(network, basis, n_features=0):
     return keras.Model(flux, outputs, name=network.name)
 
 
-def save(folder, models, tables, history, seconds, cfg, digest, h5):
+def save_model(folder, models, tables, history, seconds, cfg, digest, h5):
     """Write {name: Keras model} as <name>.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
 
     scaling.h5 has the moments of the labels, the wavelengths, `tables` {group: {name: values} or None}, and the files' SHA-256.
@@ -51,7 +51,7 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
     for name, model in models.items():
         model.save(folder / f"{name}.keras")
     with hdf5.create(
-        folder / "scaling.h5", "3_train", digest, cfg, {h5.filename: h5.attrs["digest"]}
+        folder / "scaling.h5", "3_train", digest, cfg.text, {h5.filename: h5.attrs["digest"]}
     ) as out:
         for group in ("scaling", "continuum", "features"):
             if group in h5:
@@ -61,7 +61,7 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
         for group, table in tables.items():
             for name, values in (table or {}).items():
                 hdf5.write(out, f"{group}/{name}", values)
-        sums = {f"{name}.keras": files.sha256(folder / f"{name}.keras") for name in models}
+        sums = {f"{name}.keras": files.compute_sha256(folder / f"{name}.keras") for name in models}
         out.attrs.update(
             {"train_seconds": seconds, "target": cfg.target, "files": json.dumps(sums)}
         )
@@ -69,7 +69,7 @@ def save(folder, models, tables, history, seconds, cfg, digest, h5):
     (folder / "config.yaml").write_text(cfg.text, encoding="utf-8")
 
 
-class Trained(NamedTuple):
+class TrainedModel(NamedTuple):
     """A model from flux, the names of its labels and their moments in training (n_labels,), the calibration of its errors.
 
     reader gives the model's output and what it reads; calibration is None if the model gives no errors, guard if it cannot
@@ -77,12 +77,12 @@ class Trained(NamedTuple):
     """
 
     model: object
-    reader: object
+    add_components_output: object
     names: list
     mean: np.ndarray
     std: np.ndarray
     calibration: dict | None
-    guard: outliers.Guard | None
+    guard: outliers.OutlierDetector | None
     seconds: float
     digest: str
     offset: float = 0.0  # mas, of the parallaxes that fakemag was learnt from
@@ -108,8 +108,8 @@ class Trained(NamedTuple):
         scatter, and err_predictive, what they say themselves.
         """
         output, inputs = self._outputs(flux)
-        n, least = len(self.names), lowest(self.names)
-        mean = unscale(output[:, :n], self.mean, self.std)
+        n, least = len(self.names), get_lowest(self.names)
+        mean = unscale_labels(output[:, :n], self.mean, self.std)
         flags = outliers.BITS["limit"] * (mean < least).any(axis=1).astype("u1")
         found = {"mean": np.maximum(mean, least).astype("f4"), "flags": flags}
         if self.calibration:
@@ -117,7 +117,7 @@ class Trained(NamedTuple):
                 np.exp(0.5 * output[:, i : i + n]) * self.std for i in range(n, output.shape[1], n)
             ]
             found["err"], *scatter = (
-                calibration.apply(self.calibration, part, snr).astype("f4") for part in parts
+                calibration.apply_calibration(self.calibration, part, snr).astype("f4") for part in parts
             )
             for err in scatter:
                 found |= {
@@ -125,16 +125,16 @@ class Trained(NamedTuple):
                     "err_predictive": np.sqrt(np.maximum(found["err"] ** 2 - err**2, 0)),
                 }
         if self.thin:
-            flags |= outliers.BITS["thin"] * sparse.flags(self.thin, output[:, :n]).astype("u1")
+            flags |= outliers.BITS["thin"] * sparse.flag_sparse(self.thin, output[:, :n]).astype("u1")
         if self.guard:
-            unlike, growth = outliers.flags(self.guard, inputs, output[:, :n])
+            unlike, growth = outliers.flag_outliers(self.guard, inputs, output[:, :n])
             flags |= unlike
             found["err"] *= growth[:, None].astype("f4")
         return found
 
     def _outputs(self, flux):
         """What the network says of each spectrum, and what it reads of it where that is components (else None)."""
-        options = {"batch_size": BATCH if isinstance(flux, np.ndarray) else None, "verbose": 0}
+        options = {"batch_size": BATCH_SIZE if isinstance(flux, np.ndarray) else None, "verbose": 0}
         return (
             self.reader.predict(flux, **options)
             if self.guard
@@ -159,11 +159,11 @@ def open_folder(folder):
             for group in ("calibration", "guard", "windows", "thin")
         )
     print(start_keras())
-    model = read(folder / "model.keras")
-    watch = outliers.Guard(read(folder / "decoder.keras"), table) if table else None
-    return Trained(
+    model = read_keras_model(folder / "model.keras")
+    watch = outliers.OutlierDetector(read_keras_model(folder / "decoder.keras"), table) if table else None
+    return TrainedModel(
         model,
-        reader(model),
+        add_components_output(model),
         names,
         mean,
         std,
@@ -178,7 +178,7 @@ def open_folder(folder):
     )
 
 
-def reader(model):
+def add_components_output(model):
     """The model with a second output, the components that it reads; itself if it reads pixels."""
     import keras
 
@@ -186,7 +186,7 @@ def reader(model):
     return keras.Model(model.input, [model.output, found[0].output]) if found else model
 
 
-def basis_of(model):
+def extract_basis(model):
     """The components.Basis that a model reads, None if it reads pixels."""
     found = [layer for layer in model.layers if layer.name == "components"]
     if not found:
@@ -200,7 +200,7 @@ def basis_of(model):
     return components.Basis(mean, vectors, variance, found[0].n_blocks)
 
 
-def read(path):
+def read_keras_model(path):
     """The Keras model in a file beside its scaling.h5; UserError naming 3_train.py if it is missing, damaged or of another one.
 
     One that would run code is refused.
@@ -211,7 +211,7 @@ def read(path):
 
     try:
         untrusted.check_keras(path)
-        check_sum(path)
+        check_checksum(path)
         return keras.models.load_model(path, safe_mode=True)
     except (
         OSError,
@@ -226,11 +226,11 @@ def read(path):
         raise UserError(f"{path} cannot be read: run python 3_train.py") from error
 
 
-def check_sum(path):
+def check_checksum(path):
     """UserError if the scaling.h5 beside a model's file was written with another one; those of old do not tell."""
     with hdf5.open_stage(path.with_name("scaling.h5"), "3_train") as h5:
         known = json.loads(h5.attrs.get("files", "{}")).get(path.name)
-    if known and known != files.sha256(path):
+    if known and known != files.compute_sha256(path):
         raise UserError(
             f"{path} is not the one that the scaling.h5 beside it was written with: re-run python 3_train.py"
         )

@@ -18,22 +18,22 @@ from textwrap import shorten
 import numpy as np
 
 from starlabels.base import memory
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.files import remove, replaced_folder, restore
-from starlabels.learning.devices import ONE
+from starlabels.base.files import remove_folder, replace_folder, restore_folder
+from starlabels.learning.devices import ONE_DEVICE
 from starlabels.learning.losses import LOSSES
 from starlabels.learning.networks import BUILDERS
-from starlabels.learning.schedules import cosine
+from starlabels.learning.schedules import build_cosine_schedule
 
 STATE, LAST, BEST = "state", "last.npz", "best.npz"  # of a training that is under way
-CURVES, BOARD = "history.csv", "tensorboard"  # to follow it by
+HISTORY, TENSORBOARD = "history.csv", "tensorboard"  # to follow it by
 KEYS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 WEIGHT_BYTES = 16  # a weight, its gradient and the two moments of Adam
 STEPS = 32  # between returns to Python: at each step they would cost a fifth of the time
 
 
-def build(cfg, n_inputs, n_outputs, precision="float32", **known):
+def build_network(cfg, n_inputs, n_outputs, precision="float32", **known):
     """The network of the recipe's section `model`, its random draws seeded; UserError if its arguments do not go together.
 
     precision: Keras's dtype policy of its layers, of which those that give the outputs keep to float32. known: what else a
@@ -45,8 +45,8 @@ def build(cfg, n_inputs, n_outputs, precision="float32", **known):
     builder = BUILDERS[cfg.model.builder]
     asked = {name: known[name] for name in inspect.signature(builder).parameters if name in known}
     try:
-        with policy(precision):
-            return affordable(
+        with dtype_policy(precision):
+            return build_within_memory(
                 lambda: builder(n_inputs, n_outputs, **cfg.model.arguments | asked),
                 f"{cfg.path}: model",
             )
@@ -56,7 +56,7 @@ def build(cfg, n_inputs, n_outputs, precision="float32", **known):
         ) from None
 
 
-def affordable(build, where):
+def build_within_memory(build, where):
     """What build() gives, a network or several; UserError, before their weights are made, if the memory cannot hold them."""
     import keras
 
@@ -66,8 +66,8 @@ def affordable(build, where):
             n = sum(
                 network.count_params() for network in (made if isinstance(made, tuple) else (made,))
             )
-        memory.check(
-            n * WEIGHT_BYTES, f"{where}: {count(n)} weights in training", "make the network smaller"
+        memory.check_memory(
+            n * WEIGHT_BYTES, f"{where}: {format_count(n)} weights in training", "make the network smaller"
         )
     except (ValueError, UserError):
         keras.utils.clear_session()  # weights that wait would be made with those of the next network
@@ -78,7 +78,7 @@ def affordable(build, where):
 
 
 @contextlib.contextmanager
-def policy(name):
+def dtype_policy(name):
     """The context in which Keras's layers are of that dtype policy."""
     import keras
 
@@ -90,7 +90,7 @@ def policy(name):
         keras.config.set_dtype_policy(before)
 
 
-def fit(network, train, batches, validation, folder, digest, cfg, devices=ONE):
+def train_network(network, train, batches, validation, folder, digest, cfg, devices=ONE_DEVICE):
     """Train on SpectrumBatches by the section `train`, from where a killed training left `folder`, on devices.
 
     Of cfg, the Config, only what is the same for all networks of a run. {loss, val_loss, learning_rate, seconds: a list with a
@@ -99,7 +99,7 @@ def fit(network, train, batches, validation, folder, digest, cfg, devices=ONE):
     with devices.scope():
         compile_network(network, train, len(batches), devices)
         network.optimizer.build(network.trainable_variables)
-        history, ended = resume(network, folder, digest, devices)
+        history, ended = resume_training(network, folder, digest, devices)
         batches.go_to(epoch=len(history["loss"]))
         batches.share = devices.share
         if devices.strategy:
@@ -108,37 +108,37 @@ def fit(network, train, batches, validation, folder, digest, cfg, devices=ONE):
                 1  # with more, Keras trains on batches that it has drawn to learn their shape
             )
         if not ended:
-            board = folder / BOARD if cfg.train.tensorboard and devices.is_chief else None
+            board = folder / TENSORBOARD if cfg.train.tensorboard and devices.is_chief else None
             with devices.together():
-                loop(
+                run_epochs(
                     network,
                     train,
                     (batches, validation),
                     history,
-                    lambda logs: checkpoint(network, history, logs, folder, digest, devices),
+                    lambda logs: write_checkpoint(network, history, logs, folder, digest, devices),
                     board,
                     devices,
                 )
         if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
             if devices.is_chief:
-                remove(folder)
+                remove_folder(folder)
             raise UserError(
                 f"{cfg.path}: training diverged, the loss is not finite: lower train.learning_rate"
             )
         if devices.is_chief:
-            set_state(network, read_values(folder / STATE / BEST))
-        assign(network.variables, devices)
+            assign_state(network, read_state(folder / STATE / BEST))
+        assign_from_chief(network.variables, devices)
     return history
 
 
-def loop(network, train, batches, history, keep, board, devices):
+def run_epochs(network, train, batches, history, keep, board, devices):
     """Keras's loop over the epochs that the history lacks, on batches (of training, of validation).
 
     keep(logs): called after each epoch. board: None, or the folder that TensorBoard is to read.
     """
     import keras
 
-    watchers = callbacks(train)
+    watchers = make_callbacks(train)
     network.fit(
         batches[0],
         validation_data=batches[1],
@@ -147,10 +147,10 @@ def loop(network, train, batches, history, keep, board, devices):
         shuffle=False,  # the batches shuffle themselves
         verbose=1 if sys.stdout.isatty() else 0,
         callbacks=[
-            epoch_reporter(network, train.max_epochs, devices),
+            make_epoch_reporter(network, train.max_epochs, devices),
             *watchers,
             keras.callbacks.LambdaCallback(
-                on_train_begin=lambda _: replay(watchers, history, network),
+                on_train_begin=lambda _: replay_callbacks(watchers, history, network),
                 on_epoch_end=lambda _, logs: keep(logs),
             ),
             *([keras.callbacks.TensorBoard(board, write_graph=False)] if board else []),
@@ -158,13 +158,13 @@ def loop(network, train, batches, history, keep, board, devices):
     )
 
 
-def compile_network(network, train, steps, devices=ONE):
+def compile_network(network, train, steps, devices=ONE_DEVICE):
     """Give the network the loss of the recipe, and its optimiser with its schedule, of `steps` an epoch, on devices."""
     import keras
 
     rate = train.learning_rate
     if train.schedule == "cosine":
-        rate = cosine(rate, train.max_epochs * steps)
+        rate = build_cosine_schedule(rate, train.max_epochs * steps)
     options = {"global_clipnorm": devices.longest(train.clip_norm)}
     if train.optimizer == "adamax":
         optimizer = keras.optimizers.Adamax(rate, **options)
@@ -188,7 +188,7 @@ def compile_network(network, train, steps, devices=ONE):
     )
 
 
-def callbacks(train):
+def make_callbacks(train):
     """Keras callbacks of the recipe's `train` section."""
     from keras.callbacks import EarlyStopping, ReduceLROnPlateau
 
@@ -203,7 +203,7 @@ def callbacks(train):
     return found
 
 
-def epoch_reporter(model, max_epochs, devices):
+def make_epoch_reporter(model, max_epochs, devices):
     """A Keras callback: rate and seconds into the history, an end to diverged training, a line an epoch in a log.
 
     Losses are the workers' mean, so that all stop and slow down at the same epoch.
@@ -228,7 +228,7 @@ def epoch_reporter(model, max_epochs, devices):
     return keras.callbacks.LambdaCallback(on_epoch_end=report)
 
 
-def checkpoint(network, history, logs, folder, digest, devices=ONE):
+def write_checkpoint(network, history, logs, folder, digest, devices=ONE_DEVICE):
     """Add an epoch's logs to the history; keep it, the weights with the optimiser's, and the best so far in `folder`."""
     import keras
 
@@ -237,45 +237,45 @@ def checkpoint(network, history, logs, folder, digest, devices=ONE):
         values.append(float(logs[key]))
     if not devices.is_chief:
         return
-    with replaced_folder(folder / STATE) as tmp:
+    with replace_folder(folder / STATE) as tmp:
         with (tmp / LAST).open(
             "wb"
         ) as file:  # not HDF5, which ends the process where the disk is full
-            np.savez(file, *map(keras.ops.convert_to_numpy, state_of(network)))
+            np.savez(file, *map(keras.ops.convert_to_numpy, get_state_variables(network)))
         shutil.copy(tmp / LAST if best else folder / STATE / BEST, tmp / BEST)
         state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
         (tmp / "history.json").write_text(json.dumps(state))
-    with (folder / CURVES).open("a", newline="") as file:
+    with (folder / HISTORY).open("a", newline="") as file:
         csv.writer(file).writerow(
             [len(history["loss"]), *(values[-1] for values in history.values())]
         )
 
 
-def state_of(network):
+def get_state_variables(network):
     """Variables of a network with those of its random numbers and its optimiser."""
     return network.variables + network.optimizer.variables
 
 
-def read_values(path):
+def read_state(path):
     """The values of `state_of` in a file; ValueError or BadZipFile if it is damaged."""
     with np.load(path, allow_pickle=False) as packed:
         return [packed[name] for name in packed]
 
 
-def set_state(network, values):
+def assign_state(network, values):
     """Give a network the values of `state_of`."""
-    for variable, value in zip(state_of(network), values, strict=True):
+    for variable, value in zip(get_state_variables(network), values, strict=True):
         variable.assign(value)
 
 
-def resume(network, folder, digest, devices=ONE):
+def resume_training(network, folder, digest, devices=ONE_DEVICE):
     """History of a killed training of this very recipe, its weights put into the network, and whether it had ended.
 
     All as the chief has it.
     """
     devices.agree(digest)
     history, ended = (
-        read_state(network, folder, digest)
+        read_checkpoint(network, folder, digest)
         if devices.is_chief
         else ({key: [] for key in KEYS}, False)
     )
@@ -286,32 +286,32 @@ def resume(network, folder, digest, devices=ONE):
         )  # (4, done)
         history = dict(zip(KEYS, np.asarray(values).tolist()))
         print(f"going on after epoch {done} of a training that was stopped")
-    assign(network.variables + network.optimizer.variables, devices)
+    assign_from_chief(network.variables + network.optimizer.variables, devices)
     if devices.is_chief:
         if not done:
-            remove(folder)  # of another recipe
+            remove_folder(folder)  # of another recipe
         folder.mkdir(parents=True, exist_ok=True)
-        write_history(history, folder / CURVES)
-        print(f"a line an epoch: {folder / CURVES}")
+        write_history(history, folder / HISTORY)
+        print(f"a line an epoch: {folder / HISTORY}")
     return history, bool(ended)
 
 
-def read_state(network, folder, digest):
+def read_checkpoint(network, folder, digest):
     """The history in `folder` and whether it had ended, its weights put into the network; an empty one if there is none."""
     state = folder / STATE
-    restore(state)
+    restore_folder(state)
     try:
         found = json.loads((state / "history.json").read_text())
         if found["digest"] == digest:
-            read_values(state / BEST)
-            set_state(network, read_values(state / LAST))
+            read_state(state / BEST)
+            assign_state(network, read_state(state / LAST))
             return found["history"], found["ended"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # there is none, or it is damaged
         pass
     return {key: [] for key in KEYS}, False
 
 
-def assign(variables, devices):
+def assign_from_chief(variables, devices):
     """Give Keras variables the chief's values."""
     if devices.worker is not None:
         for variable, value in zip(
@@ -320,13 +320,13 @@ def assign(variables, devices):
             variable.assign(value)
 
 
-def keep_board(folder, target):
+def copy_tensorboard(folder, target):
     """Copy what the training in `folder` wrote for TensorBoard, if anything."""
-    if (folder / BOARD).exists():
-        shutil.copytree(folder / BOARD, target)
+    if (folder / TENSORBOARD).exists():
+        shutil.copytree(folder / TENSORBOARD, target)
 
 
-def replay(watchers, history, network):
+def replay_callbacks(watchers, history, network):
     """Bring callbacks to where they were after the epochs of a history; the network and its learning rate stay."""
     import keras
 

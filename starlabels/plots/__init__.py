@@ -5,8 +5,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 
-from starlabels.base import provenance
-from starlabels.base.files import replaced_file
+from starlabels.base.files import replace_file
 
 matplotlib.use("Agg")
 
@@ -22,14 +21,11 @@ def color(i):
     return COLORS[i % (len(COLORS) - 1)]
 
 
-def save(fig, path, sources=()):
-    """Write a figure as PNG by way of `<path>.tmp`, make its folder if missing, close the figure, return the path.
-
-    Its text chunks say how it was made, and of which files; sources: those that it shows beside all that was noted as read.
-    """
+def save(fig, path):
+    """Write a figure as PNG by way of `<path>.tmp`, close it and return the path; makes the folder if missing."""
     try:
-        with replaced_file(path) as tmp:
-            fig.savefig(tmp, format="png", metadata=provenance.of_figure(sources))
+        with replace_file(path) as tmp:
+            fig.savefig(tmp, format="png")
     finally:
         plt.close(fig)
     return Path(path)

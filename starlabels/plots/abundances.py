@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from starlabels.base.labels import ELEMENTS, abundance_name, elemental
-from starlabels.base.statistics import rms
+from starlabels.base.labels import ELEMENTS, abundance_name, select_elemental
+from starlabels.base.statistics import compute_rms
 from starlabels.plots import COLUMN, PAGE, VERMILLION, plt, save
 from starlabels.plots.panels import (
     BOX,
@@ -11,10 +11,10 @@ from starlabels.plots.panels import (
     HALO,
     HEX,
     MINUS,
-    running,
-    same_colors,
-    ticks,
-    words,
+    compute_running_percentiles,
+    share_color_scale,
+    set_ticks,
+    describe_snr_range,
 )
 
 IRON = "[Fe/H]"
@@ -22,16 +22,16 @@ TEXT = 0.25  # of the length of an axis, as room for texts
 FEWEST = 0.1  # per cent of the stars that the axes leave out, at each end
 
 
-def planes(true, predicted, names, key, path):
+def draw_abundance_planes(true, predicted, names, key, path):
     """[X/Fe] against [Fe/H] of every element, true above predicted, with the median and the 16th and 84th percentile.
 
     true, predicted (n, n_labels) of labels `names`; key is the S/N range. None without [Fe/H], or another element.
     """
-    elements = elemental(names)
+    elements = select_elemental(names)
     if "feh" not in names or not elements:
         return None
     (feh, found), (feh_predicted, found_predicted) = (
-        ratios(values, names) for values in (true, predicted)
+        compute_iron_ratios(values, names) for values in (true, predicted)
     )
     columns, blocks = min(COLUMNS, len(elements)), -(-len(elements) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 3.1 * blocks + 0.2)
@@ -40,32 +40,32 @@ def planes(true, predicted, names, key, path):
     )
     fig.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
     extent = (
-        *ends(feh),
-        *ends(found, TEXT),
+        *compute_axis_ends(feh),
+        *compute_axis_ends(found, TEXT),
     )  # of the truth, so that what is beyond shows as what it is: nothing
     cells = []
     for j, name in enumerate(elements):
         both = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
         for ax, x, y in zip(both, (feh, feh_predicted), (found[:, j], found_predicted[:, j])):
             cells.append(ax.hexbin(x, y, gridsize=40, extent=extent, **HEX))
-            spread(ax, x, y, extent)
-        text = f"{of_iron(name)}  {correlation(feh, found[:, j])}"
+            draw_percentiles(ax, x, y, extent)
+        text = f"{format_iron_ratio(name)}  {format_correlation(feh, found[:, j])}"
         both[0].text(0.05, 0.95, text, transform=both[0].transAxes, va="top", fontsize=7, bbox=BOX)
         sigma = f"$\\sigma$ {np.std(found_predicted[:, j] - found[:, j]):.3f}"
-        text = f"{correlation(feh_predicted, found_predicted[:, j])}  {sigma}"
+        text = f"{format_correlation(feh_predicted, found_predicted[:, j])}  {sigma}"
         both[1].text(0.05, 0.95, text, transform=both[1].transAxes, va="top", fontsize=7, bbox=BOX)
     for ax in axes[-2:, (len(elements) - 1) % columns + 1 :].flat:
         ax.axis("off")
-    finish(axes, len(elements), extent)
-    same_colors(fig, cells, axes)
+    label_plane_axes(axes, len(elements), extent)
+    share_color_scale(fig, cells, axes)
     fig.suptitle(
-        f"{words(key)}: $r$ is the correlation, $\\sigma$ the scatter of predicted $-$ true",
+        f"{describe_snr_range(key)}: $r$ is the correlation, $\\sigma$ the scatter of predicted $-$ true",
         fontsize=8,
     )
     return save(fig, path)
 
 
-def finish(axes, n, extent):
+def label_plane_axes(axes, n, extent):
     """Names and ticks of the axes of n pairs of panels, true above predicted."""
     columns = axes.shape[1]
     for j in range(columns):
@@ -75,11 +75,11 @@ def finish(axes, n, extent):
     for i, ax in enumerate(axes[:, 0]):
         ax.set_ylabel(("true", "predicted")[i % 2] + " [X/Fe]")
     axes[0, 0].set(xlim=extent[:2], ylim=extent[2:])
-    ticks((axes[0, 0].xaxis,), 4)
-    ticks((axes[0, 0].yaxis,), 5)
+    set_ticks((axes[0, 0].xaxis,), 4)
+    set_ticks((axes[0, 0].yaxis,), 5)
 
 
-def comparison(name, feh, true, predicted, trend, path):
+def draw_abundance_comparison(name, feh, true, predicted, trend, path):
     """True [X/Fe] of the element of label `name`, and what networks say {network: ([Fe/H], [X/Fe]) (n,)}, colour: error.
 
     feh, true (n,); trend: a function of [Fe/H] that the training stars follow.
@@ -90,7 +90,7 @@ def comparison(name, feh, true, predicted, trend, path):
     fig.get_layout_engine().set(w_pad=0.015, wspace=0)
     everything = [(feh, true)] + list(predicted.values())
     xs, ys = (np.concatenate(values) for values in zip(*everything))
-    extent = (*ends(xs), *ends(ys, TEXT))
+    extent = (*compute_axis_ends(xs), *compute_axis_ends(ys, TEXT))
     dots = {"s": 3, "lw": 0, "rasterized": True}
     for ax, who, (x, y) in zip(axes, ("truth", *predicted), everything):
         shade = (
@@ -103,41 +103,41 @@ def comparison(name, feh, true, predicted, trend, path):
         ax.plot(
             line, trend(line), color="k", lw=0.8, zorder=0.5, label="trend of the training stars"
         )
-        text = correlation(x, y) + (f"\nRMSE {rms(errors[who]):.3f}" if who in errors else "")
+        text = format_correlation(x, y) + (f"\nRMSE {compute_rms(errors[who]):.3f}" if who in errors else "")
         ax.text(0.05, 0.05, text, transform=ax.transAxes, fontsize=7, bbox=BOX)
         ax.set(xlabel=IRON, title=who, xlim=extent[:2], ylim=extent[2:])
-    axes[0].set_ylabel(of_iron(name))
+    axes[0].set_ylabel(format_iron_ratio(name))
     axes[0].legend(loc="upper right", fontsize=6.5)
-    ticks((axes[0].xaxis,), 4)
+    set_ticks((axes[0].xaxis,), 4)
     fig.colorbar(shown, ax=axes, label="predicted $-$ true", pad=0.01, aspect=30, extend="both")
     return save(fig, path)
 
 
-def ratios(values, names):
+def compute_iron_ratios(values, names):
     """[Fe/H] (n,) and [X/Fe] (n, k) of each element of the labels (n, n_labels)."""
     feh = values[:, names.index("feh")]
-    return feh, np.column_stack([values[:, names.index(name)] - feh for name in elemental(names)])
+    return feh, np.column_stack([values[:, names.index(name)] - feh for name in select_elemental(names)])
 
 
-def of_iron(name):
+def format_iron_ratio(name):
     """How [X/Fe] of the element of a label [X/H] is written."""
     return next(f"[{element}/Fe]" for element in ELEMENTS if abundance_name(element) == name)
 
 
-def correlation(x, y):
+def format_correlation(x, y):
     """Pearson's correlation of x and y (n,), for a figure."""
     return f"$r$ {np.corrcoef(x, y)[0, 1]:+.2f}".replace("-", MINUS)
 
 
-def spread(ax, x, y, extent):
+def draw_percentiles(ax, x, y, extent):
     """Median and 16th and 84th percentile of y in bins of x (n,) inside the extent, in orange."""
     inside = (extent[0] <= x) & (x <= extent[1])
-    centre, percentiles = running(x[inside], y[inside])
+    centre, percentiles = compute_running_percentiles(x[inside], y[inside])
     for line, width in zip(percentiles, (0.9, 1.2, 0.9)):
         ax.plot(centre, line, color=VERMILLION, lw=width, path_effects=HALO)
 
 
-def ends(values, room=0.03):
+def compute_axis_ends(values, room=0.03):
     """Both ends of an axis that shows all values but far outliers, with a part of its length as room beyond each."""
     low, high = np.percentile(values, [FEWEST, 100 - FEWEST])
     return low - room * (high - low), high + room * (high - low)

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.plots import BLUE, PAGE, VERMILLION, plt, save
 
 COLUMNS = 5  # panels in a row
@@ -11,7 +11,7 @@ DECADES = 2.5  # shown at most below the largest change
 LEFT, PANEL, ROW = 2.0, 1.02, 0.155  # inches: names of the faults, a panel, a fault
 
 
-def budget(rows, names, path):
+def draw_fault_budget(rows, names, path):
     """The typical change of each label by each fault, a panel a label; beyond the predicted error in another colour.
 
     rows: observed.budget.Row, that without fault first.
@@ -22,14 +22,14 @@ def budget(rows, names, path):
     fig.get_layout_engine().set(w_pad=0.03, wspace=0.02)
     y = -np.arange(len(rows), dtype=float)
     for j, (ax, name) in enumerate(zip(axes.flat, names)):
-        panel(
+        draw_label_panel(
             ax,
             y,
             np.array([one.typical[j] for one in rows]),
             np.array([one.err[j] for one in rows]),
         )
-        dividers(ax, [one.kind for one in rows])
-        ax.set(xlabel=label(name).axis, ylim=(y[-1] - 0.6, 0.6))
+        draw_dividers(ax, [one.kind for one in rows])
+        ax.set(xlabel=get_label(name).axis, ylim=(y[-1] - 0.6, 0.6))
     axes[0, 0].set_yticks(y, [one.name.removeprefix("a ") for one in rows])
     for ax in axes.flat[len(names) :]:
         ax.axis("off")
@@ -41,7 +41,7 @@ def budget(rows, names, path):
     return save(fig, path)
 
 
-def panel(ax, y, typical, err):
+def draw_label_panel(ax, y, typical, err):
     """Dots at typical changes (n_rows,) and a line through the predicted errors err (n_rows,), at heights y (n_rows,)."""
     shown = np.concatenate([typical, err])
     shown = shown[np.isfinite(shown) & (shown > 0)] if np.any(shown > 0) else np.ones(1)
@@ -72,7 +72,7 @@ def panel(ax, y, typical, err):
     ax.tick_params(axis="y", which="both", length=0)
 
 
-def dividers(ax, kinds):
+def draw_dividers(ax, kinds):
     """Thin lines between faults of different kinds (n_rows,)."""
     for i in range(1, len(kinds)):
         if kinds[i] != kinds[i - 1]:

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from starlabels.plots import PAGE, color, plt, save
-from starlabels.plots.lines import inside, mark_lines, verticals, wavelength
+from starlabels.plots.lines import find_lines_inside, mark_lines, draw_line_verticals, format_wavelength_axis
 
 
-def spectrum(wave, moments, labels, lines, windows, n, path, medium="air"):
+def draw_jacobian(wave, moments, labels, lines, windows, n, path, medium="air"):
     """Mean spectrum with named lines; below, per label, d label/d flux with scatter over stars, and d flux/d label.
 
     windows: for each label [(low, high), ...] in A that it is read from, to be shaded.
@@ -18,38 +18,38 @@ def spectrum(wave, moments, labels, lines, windows, n, path, medium="air"):
     fig, axes = plt.subplots(len(heights), 1, figsize=size, sharex=True, height_ratios=heights)
     fig.get_layout_engine().set(h_pad=0.015, hspace=0)
     flux = moments["flux"]["mean"]
-    mean_spectrum(axes[0], wave, flux, lowest=flux.min())
+    draw_mean_spectrum(axes[0], wave, flux, lowest=flux.min())
     axes[0].set_ylabel("mean flux")
     mark_lines(axes[0], wave, lines)
     panels = iter(axes[1:])
     for j, one in enumerate(labels):
-        ax = panel(next(panels), wave, row(moments, "network", j), color(j), lines)
-        ax.set_ylabel(derivative(one), fontsize=8)
-        shade(ax, windows[j])
+        ax = draw_band_panel(next(panels), wave, select_row(moments, "network", j), color(j), lines)
+        ax.set_ylabel(format_derivative(one), fontsize=8)
+        shade_windows(ax, windows[j])
         if physical:
             step = 10.0 ** np.floor(
                 np.log10(0.1 / np.abs(physical["mean"][j]).max())
             )  # a change that shows
-            ax = panel(
-                next(panels), wave, row(moments, "sensitivity", j, factor=step), "0.25", lines
+            ax = draw_band_panel(
+                next(panels), wave, select_row(moments, "sensitivity", j, factor=step), "0.25", lines
             )
             ax.set_ylabel(f"$\\Delta f$ for\n{step:g} {one.unit}", fontsize=7)
-            shade(ax, windows[j])
-    axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
+            shade_windows(ax, windows[j])
+    axes[-1].set(xlabel=format_wavelength_axis(medium), xlim=(wave[0], wave[-1]))
     text = f"Mean of {n} Jacobians of the network (colour)"
     text += " and change of the flux with that label (grey)" if physical else ""
-    text += "; shading is the star-to-star standard deviation" + legend(windows)
+    text += "; shading is the star-to-star standard deviation" + describe_windows(windows)
     axes[0].set_title(text, fontsize=8, loc="left")
     fig.align_ylabels(axes)
     return save(fig, path)
 
 
-def derivative(one):
+def format_derivative(one):
     """d label/d flux with its unit, in two lines, for an axis."""
     return f"$\\partial${one.symbol}$/\\partial f$" + (f"\n({one.unit})" if one.unit else "")
 
 
-def mean_spectrum(ax, wave, flux, lowest):
+def draw_mean_spectrum(ax, wave, flux, lowest):
     """The mean flux in black, on an axis from the lowest flux to room for names above the continuum."""
     ax.plot(wave, flux, color="k", lw=0.6)
     depth = 1.05 - lowest
@@ -57,7 +57,7 @@ def mean_spectrum(ax, wave, flux, lowest):
     ax.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
 
 
-def band(ax, wave, moment, c):
+def draw_band(ax, wave, moment, c):
     """Mean of a moment's row with its standard deviation as shading."""
     mean, std = moment["mean"], moment["std"]
     ax.axhline(0, color="0.6", lw=0.5)
@@ -65,33 +65,33 @@ def band(ax, wave, moment, c):
     ax.plot(wave, mean, color=c, lw=0.6)
 
 
-def panel(ax, wave, moment, c, lines):
+def draw_band_panel(ax, wave, moment, c, lines):
     """A band on an axis symmetric about zero, with a faint vertical at each named line; the axes."""
-    band(ax, wave, moment, c)
-    symmetric(ax, moment)
-    verticals(ax, wave, lines)
+    draw_band(ax, wave, moment, c)
+    set_symmetric_limits(ax, moment)
+    draw_line_verticals(ax, wave, lines)
     return ax
 
 
-def symmetric(ax, moment):
+def set_symmetric_limits(ax, moment):
     """Make the axis symmetric about zero, as the sign is the message; a few extreme pixels may leave it."""
     limit = 1.25 * np.percentile(np.abs(moment["mean"]) + moment["std"], 99.8) or 1.0
     ax.set_ylim(-limit, limit)
     ax.yaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both"))
 
 
-def row(moments, name, j, part=slice(None), factor=1.0):
+def select_row(moments, name, j, part=slice(None), factor=1.0):
     """{moment: (n_pix,)} of one label and part of the wavelengths."""
     return {moment: factor * values[j, part] for moment, values in moments[name].items()}
 
 
-def shade(ax, windows):
+def shade_windows(ax, windows):
     """Grey behind the windows [(low, high), ...] that a label is read from."""
     for low, high in windows:
         ax.axvspan(low, high, color="0.9", lw=0, zorder=-1)
 
 
-def legend(windows):
+def describe_windows(windows):
     """A line of a title that says what `shade` does, if some label has windows."""
     return (
         "\nGrey background: the windows that an element is read from"
@@ -100,9 +100,9 @@ def legend(windows):
     )
 
 
-def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.0, pad=12.0):
+def draw_line_closeups(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.0, pad=12.0):
     """The named lines close up: mean spectrum, d label/d flux of network and linear estimator; None without lines."""
-    places = np.array([place for place, _ in inside(wave, lines)])
+    places = np.array([place for place, _ in find_lines_inside(wave, lines)])
     if not len(places):
         return None
     groups = np.split(places, np.flatnonzero(np.diff(places) > gap) + 1)
@@ -117,7 +117,7 @@ def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.
     parts = [(wave >= low) & (wave <= high) for low, high in regions]
     shown = np.any(parts, axis=0)
     for (low, high), width, part, column in zip(regions, widths, parts, axes.T):
-        mean_spectrum(
+        draw_mean_spectrum(
             column[0],
             wave[part],
             moments["flux"]["mean"][part],
@@ -125,25 +125,25 @@ def zoom(wave, moments, labels, lines, windows, snr, path, medium="air", gap=25.
         )
         mark_lines(column[0], wave[part], lines, room=0.017 * widths.sum() / width)
         for j, ax in enumerate(column[1:]):
-            band(ax, wave[part], row(moments, "network", j, part), color(j))
+            draw_band(ax, wave[part], select_row(moments, "network", j, part), color(j))
             if "ideal" in moments:
                 ax.plot(wave[part], moments["ideal"]["mean"][j, part], color="k", lw=0.6)
-            verticals(ax, wave[part], lines)
-            shade(ax, windows[j])
+            draw_line_verticals(ax, wave[part], lines)
+            shade_windows(ax, windows[j])
         step = 20 if width > 0.25 * widths.sum() else 10
         column[0].set(
             xlim=(low, high), xticks=np.arange(np.ceil((low + 3) / step) * step, high - 3, step)
         )
     axes[0, 0].set_ylabel("mean flux")
     for j, (one, ax) in enumerate(zip(labels, axes[1:, 0])):
-        symmetric(ax, row(moments, "network", j, shown))
-        ax.set_ylabel(derivative(one), fontsize=8)
+        set_symmetric_limits(ax, select_row(moments, "network", j, shown))
+        ax.set_ylabel(format_derivative(one), fontsize=8)
     text = (
         f"; best linear estimator at S/N {snr} from the nodes (black)" if "ideal" in moments else ""
     )
     fig.suptitle(
-        "Mean of the network (colour)" + text + legend(windows), fontsize=8, x=0.1, ha="left"
+        "Mean of the network (colour)" + text + describe_windows(windows), fontsize=8, x=0.1, ha="left"
     )
-    fig.supxlabel(wavelength(medium), fontsize=9)
+    fig.supxlabel(format_wavelength_axis(medium), fontsize=9)
     fig.align_ylabels(axes[:, 0])
     return save(fig, path)

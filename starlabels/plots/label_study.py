@@ -3,15 +3,15 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.base.console import count
-from starlabels.base.labels import label
+from starlabels.base.console import format_count
+from starlabels.base.labels import get_label
 from starlabels.plots import COLUMN, PAGE, color, plt, save
 
 POINTS = 20_000  # in a scatter plot: more hide each other
 MOST_PAIRS = 7
 
 
-def histograms(values, names, units, source, databases, path, what="spectra"):
+def draw_histograms(values, names, units, source, databases, path, what="spectra"):
     """One panel a label of values (n, n_labels), the databases stacked; source (n,) is each row's database."""
     columns = len(names) if len(names) < 5 else 3 if len(names) < 7 else 4
     rows = -(-len(names) // columns)
@@ -22,9 +22,9 @@ def histograms(values, names, units, source, databases, path, what="spectra"):
         stacks = [stack[np.isfinite(stack)] for stack in stacks]
         colors = [color(i) for i in range(len(databases))]
         ax.hist(
-            stacks, bins=bins(np.concatenate(stacks)), stacked=True, color=colors, label=databases
+            stacks, bins=choose_bin_edges(np.concatenate(stacks)), stacked=True, color=colors, label=databases
         )
-        ax.set(xlabel=label(name, units[name]).axis)
+        ax.set(xlabel=get_label(name, units[name]).axis)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.yaxis.set_major_locator(MaxNLocator(4))
     for ax in axes.flat[len(names) :]:
@@ -36,7 +36,7 @@ def histograms(values, names, units, source, databases, path, what="spectra"):
     return save(fig, path)
 
 
-def bins(values):
+def choose_bin_edges(values):
     """Edges for a histogram: half-way between nodes if the values sit on few, else 40 equal bins."""
     nodes = np.unique(values)
     if len(nodes) == 0:
@@ -50,14 +50,14 @@ def bins(values):
     return np.linspace(nodes[0], nodes[-1], 41)
 
 
-def kiel(teff, logg, metallicity, metal_name, limits, path, rng):
+def draw_kiel_diagram(teff, logg, metallicity, metal_name, limits, path, rng):
     """Kiel diagram of stars (n,), axes reversed, coloured by metallicity (n,) if there is one; grid limits dashed."""
-    shown, note = subsample(len(teff), rng)
+    shown, note = choose_rows(len(teff), rng)
     fig, ax = plt.subplots(figsize=(COLUMN, 3.0))
-    if on_nodes(teff) and on_nodes(logg):
+    if lie_on_nodes(teff) and lie_on_nodes(logg):
         teff, logg, note = (
-            spread(teff, rng),
-            spread(logg, rng),
+            spread_about_nodes(teff, rng),
+            spread_about_nodes(logg, rng),
             f"{note}\nspread about their nodes".strip(),
         )
     style = {"s": 3 if len(shown) < 5000 else 1.5, "lw": 0, "rasterized": True}
@@ -65,7 +65,7 @@ def kiel(teff, logg, metallicity, metal_name, limits, path, rng):
         ax.scatter(teff[shown], logg[shown], color=color(0), **style)
     else:
         dots = ax.scatter(teff[shown], logg[shown], c=metallicity[shown], **style)
-        fig.colorbar(dots, label=label(metal_name).axis, pad=0.02)
+        fig.colorbar(dots, label=get_label(metal_name).axis, pad=0.02)
     if limits:
         (t_min, t_max), (g_min, g_max) = limits
         ax.plot(
@@ -77,7 +77,7 @@ def kiel(teff, logg, metallicity, metal_name, limits, path, rng):
         )
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
     ax.margins(0.05)
-    ax.set(xlabel=label("teff").axis, ylabel=r"$\log g$ (dex, cm s$^{-2}$)")
+    ax.set(xlabel=get_label("teff").axis, ylabel=r"$\log g$ (dex, cm s$^{-2}$)")
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.invert_xaxis()
     ax.invert_yaxis()
@@ -86,23 +86,23 @@ def kiel(teff, logg, metallicity, metal_name, limits, path, rng):
     return save(fig, path)
 
 
-def on_nodes(values):
+def lie_on_nodes(values):
     """Whether values (n,) sit on at least 2 nodes, few enough that a plot of them hides the stars behind each other."""
     return 1 < len(np.unique(values[np.isfinite(values)])) <= 40
 
 
-def spread(values, rng):
+def spread_about_nodes(values, rng):
     """Values (n,) on nodes, each moved by up to 0.3 of the closest spacing of nodes."""
     return values + 0.3 * np.diff(np.unique(values[np.isfinite(values)])).min() * rng.uniform(
         -1, 1, len(values)
     )
 
 
-def pairs(values, names, units, path, rng):
+def draw_label_pairs(values, names, units, path, rng):
     """Each label of values (n, n_labels) against each other one, with its histogram on the diagonal."""
     names, dropped = names[:MOST_PAIRS], names[MOST_PAIRS:]
     k = len(names)
-    shown, note = subsample(len(values), rng)
+    shown, note = choose_rows(len(values), rng)
     fig, axes = plt.subplots(
         k, k, figsize=(PAGE, PAGE) if k > 2 else (COLUMN, COLUMN), sharex="col", squeeze=False
     )
@@ -114,7 +114,7 @@ def pairs(values, names, units, path, rng):
             if i < j:
                 ax.axis("off")
             elif i == j:
-                ax.hist(x[np.isfinite(x)], bins=bins(x[np.isfinite(x)]), color=color(0))
+                ax.hist(x[np.isfinite(x)], bins=choose_bin_edges(x[np.isfinite(x)]), color=color(0))
                 ax.set_yticks([])
             else:
                 ax.scatter(
@@ -128,9 +128,9 @@ def pairs(values, names, units, path, rng):
                 )
                 ax.tick_params(labelleft=j == 0)
             if i == k - 1:
-                ax.set_xlabel(label(names[j], units[names[j]]).axis)
+                ax.set_xlabel(get_label(names[j], units[names[j]]).axis)
             if j == 0 and i > 0:
-                ax.set_ylabel(label(names[i], units[names[i]]).axis)
+                ax.set_ylabel(get_label(names[i], units[names[i]]).axis)
     fig.align_labels()
     note += f"; not shown: {', '.join(dropped)}" if dropped else ""
     if note:
@@ -138,7 +138,7 @@ def pairs(values, names, units, path, rng):
     return save(fig, path)
 
 
-def subsample(n, rng):
+def choose_rows(n, rng):
     """Row numbers to draw of n, in random order: no class of star lies on top; and a note if they are not all."""
-    note = f"{count(POINTS)} of {count(n)} shown" if n > POINTS else ""
+    note = f"{format_count(POINTS)} of {format_count(n)} shown" if n > POINTS else ""
     return rng.permutation(n)[:POINTS], note

@@ -7,12 +7,12 @@ import numpy as np
 BLEND = 12.0  # Angstrom: lines of one name closer than this share a name, in the zoom a panel
 
 
-def wavelength(medium):
+def format_wavelength_axis(medium):
     """The name of an axis of wavelengths in air or vacuum."""
     return rf"Wavelength in {medium} ($\mathrm{{\AA}}$)"
 
 
-def inside(wave, lines):
+def find_lines_inside(wave, lines):
     """(place, name) of the named lines inside the wavelengths, in order."""
     return sorted(
         (place, name)
@@ -22,16 +22,16 @@ def inside(wave, lines):
     )
 
 
-def verticals(ax, wave, lines):
+def draw_line_verticals(ax, wave, lines):
     """A faint vertical at each named line."""
-    for place, _ in inside(wave, lines):
+    for place, _ in find_lines_inside(wave, lines):
         ax.axvline(place, color="0.85", lw=0.6, zorder=0)
 
 
 def mark_lines(ax, wave, lines, room=0.017):
     """Ticks above the continuum at the named lines; names above, moved right to keep `room` of the axis for each."""
     groups = []
-    for place, name in inside(wave, lines):
+    for place, name in find_lines_inside(wave, lines):
         near = next(
             (group for other, group in groups if other == name and place - group[-1] < BLEND), None
         )
@@ -44,7 +44,7 @@ def mark_lines(ax, wave, lines, room=0.017):
         ax.text(
             taken,
             text,
-            pretty(name),
+            format_line_name(name),
             ha="center",
             va="bottom",
             rotation=90,
@@ -53,6 +53,6 @@ def mark_lines(ax, wave, lines, room=0.017):
         )
 
 
-def pretty(name):
+def format_line_name(name):
     """A line's name with its Greek letter: H beta becomes H and the sign."""
     return re.sub(r" (alpha|beta|gamma|delta|epsilon|zeta)$", r"$\\\1$", name)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.plots import PAGE, VERMILLION, plt, save
 
 TENTH = 0.1  # of the parallax: beyond, a distance from it alone is poor
 
 
-def survey(table, path):
+def draw_mock_survey(table, path):
     """Kiel diagram of the stars, coloured by M_K, and the error of their parallax over the true one against distance."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.0))
     order = np.random.default_rng(0).permutation(len(table))  # no class of star lies on top
@@ -17,7 +17,7 @@ def survey(table, path):
         table["teff"].iloc[order], table["logg"].iloc[order], c=table["m_k"].iloc[order], **style
     )
     fig.colorbar(dots, ax=left, label="$M_K$ (mag)", pad=0.02)
-    left.set(xlabel=label("teff").axis, ylabel=r"$\log g$ (dex, cm s$^{-2}$)")
+    left.set(xlabel=get_label("teff").axis, ylabel=r"$\log g$ (dex, cm s$^{-2}$)")
     left.invert_xaxis()
     left.invert_yaxis()
     fraction = table["parallax_err"] * table["distance"] / 1000

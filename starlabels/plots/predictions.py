@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from starlabels.base.labels import LABELS
-from starlabels.base.statistics import rms
+from starlabels.base.statistics import compute_rms
 from starlabels.learning.calibration import NOISE_FREE
 from starlabels.plots import COLUMN, PAGE, VERMILLION, color, plt, save
 from starlabels.plots.panels import (
@@ -14,14 +14,14 @@ from starlabels.plots.panels import (
     COLUMNS,
     HALO,
     HEX,
-    bins,
-    corner,
-    running,
-    same_colors,
-    span,
-    strip,
-    ticks,
-    words,
+    assign_bins,
+    format_residuals,
+    compute_running_percentiles,
+    share_color_scale,
+    compute_span,
+    compute_strip_limit,
+    set_ticks,
+    describe_snr_range,
 )
 
 ABREAST = 6  # labels in a row of ratios to the bound
@@ -32,7 +32,7 @@ RATIO = ListedColormap(
 )  # on 1/2 to 4, logarithmic: white is 1, 2 as dark as 1/2
 
 
-def one_to_one(true, predicted, labels, key, path):
+def draw_one_to_one(true, predicted, labels, key, path):
     """Predicted against true labels (n, n_labels), residuals in a strip below each panel; key is the S/N range."""
     columns, blocks = min(COLUMNS, len(labels)), -(-len(labels) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 2.55 * blocks + 0.2)
@@ -44,9 +44,9 @@ def one_to_one(true, predicted, labels, key, path):
     for j, one in enumerate(labels):
         top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
         t, d = true[:, j], predicted[:, j] - true[:, j]
-        low_end, high_end = span(np.r_[t, predicted[:, j]])
+        low_end, high_end = compute_span(np.r_[t, predicted[:, j]])
         pad = 0.04 * (high_end - low_end)
-        extent, limit = (low_end - pad, high_end + pad), strip(d)
+        extent, limit = (low_end - pad, high_end + pad), compute_strip_limit(d)
         cells.append(top.hexbin(t, predicted[:, j], gridsize=55, extent=(*extent, *extent), **HEX))
         shown = np.clip(d, -0.99 * limit, 0.99 * limit)  # outliers sit on the edge of the strip
         cells.append(
@@ -54,26 +54,26 @@ def one_to_one(true, predicted, labels, key, path):
         )
         top.plot(extent, extent, color="k", lw=0.7)
         low.axhline(0, color="k", lw=0.7)
-        top.text(0.07, 0.94, corner(d), transform=top.transAxes, va="top", fontsize=7.5, bbox=BOX)
+        top.text(0.07, 0.94, format_residuals(d), transform=top.transAxes, va="top", fontsize=7.5, bbox=BOX)
         apart = "\n" * (j >= columns)  # from the labels of the block above
         top.set(xlim=extent, ylim=extent, title=apart + one.axis)
         top.tick_params(labelbottom=False)
         low.set(xlim=extent, ylim=(-limit, limit), xlabel=f"true {one.symbol}")
-        ticks((top.xaxis, low.xaxis), 4)
-        ticks((top.yaxis,), 5)
-        ticks((low.yaxis,), 3, symmetric=True)
+        set_ticks((top.xaxis, low.xaxis), 4)
+        set_ticks((top.yaxis,), 5)
+        set_ticks((low.yaxis,), 3, symmetric=True)
     for ax in axes[-2:, (len(labels) - 1) % columns + 1 :].flat:
         ax.axis("off")
     for top, low in axes[:, 0].reshape(-1, 2):
         top.set_ylabel("predicted")
         low.set_ylabel(r"pred $-$ true")
     fig.align_ylabels(axes[:, 0])
-    same_colors(fig, cells, axes)
-    fig.suptitle(words(key), fontsize=9)
+    share_color_scale(fig, cells, axes)
+    fig.suptitle(describe_snr_range(key), fontsize=9)
     return save(fig, path)
 
 
-def error_vs_snr(results, labels, path, n_bins=12):
+def draw_error_vs_snr(results, labels, path, n_bins=12):
     """RMSE of each label in bins of S/N, its floor without noise and the bound; results {range: {mean, true, snr, crlb}}.
 
     crlb (k, n_labels), the bound of each star, may be missing.
@@ -82,12 +82,12 @@ def error_vs_snr(results, labels, path, n_bins=12):
     snr = np.concatenate([r["snr"] for r in noisy])
     error = np.concatenate([r["mean"] - r["true"] for r in noisy])  # (n, n_labels)
     bound = np.concatenate([r["crlb"] for r in noisy]) if all("crlb" in r for r in noisy) else None
-    floor = rms(results[NOISE_FREE]["mean"] - results[NOISE_FREE]["true"])
-    index = bins(np.log(snr), n_bins)[0]
+    floor = compute_rms(results[NOISE_FREE]["mean"] - results[NOISE_FREE]["true"])
+    index = assign_bins(np.log(snr), n_bins)[0]
     filled = [i for i in range(n_bins) if (index == i).any()]
     x = [np.exp(np.log(snr[index == i]).mean()) for i in filled]
     lines = [
-        np.array([rms(one[index == i]) for i in filled])
+        np.array([compute_rms(one[index == i]) for i in filled])
         for one in (error, bound)
         if one is not None
     ]  # (bins, n_labels)
@@ -121,16 +121,16 @@ def error_vs_snr(results, labels, path, n_bins=12):
     return save(fig, path)
 
 
-def error_over_bound(true, error, crlb, labels, key, path):
+def draw_error_over_bound(true, error, crlb, labels, key, path):
     """RMS error over the RMS bound (n, n_labels) of each label (columns) across planes of two labels (rows).
 
     The planes are those of `planes_of`; more than ABREAST labels are drawn across the first alone, a few in a row. Cells of
     fewer than LEAST stars stay empty. None if there is but one label.
     """
-    planes, every = planes_of(labels), range(len(labels))
+    planes, every = choose_label_planes(labels), range(len(labels))
     if not planes:
         return None
-    many, ratio = len(labels) > ABREAST, rms(error) / rms(crlb)
+    many, ratio = len(labels) > ABREAST, compute_rms(error) / compute_rms(crlb)
     rows = (
         [(planes[0], every[i : i + COLUMNS]) for i in every[::COLUMNS]]
         if many
@@ -143,15 +143,15 @@ def error_over_bound(true, error, crlb, labels, key, path):
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0.02, wspace=0)
     n_cells = int(np.clip(np.sqrt(len(true) / STARS_A_CELL), 3, 16))
     for ((a, b), shown), row in zip(rows, axes):
-        cell = n_cells * bins(true[:, a], n_cells)[0] + bins(true[:, b], n_cells)[0]
-        x, y = (np.linspace(*span(true[:, i]), n_cells + 1) for i in (a, b))
+        cell = n_cells * assign_bins(true[:, a], n_cells)[0] + assign_bins(true[:, b], n_cells)[0]
+        x, y = (np.linspace(*compute_span(true[:, i]), n_cells + 1) for i in (a, b))
         for j, ax in zip(shown, row):
-            found = ratios(cell, n_cells**2, error[:, j], crlb[:, j]).reshape(n_cells, n_cells)
+            found = compute_cell_ratios(cell, n_cells**2, error[:, j], crlb[:, j]).reshape(n_cells, n_cells)
             mesh = ax.pcolormesh(x, y, found.T, cmap=RATIO, norm=LogNorm(0.5, 4))
             ax.set_facecolor("0.8")
             ax.set(xlabel=labels[a].axis)
-            ticks((ax.xaxis,), 3 if len(row) <= COLUMNS else 2)
-            ticks((ax.yaxis,), 4)
+            set_ticks((ax.xaxis,), 3 if len(row) <= COLUMNS else 2)
+            set_ticks((ax.yaxis,), 4)
             if many or row[0] is axes[0, 0]:
                 ax.set_title(f"{labels[j].symbol}: {ratio[j]:.2f}")
         row[0].set_ylabel(labels[b].axis)
@@ -166,13 +166,13 @@ def error_over_bound(true, error, crlb, labels, key, path):
     bar.set_ticks([0.5, 1, 2, 4], labels=["1/2", "1", "2", "4"])
     bar.ax.minorticks_off()
     fig.suptitle(
-        f"{words(key)}: error over Cramér\N{EN DASH}Rao bound, of all stars and across the labels",
+        f"{describe_snr_range(key)}: error over Cramér\N{EN DASH}Rao bound, of all stars and across the labels",
         fontsize=9,
     )
     return save(fig, path)
 
 
-def planes_of(labels):
+def choose_label_planes(labels):
     """Pairs (i, j) of label numbers for planes of two: teff and logg first, as in a Kiel diagram, then the others in order.
 
     An odd one out is paired with the one before it.
@@ -183,7 +183,7 @@ def planes_of(labels):
     return pairs + [(order[-2], order[-1])] if len(order) % 2 and len(order) > 1 else pairs
 
 
-def ratios(cell, n_cells, error, bound):
+def compute_cell_ratios(cell, n_cells, error, bound):
     """RMS error over RMS bound (n_cells,) of the stars (n,) in each cell, NaN where they are fewer than LEAST."""
     number = np.bincount(cell, minlength=n_cells)
     found = np.full(n_cells, np.nan)
@@ -195,7 +195,7 @@ def ratios(cell, n_cells, error, bound):
     return found
 
 
-def residuals(true, predicted, labels, key, path):
+def draw_residuals(true, predicted, labels, key, path):
     """Residual of each label (rows) against each true label (columns), with median and scatter in bins."""
     k = len(labels)
     size = (max(COLUMN, PAGE * min(k, COLUMNS) / COLUMNS), 0.6 + 1.45 * k)
@@ -204,10 +204,10 @@ def residuals(true, predicted, labels, key, path):
     cells = []
     for i, row in enumerate(axes):
         d = predicted[:, i] - true[:, i]
-        limit = strip(d)
+        limit = compute_strip_limit(d)
         for j, ax in enumerate(row):
             t = true[:, j]
-            extent = (*span(t), -limit, limit)
+            extent = (*compute_span(t), -limit, limit)
             cells.append(
                 ax.hexbin(
                     t,
@@ -217,14 +217,14 @@ def residuals(true, predicted, labels, key, path):
                     **HEX,
                 )
             )
-            centre, (below, middle, above) = running(t, d)
+            centre, (below, middle, above) = compute_running_percentiles(t, d)
             ax.plot(centre, middle, color=VERMILLION, lw=1.2, path_effects=HALO)
             for edge in (below, above):
                 ax.plot(centre, edge, color=VERMILLION, lw=0.9, path_effects=HALO)
             ax.axhline(0, color="k", lw=0.5)
             ax.set(xlim=extent[:2], ylim=extent[2:])
-            ticks((ax.xaxis,), 3)
-            ticks((ax.yaxis,), 4, symmetric=True)
+            set_ticks((ax.xaxis,), 3)
+            set_ticks((ax.yaxis,), 4, symmetric=True)
         row[0].set_ylabel(
             rf"pred $-$ true {labels[i].symbol}"
             + (f"\n({labels[i].unit})" if labels[i].unit else "")
@@ -232,6 +232,6 @@ def residuals(true, predicted, labels, key, path):
     for ax, one in zip(axes[-1], labels):
         ax.set_xlabel(f"true {one.axis}")
     fig.align_labels()
-    same_colors(fig, cells, axes)
-    fig.suptitle(f"{words(key)}: median and 16th, 84th percentiles", fontsize=9)
+    share_color_scale(fig, cells, axes)
+    fig.suptitle(f"{describe_snr_range(key)}: median and 16th, 84th percentiles", fontsize=9)
     return save(fig, path)

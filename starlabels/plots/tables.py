@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.base.console import count
-from starlabels.base.labels import label
+from starlabels.base.console import format_count
+from starlabels.base.labels import get_label
 from starlabels.plots import BLUE, COLUMN, PAGE, color, plt, save
 
 PATTERNS = 16  # of missing values that are shown, the most common ones
@@ -13,9 +13,9 @@ FEW = 5000  # stars that are drawn one by one on the sky
 CELL = 3.0  # deg, of the map of more
 
 
-def missing(values, names, path):
+def draw_missing_values(values, names, path):
     """Which of the columns of values (n, k) are missing together: common patterns, their share, and each column's own share."""
-    patterns, share, n_patterns = common_patterns(np.isnan(values))
+    patterns, share, n_patterns = find_common_patterns(np.isnan(values))
     k, m = len(names), len(patterns)
     sizes = {"width_ratios": [max(m, 4), 4], "height_ratios": [4, max(k, 4)]}
     height = min(1.5 + 0.17 * k, 9.0)
@@ -49,7 +49,7 @@ def missing(values, names, path):
         axis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
     if n_patterns > m:
         fig.suptitle(
-            f"{m} of {count(n_patterns)} patterns shown, {share.sum():.1%} of the stars",
+            f"{m} of {format_count(n_patterns)} patterns shown, {share.sum():.1%} of the stars",
             fontsize=7.5,
             x=0.98,
             ha="right",
@@ -57,7 +57,7 @@ def missing(values, names, path):
     return save(fig, path)
 
 
-def common_patterns(mask):
+def find_common_patterns(mask):
     """(The most common rows (m, k) of a mask (n, k), the share (m,) of all rows that each has, how many there are)."""
     packed = np.packbits(mask, axis=1)
     keys = (
@@ -68,7 +68,7 @@ def common_patterns(mask):
     return mask[first[order]], n[order] / len(mask), len(n)
 
 
-def errors(values, names, units, path):
+def draw_errors(values, names, units, path):
     """One panel a column of its errors (n, k) above 0, on a logarithmic axis."""
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
@@ -78,7 +78,7 @@ def errors(values, names, units, path):
         one = one[one > 0]  # NaN is not
         low, high = (one.min(), one.max()) if len(one) else (0.1, 1)
         ax.hist(one, bins=np.geomspace(low / 1.05, high * 1.05, 41), color=color(0))
-        known = label(name, units[name])
+        known = get_label(name, units[name])
         ax.set(xscale="log", xlabel=f"error of {known.axis}")
         ax.yaxis.set_major_locator(MaxNLocator(4))
     for ax in axes.flat[len(names) :]:
@@ -88,7 +88,7 @@ def errors(values, names, units, path):
     return save(fig, path)
 
 
-def sky(ra, dec, path):
+def draw_sky(ra, dec, path):
     """Stars at ra, dec (n,) in deg in Mollweide's equal-area projection, east to the left; many of them as their density."""
     ok = np.isfinite(ra) & np.isfinite(dec)
     ra, dec = (ra[ok] + 180) % 360 - 180, dec[ok]
@@ -119,11 +119,11 @@ def sky(ra, dec, path):
     )
     ax.grid(True, color="0.6", lw=0.3)
     ax.set(xlabel="right ascension", ylabel="declination")
-    ax.set_title(f"{count(len(ra))} stars", fontsize=7.5, loc="right")
+    ax.set_title(f"{format_count(len(ra))} stars", fontsize=7.5, loc="right")
     return save(fig, path)
 
 
-def ablation(rmse, labels, path):
+def draw_ablation(rmse, labels, path):
     """RMSE {sources: (n_labels,)} of each label over that of the first sources, whose own numbers stand above."""
     (first, reference), *others = ((name, np.array(values)) for name, values in rmse.items())
     fig, ax = plt.subplots(figsize=(PAGE if len(labels) > 5 else COLUMN, 2.6))

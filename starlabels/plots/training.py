@@ -12,7 +12,7 @@ NAMES = {
 NAMES["parallax_nll"] = NAMES["gaussian_nll"]
 
 
-def loss(history, kind, path):
+def draw_loss(history, kind, path):
     """Training and validation loss by epoch, the epoch whose weights are kept, and where the learning rate fell."""
     epoch = np.arange(1, len(history["loss"]) + 1)
     rate, best = np.array(history["learning_rate"]), int(np.argmin(history["val_loss"]))

@@ -6,16 +6,16 @@ from matplotlib.ticker import MaxNLocator
 from starlabels.learning import calibration
 from starlabels.learning.calibration import NOISE_FREE
 from starlabels.plots import COLUMN, PAGE, color, plt, save
-from starlabels.plots.panels import COLUMNS, MINUS, words
+from starlabels.plots.panels import COLUMNS, MINUS, describe_snr_range
 
 LEVELS = np.r_[np.arange(5, 100, 5), 99]  # per cent
 WIDEST = 4.5  # pulls shown
 CHANCE = r"$\pm 2\sigma$ by chance"
 
 
-def pulls(results, labels, path):
+def draw_pulls(results, labels, path):
     """Histograms of the pulls in each S/N range over N(0, 1), a panel a label; results {range: {mean, err, true}}."""
-    results = noisy(results)
+    results = select_noisy(results)
     columns, rows = min(COLUMNS, len(labels)), -(-len(labels) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 1.9 * rows + 0.3)
     fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
@@ -25,18 +25,18 @@ def pulls(results, labels, path):
             x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color="0.87", lw=0, label="$N(0, 1)$"
         )
         for i, (key, r) in enumerate(results.items()):
-            pull = calibration.pulls(
-                *(r[name][:, j] for name in ("true", "mean", "err")), own(r)[:, j]
+            pull = calibration.compute_pulls(
+                *(r[name][:, j] for name in ("true", "mean", "err")), get_true_errors(r)[:, j]
             )
             edges = np.linspace(-WIDEST, WIDEST, 37 if len(pull) > 2000 else 19)
             density = np.histogram(pull, edges)[0] / (
                 len(pull) * np.diff(edges)
             )  # of all stars, those outside too
-            ax.stairs(density, edges, color=color(i), lw=0.9, label=words(key))
+            ax.stairs(density, edges, color=color(i), lw=0.9, label=describe_snr_range(key))
             ax.text(
                 0.05,
                 0.93 - 0.09 * i,
-                moments(pull),
+                format_moments(pull),
                 transform=ax.transAxes,
                 color=color(i),
                 va="top",
@@ -46,19 +46,19 @@ def pulls(results, labels, path):
         ax.set(title=one.symbol, xlim=(-WIDEST, WIDEST))
         ax.xaxis.set_major_locator(MaxNLocator(5))
     axes[0, 0].set_ylim(0, 1.03 * peak / (1 - head))  # the texts above the highest histogram
-    finish(fig, axes, len(labels), "(predicted $-$ true) / error", "stars per unit")
+    finish_panels(fig, axes, len(labels), "(predicted $-$ true) / error", "stars per unit")
     return save(fig, path)
 
 
-def moments(values):
+def format_moments(values):
     """Mean and standard deviation of values (n,) for a figure; never "-0.00"."""
     mean = round(float(values.mean()), 2) + 0.0  # -0.0 + 0.0 is 0.0
     return f"mean {mean:.2f}, s.d. {values.std():.2f}".replace("-", MINUS)
 
 
-def reliability(results, labels, path):
+def draw_reliability(results, labels, path):
     """Observed against nominal coverage of central intervals, a panel a label, and their difference in a strip below."""
-    results = noisy(results)
+    results = select_noisy(results)
     columns, blocks = min(COLUMNS, len(labels)), -(-len(labels) // COLUMNS)
     size = (max(COLUMN, PAGE * columns / COLUMNS), 2.6 * blocks + 0.3)
     ratios = {"height_ratios": [2, 1] * blocks}
@@ -72,7 +72,7 @@ def reliability(results, labels, path):
     observed = {
         key: 100
         * np.array(
-            [calibration.coverage(r["true"], r["mean"], r["err"], p / 100, own(r)) for p in LEVELS]
+            [calibration.compute_coverage(r["true"], r["mean"], r["err"], p / 100, get_true_errors(r)) for p in LEVELS]
         )
         for key, r in results.items()
     }  # {range: (n_levels, n_labels)}
@@ -92,7 +92,7 @@ def reliability(results, labels, path):
                     ".-",
                     ms=2.5,
                     color=color(i),
-                    label=words(key),
+                    label=describe_snr_range(key),
                 )
         top.plot([0, 100], [0, 100], color="k", lw=0.6, zorder=1.5)
         low.axhline(0, color="k", lw=0.6, zorder=1.5)
@@ -107,21 +107,21 @@ def reliability(results, labels, path):
         low.yaxis.set_major_locator(
             MaxNLocator(4, symmetric=True, prune="both", steps=[1, 2, 5, 10])
         )
-    finish(fig, axes, len(labels), "nominal coverage (%)", "observed (%)", "obs $-$ nominal")
+    finish_panels(fig, axes, len(labels), "nominal coverage (%)", "observed (%)", "obs $-$ nominal")
     return save(fig, path)
 
 
-def own(found):
+def get_true_errors(found):
     """Errors (n, n_labels) of the true labels, 0 where there are none."""
     return found.get("true_err", np.zeros_like(found["true"]))
 
 
-def noisy(results):
+def select_noisy(results):
     """The results of the S/N ranges, without the noise-free ones."""
     return {key: r for key, r in results.items() if key != NOISE_FREE}
 
 
-def finish(fig, axes, n_labels, x, *y):
+def finish_panels(fig, axes, n_labels, x, *y):
     """Names of the axes, x below the last panel of each column and y by turns down the left; legend; no empty panels."""
     kinds, columns = len(y), axes.shape[1]
     for j in range(columns):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from starlabels.spectra.prepare import noise_of, rebin
+from starlabels.spectra.preparation import estimate_noise, rebin_spectrum
 from starlabels.synthesis.broaden import LIGHT
 
 # A in vacuum, at rest: pixels of 10^(4.179 + 6e-6 i) that astroNN takes for data releases 13 to 17; Leung & Bovy (2019)
@@ -21,37 +21,37 @@ LEAST_PIXELS = 100  # of a chip
 WORTHLESS = 1.0  # of the continuum: pixels of such an error or more, as those of 1e10, are missing
 
 
-def in_chips(wave):
+def select_chip_pixels(wave):
     """Mask (n,) of vacuum wavelengths (n,) in A that lie on one of the CHIPS."""
     return np.any([(wave >= low) & (wave <= high) for low, high in CHIPS], axis=0)
 
 
-def on_grid(observed, velocity, grid, order):
+def normalise_on_grid(observed, velocity, grid, order):
     """Normalised flux and its error (n_pix,) on grid (n_pix,) of an Observed spectrum that recedes at velocity km/s.
 
     NaN where missing and between the chips. order: of the continuum's polynomial.
     """
     wave = observed.wave / (1 + velocity / LIGHT)
     error = (
-        np.full(len(wave), noise_of(observed.flux)) if observed.error is None else observed.error
+        np.full(len(wave), estimate_noise(observed.flux)) if observed.error is None else observed.error
     )
     flux_out, error_out = (np.full(len(grid), np.nan) for _ in range(2))
     for low, high in CHIPS:
         own, target = (wave >= low - 1) & (wave <= high + 1), (grid >= low) & (grid <= high)
         if target.sum() < 2:
             continue
-        level = continuum(wave[own], observed.flux[own], error[own], order)
+        level = fit_chip_continuum(wave[own], observed.flux[own], error[own], order)
         if level is None:
             continue
         flux, sigma = observed.flux[own] / level, error[own] / level
         bad = ~(sigma < WORTHLESS)
-        flux_out[target], error_out[target] = rebin(
+        flux_out[target], error_out[target] = rebin_spectrum(
             wave[own], np.where(bad, np.nan, flux), sigma, grid[target]
         )
     return flux_out, error_out
 
 
-def continuum(wave, flux, error, order):
+def fit_chip_continuum(wave, flux, error, order):
     """Continuum (n,) of flux (n,) with errors (n,), NaN where missing: a Chebyshev polynomial through the pixels without lines.
 
     It begins with the upper percentile of each of BINS, then keeps pixels from BELOW errors under it to ABOVE over it, so that

@@ -22,7 +22,7 @@ ROUNDS = 8
 CHUNK = 128  # spectra at a time
 
 
-class Continuum(NamedTuple):
+class ContinuumModel(NamedTuple):
     """edges (n_bin + 1,) of the bins in pixels, mean (n_bin,) and components (RANK, n_bin) of the line depth, their variance.
 
     order: of the Chebyshev polynomial that is ln of the continuum.
@@ -41,7 +41,7 @@ class Continuum(NamedTuple):
             "f4"
         )  # (n_pix, order + 1)
         out = np.empty(flux.shape, "f4")
-        with blas().limit(
+        with get_blas_control().limit(
             limits=1
         ):  # its threads wait for each other at every one of these small products
             for start in range(0, len(flux), CHUNK):
@@ -57,7 +57,7 @@ class Continuum(NamedTuple):
     def _coefficients(self, flux, weight):
         """Coefficients (n, order + 1) of ln continuum from binned flux (n, n_bin) and the observed share of each bin."""
         smooth = np.polynomial.chebyshev.chebvander(
-            bin_centres(self.edges), self.order
+            compute_bin_centres(self.edges), self.order
         )  # (n_bin, m)
         scale = np.sum(flux * weight, axis=1) / np.maximum(
             np.sum((1 - self.mean) * weight, axis=1), 1e-30
@@ -99,12 +99,12 @@ class Continuum(NamedTuple):
 
 
 @functools.cache
-def blas():
+def get_blas_control():
     """The control of the number of threads of linear algebra."""
     return ThreadpoolController()
 
 
-def bin_centres(edges):
+def compute_bin_centres(edges):
     """Centres (n_bin,) of bins on the scale on which the first pixel is -1 and the last one 1."""
     return (edges[:-1] + edges[1:] - 1) / (edges[-1] - 1) - 1
 
@@ -117,7 +117,7 @@ def bin_flux(flux, edges):
     return total / np.maximum(number, 1), number / np.diff(edges)
 
 
-def learn(flux, wave, order):
+def fit_continuum_model(flux, wave, order):
     """The Continuum for a grid of wavelengths (n_pix,) in A, from normalised spectra (n, n_pix)."""
     edges = np.linspace(
         0, len(wave), max(round((wave[-1] - wave[0]) / BIN), 4 * order, 2) + 1
@@ -127,18 +127,18 @@ def learn(flux, wave, order):
     mean = depth.mean(axis=0)
     _, size, components = np.linalg.svd(depth - mean, full_matrices=False)
     n = min(RANK, np.count_nonzero(size > 1e-6 * size[0]))
-    return Continuum(edges, mean, components[:n], size[:n] ** 2 / len(depth), order)
+    return ContinuumModel(edges, mean, components[:n], size[:n] ** 2 / len(depth), order)
 
 
-def write(h5, found):
+def write_continuum(h5, found):
     """Write a Continuum into the group `continuum` of an open HDF5 file."""
     for name, values in found._asdict().items():
         hdf5.write(h5, f"continuum/{name}", values)
 
 
-def read(h5):
+def read_continuum(h5):
     """The Continuum of an open HDF5 file, None if it has none."""
     if "continuum" not in h5:
         return None
-    found = Continuum(*(hdf5.dataset(h5, f"continuum/{name}")[()] for name in Continuum._fields))
+    found = ContinuumModel(*(hdf5.dataset(h5, f"continuum/{name}")[()] for name in ContinuumModel._fields))
     return found._replace(order=int(found.order))

@@ -5,7 +5,7 @@ import numpy as np
 LINE_CELL = 0.5  # A: errors of lines so far apart are independent, as those of their log gf are
 
 
-def disturb(flux, wave, resolving_power, settings, generators):
+def disturb_spectra(flux, wave, resolving_power, settings, generators):
     """Flux (n, n_pix) float32 with random errors of the lines and of the continuum; wave (n_pix,) in A.
 
     settings.line_error: relative rms of a line's depth, where lines of one resolution element share it; continuum_error: rms
@@ -14,15 +14,15 @@ def disturb(flux, wave, resolving_power, settings, generators):
     """
     lines, curves = generators
     depth = (1 - flux) * (
-        1 + line_errors(len(flux), wave, resolving_power, settings.line_error, lines)
+        1 + draw_line_errors(len(flux), wave, resolving_power, settings.line_error, lines)
     )
     return (
         (1 - depth)
-        * continuum_shapes(len(flux), len(wave), settings.order, settings.continuum_error, curves)
+        * draw_continuum_shapes(len(flux), len(wave), settings.order, settings.continuum_error, curves)
     ).astype("f4")
 
 
-def line_errors(n, wave, resolving_power, error, rng):
+def draw_line_errors(n, wave, resolving_power, error, rng):
     """Relative errors (n, n_pix) of the line depth, independent between cells and linear from one to the next."""
     cell = max(LINE_CELL, wave.mean() / resolving_power)
     place = (wave - wave[0]) / cell
@@ -32,7 +32,7 @@ def line_errors(n, wave, resolving_power, error, rng):
     return cells[:, low] * (1 - part) + cells[:, low + 1] * part
 
 
-def continuum_shapes(n, n_pix, order, error, rng):
+def draw_continuum_shapes(n, n_pix, order, error, rng):
     """Factors (n, n_pix) about 1: exponentials of Chebyshev polynomials of degree 1 to 2 order, the lower the stronger."""
     degree = np.arange(1, 2 * order + 1)
     size = 1 / degree

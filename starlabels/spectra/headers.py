@@ -31,43 +31,43 @@ POWERS = [  # pattern in INSTRUME, TELESCOP or EXTNAME -> lambda / FWHM of the u
 IN_VACUUM = r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST"
 
 
-def statements(header, power=None, medium=None):
+def read_metadata(header, power=None, medium=None):
     """{field of Found: value} of what a header says; power and medium if the format itself tells them."""
     return {
-        "medium": medium or stated_medium(header),
-        "resolving_power": power or stated_power(header),
-        "rest": text(header, "SPECSYS") == "SOURCE"
-        or text(header, "FRAME") in ("REST", "SOURCE", "STELLAR"),
+        "medium": medium or find_medium(header),
+        "resolving_power": power or find_resolving_power(header),
+        "rest": read_keyword(header, "SPECSYS") == "SOURCE"
+        or read_keyword(header, "FRAME") in ("REST", "SOURCE", "STELLAR"),
         "normalised": header.get("CONTNORM") is True,  # ESO's science data products
     }
 
 
-def text(header, key):
+def read_keyword(header, key):
     """The value of a keyword as text in capitals; "" if it is not there."""
     return str(header.get(key) or "").strip().upper()
 
 
-def origin(header):
+def name_instrument(header):
     """Instrument and telescope, or the comments if neither is named, and the name of the extension; in capitals."""
-    made = text(header, "INSTRUME") + " " + text(header, "TELESCOP")
-    return f"{made if made.strip() else text(header, 'COMMENT')} {text(header, 'EXTNAME')}"
+    made = read_keyword(header, "INSTRUME") + " " + read_keyword(header, "TELESCOP")
+    return f"{made if made.strip() else read_keyword(header, 'COMMENT')} {read_keyword(header, 'EXTNAME')}"
 
 
-def stated_medium(header):
+def find_medium(header):
     """ "air" or "vacuum" if the header says so, or is of an instrument whose pipeline is known; else None."""
     for key in ("VACUUM", "WAVEVAC"):
         if key in header:
             return "vacuum" if header[key] in (True, 1, "T", "True", "true") else "air"
     for key in ("AIRORVAC", "WAVETYPE", "MEDIUM"):
-        if text(header, key)[:3] in ("AIR", "VAC"):
-            return "air" if text(header, key)[:3] == "AIR" else "vacuum"
-    kind = text(header, "CTYPE1").split("-")[0]
+        if read_keyword(header, key)[:3] in ("AIR", "VAC"):
+            return "air" if read_keyword(header, key)[:3] == "AIR" else "vacuum"
+    kind = read_keyword(header, "CTYPE1").split("-")[0]
     if kind in ("AWAV", "WAVE"):  # Greisen et al. 2006, table 1
         return "air" if kind == "AWAV" else "vacuum"
-    return "vacuum" if re.search(IN_VACUUM, origin(header)) else None
+    return "vacuum" if re.search(IN_VACUUM, name_instrument(header)) else None
 
 
-def stated_power(header):
+def find_resolving_power(header):
     """Resolving power lambda / FWHM by keyword, else of the instrument; None if neither is known."""
     for key in POWER_KEYS:
         try:
@@ -77,5 +77,5 @@ def stated_power(header):
         if 100 < value < 1e6:  # else a magnitude (R), or a resolution in Angstrom
             return value
     return next(
-        (float(power) for pattern, power in POWERS if re.search(pattern, origin(header))), None
+        (float(power) for pattern, power in POWERS if re.search(pattern, name_instrument(header))), None
     )

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from starlabels.base.console import count
-from starlabels.base.files import replaced_file
-from starlabels.base.labels import label
+from starlabels.base.console import format_count
+from starlabels.base.files import replace_file
+from starlabels.base.labels import get_label
 
 CSV, FITS, PAGE = "results.csv", "results.fits", "index.html"
 TEXTS = ("name", "status", "reasons")  # columns that are not numbers
@@ -29,7 +29,7 @@ SYMBOLS = {  # of labels, in HTML
 }
 
 
-class Answer(NamedTuple):
+class StarResult(NamedTuple):
     """What predict.py says of one spectrum."""
 
     name: str  # file name (with row or star id)
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     extras: dict = {}  # {column: value} of what only some models give, see extras.py
 
 
-class Spectrum(NamedTuple):
+class FittedSpectrum(NamedTuple):
     """An observed spectrum as the network saw it, for the figure: all (n_pix,), NaN where missing."""
 
     wave: np.ndarray  # A, at rest
@@ -56,12 +56,12 @@ class Spectrum(NamedTuple):
     medium: str = "air"  # or "vacuum", of a survey's database
 
 
-def status(answer):
+def classify_result(answer):
     """`failed` (no labels), `flagged` or `ok`."""
     return "failed" if answer.failure else "flagged" if answer.flags else "ok"
 
 
-class Tables:
+class ResultTables:
     """results.csv, which grows with every `add`, and results.fits once all stars are in: a row a star, in the order added.
 
     names, units (n_labels,) of the labels; meta: {keyword of 8 letters at most: value} for the header of the FITS table;
@@ -101,8 +101,8 @@ class Tables:
 
     def add(self, answers):
         """Append Answers to the CSV, on disk when this returns."""
-        rows = [row(answer, self.names, self.extras) for answer in answers]
-        self._write([[cell(value) for value in values] for values in rows], "a")
+        rows = [build_row(answer, self.names, self.extras) for answer in answers]
+        self._write([[format_cell(value) for value in values] for values in rows], "a")
         self.rows += rows
 
     def __exit__(self, kind, *_):
@@ -112,7 +112,7 @@ class Tables:
                 | {"flags": int}
                 | {name: type(one.blank) for name, one in self.extras.items()}
             )
-            write_fits(self.folder / FITS, self.columns, self.rows, self.meta, kinds)
+            write_fits_table(self.folder / FITS, self.columns, self.rows, self.meta, kinds)
 
     def _write(self, rows, mode):
         with open(self.folder / CSV, mode, newline="", encoding="utf-8") as file:
@@ -121,11 +121,11 @@ class Tables:
 
 def write_tables(answers, folder, names, units, meta, extras=None):
     """Both tables of all Answers at once, see Tables."""
-    with Tables(folder, names, units, meta, extras) as tables:
+    with ResultTables(folder, names, units, meta, extras) as tables:
         tables.add(answers)
 
 
-def row(answer, names, extras):
+def build_row(answer, names, extras):
     """The values of an Answer in the order of the columns; labels it does not have are nan, extras what they say of that."""
     labels = [
         float(values.get(name, np.nan))
@@ -138,29 +138,29 @@ def row(answer, names, extras):
     words = answer.failure or "; ".join(answer.reasons)
     more = [answer.extras.get(name, extra.blank) for name, extra in extras.items()]
     return [
-        clean(answer.name),
-        status(answer),
+        clean_text(answer.name),
+        classify_result(answer),
         *labels,
         *more,
         *numbers,
         int(answer.flags),
-        clean(words),
+        clean_text(words),
     ]
 
 
-def cell(value):
+def format_cell(value):
     """A value as text for the CSV: numbers to 8 digits, nan as nothing."""
     if not isinstance(value, float):
         return value
     return "" if math.isnan(value) else f"{value:.8g}"
 
 
-def clean(text):
+def clean_text(text):
     """The text in one line, with bytes that are no UTF-8 (file names may hold any) as \\udc.. codes."""
     return " ".join(str(text).splitlines()).encode("utf-8", "backslashreplace").decode()
 
 
-def write_fits(path, columns, rows, meta, kinds):
+def write_fits_table(path, columns, rows, meta, kinds):
     """A FITS table of rows with columns {name: unit}, by way of `<path>.tmp`; meta goes into the header.
 
     kinds: {column: type} of those that are not float.
@@ -182,11 +182,11 @@ def write_fits(path, columns, rows, meta, kinds):
         hdu.columns[name].unit = (
             unit or None
         )  # as text: astropy leaves out dex, which FITS does not define
-    with replaced_file(path) as tmp:
+    with replace_file(path) as tmp:
         hdu.writeto(tmp, overwrite=True)
 
 
-def rounded(value, err):
+def format_value(value, err):
     """`5772 ± 31`: the error to 2 digits, the value to the same decimal; the value alone where the error is not known."""
     if not math.isfinite(value):
         return "unknown"
@@ -201,14 +201,14 @@ def rounded(value, err):
     )
 
 
-def quality(answer):
+def describe_quality(answer):
     """S/N, reduced chi-square and the fraction of pixels observed as texts, those that are known."""
     texts = [f"S/N {answer.snr:.0f}"] * math.isfinite(answer.snr)
     texts += [f"reduced \N{GREEK SMALL LETTER CHI}² {answer.chi2:.2f}"] * math.isfinite(answer.chi2)
     return texts + [f"{100 * answer.coverage:.0f} % of pixels"] * math.isfinite(answer.coverage)
 
 
-def picture_name(name, taken):
+def choose_picture_name(name, taken):
     """A file name `<name>.png` of letters, digits, `.`, `_` and `-` that is not in `taken`, a set, to which it is added.
 
     Names that differ in case only count as the same, as they do on some disks.
@@ -240,62 +240,62 @@ def write_page(answers, pictures, folder):
 
     pictures: of each Answer, the path of its figure seen from `folder`, or None.
     """
-    kinds = Counter(status(answer) for answer in answers)
-    title = f"{count(len(answers))} star{'s' * (len(answers) != 1)}, {kinds['flagged']} flagged, {kinds['failed']} failed"
+    kinds = Counter(classify_result(answer) for answer in answers)
+    title = f"{format_count(len(answers))} star{'s' * (len(answers) != 1)}, {kinds['flagged']} flagged, {kinds['failed']} failed"
     both = list(zip(answers, pictures))
     parts = [
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">',
         f"<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>",
         f'<p>Labels with standard errors, as in <a href="{CSV}">{CSV}</a> and <a href="{FITS}">{FITS}</a>; observed spectra in '
         'black, regenerated ones in colour. <label><input type="checkbox" id="only"> flagged only</label></p>\n<main>',
-        *(card(answer, picture) for answer, picture in both if not answer.failure),
+        *(format_card(answer, picture) for answer, picture in both if not answer.failure),
         "</main>",
     ]
     if kinds["failed"]:
         failures = (
-            f"<tr><td>{link(p, escape(clean(a.name)))}<td>{escape(clean(a.failure))}"
+            f"<tr><td>{format_link(p, escape(clean_text(a.name)))}<td>{escape(clean_text(a.failure))}"
             for a, p in both
             if a.failure
         )
         parts += ["<h1>Failed</h1>\n<table>", *failures, "</table>"]
-    with replaced_file(Path(folder) / PAGE) as tmp:
+    with replace_file(Path(folder) / PAGE) as tmp:
         tmp.write_text("\n".join(parts) + "\n", encoding="utf-8")
     return Path(folder) / PAGE
 
 
-def link(picture, inner):
+def format_link(picture, inner):
     """HTML as a link to the picture, if there is one."""
     return f'<a href="{escape(quote(str(picture)))}">{inner}</a>' if picture else inner
 
 
-def card(answer, picture):
+def format_card(answer, picture):
     """HTML of one star with labels."""
-    name = escape(clean(answer.name))
+    name = escape(clean_text(answer.name))
     image = (
         f'<img src="{escape(quote(str(picture)))}" loading="lazy" alt="spectrum of {name}">'
         if picture
         else ""
     )
     values = (
-        (n, rounded(value, answer.errors.get(n, np.nan))) for n, value in answer.labels.items()
+        (n, format_value(value, answer.errors.get(n, np.nan))) for n, value in answer.labels.items()
     )
-    rows = [(SYMBOLS.get(n, escape(n)), text, label(n).plain_unit) for n, text in values]
+    rows = [(SYMBOLS.get(n, escape(n)), text, get_label(n).plain_unit) for n, text in values]
     if math.isfinite(answer.rv):
-        rows.append(("<i>v</i><sub>r</sub>", rounded(answer.rv, answer.rv_err), "km/s"))
+        rows.append(("<i>v</i><sub>r</sub>", format_value(answer.rv, answer.rv_err), "km/s"))
     if math.isfinite(answer.extras.get("distance", math.nan)):
         rows.append(
-            ("distance", rounded(answer.extras["distance"], answer.extras["distance_err"]), "pc")
+            ("distance", format_value(answer.extras["distance"], answer.extras["distance_err"]), "pc")
         )
     lines = [f"<tr><td>{symbol}<td>{value} {unit}" for symbol, value, unit in rows]
-    flags = [f'<p class="flag">{escape(clean(reason))}</p>' for reason in answer.reasons]
-    head = f'<article class="{status(answer)}">{link(picture, image)}<h2>{name}</h2>'
+    flags = [f'<p class="flag">{escape(clean_text(reason))}</p>' for reason in answer.reasons]
+    head = f'<article class="{classify_result(answer)}">{format_link(picture, image)}<h2>{name}</h2>'
     return "\n".join(
         [
             head,
             "<table>",
             *lines,
             "</table>",
-            f"<p>{', '.join(quality(answer))}</p>",
+            f"<p>{', '.join(describe_quality(answer))}</p>",
             *flags,
             "</article>",
         ]

@@ -21,7 +21,7 @@ UNITS = {  # name in small letters -> Angstrom; astropy takes A for ampere
 }
 
 
-class Options(NamedTuple):
+class ReadOptions(NamedTuple):
     """What the command line overrides; None leaves it to the file."""
 
     medium: str | None = None  # "air" or "vacuum"
@@ -32,7 +32,7 @@ class Options(NamedTuple):
     wave_unit: str | None = None
 
 
-class Found(NamedTuple):
+class RawSpectrum(NamedTuple):
     """A spectrum as its file holds it: any unit and order, nothing masked yet."""
 
     wave: np.ndarray  # (n,) in `unit`, or its logarithm
@@ -48,7 +48,7 @@ class Found(NamedTuple):
     normalised: bool = False
 
 
-class Observed(NamedTuple):
+class ObservedSpectrum(NamedTuple):
     """One observed spectrum as its file has it: wavelengths (n,) in Angstrom, strictly ascending; NaN where masked."""
 
     name: str  # file name, with the row or star_id behind it when a file holds several
@@ -66,25 +66,25 @@ class Observed(NamedTuple):
     )
 
 
-def finish(path, found, options):
+def build_observed_spectrum(path, found, options):
     """The Observed of what was found in a file that holds one spectrum; UserError if it cannot be used."""
-    wave = angstrom(path, found.wave, found.unit, found.log, options.wave_unit)
+    wave = convert_to_angstrom(path, found.wave, found.unit, found.log, options.wave_unit)
     flux = np.array(found.flux, "f8")
     n_absurd = int((np.abs(flux) > ABSURD).sum())
     if n_absurd > len(flux) / 2:
         raise UserError(
             f"{path}: {n_absurd} of {len(flux)} fluxes are beyond {ABSURD:g}, so mark missing pixels: take another file"
         )
-    flux, error = masked(flux, found.error)
-    wave, flux, error = ascending(wave, flux, error)
+    flux, error = mask_bad_pixels(flux, found.error)
+    wave, flux, error = sort_by_wavelength(wave, flux, error)
     medium = options.medium or found.medium or assumed_medium(wave)
     power = options.resolving_power or found.resolving_power
-    observed = Observed(path.name, wave, flux, error, medium, power, found.rest, found.normalised)
-    check(observed, path)
+    observed = ObservedSpectrum(path.name, wave, flux, error, medium, power, found.rest, found.normalised)
+    check_spectrum(observed, path)
     return observed
 
 
-def check(spectrum, path=None):
+def check_spectrum(spectrum, path=None):
     """UserError, one line, if a spectrum has too few pixels or no light in them; it names the path where one is given."""
     where, ok = path or spectrum.name, np.isfinite(spectrum.flux)
     values = spectrum.flux[ok]
@@ -104,7 +104,7 @@ def check(spectrum, path=None):
         )
 
 
-def angstrom(path, wave, unit, log, asked=None):
+def convert_to_angstrom(path, wave, unit, log, asked=None):
     """Wavelengths (n,) in Angstrom, NaN where not positive; the unit asked for wins. UserError if it must be guessed."""
     text = asked or unit
     wave = np.array(wave, "f8").ravel()
@@ -119,7 +119,7 @@ def angstrom(path, wave, unit, log, asked=None):
     scale, logged = parse_unit(path, text) if text else (1.0, None)
     log = log or logged
     if log is None and scale == 1.0:
-        log = logarithm(low, high)
+        log = guess_logarithm(low, high)
     if log:
         with np.errstate(over="ignore"):
             wave = np.exp(wave) if log == "ln" else 10.0**wave
@@ -130,7 +130,7 @@ def angstrom(path, wave, unit, log, asked=None):
     return wave * scale
 
 
-def logarithm(low, high):
+def guess_logarithm(low, high):
     """ "log10" or "ln" if numbers from low to high can only be that of optical or infrared wavelengths in Angstrom."""
     if 3 < low and high < 5:
         return "log10"
@@ -151,10 +151,10 @@ def parse_unit(path, text):
         raise UserError(message) from None
 
 
-def masked(flux, error):
+def mask_bad_pixels(flux, error):
     """Copies of flux (n,) and error (n,) or None with NaN in pixels that the file marks as bad in any of the usual ways."""
     flux = np.array(flux, flux.dtype if flux.dtype.kind == "f" else "f8")
-    bad = ~(np.abs(flux) < ABSURD) | zero_runs(flux)
+    bad = ~(np.abs(flux) < ABSURD) | find_zero_runs(flux)
     if error is not None and (np.isnan(error) | (error == 0)).all():
         error = None  # a column that was never filled, as in ESO's HARPS products
     if error is not None:
@@ -165,7 +165,7 @@ def masked(flux, error):
     return flux, error
 
 
-def zero_runs(flux):
+def find_zero_runs(flux):
     """Mask (n,) of exact zeros, three or more in a row: pipelines pad gaps between detectors with them."""
     zero = flux == 0
     three = zero[2:] & zero[1:-1] & zero[:-2]  # (n - 2,)
@@ -175,7 +175,7 @@ def zero_runs(flux):
     return mask
 
 
-def ascending(wave, flux, error):
+def sort_by_wavelength(wave, flux, error):
     """The pixels (n,) in order of wavelength, without those of NaN wavelength, equal wavelengths averaged."""
     if (np.diff(wave) > 0).all():
         return wave, flux, error
@@ -183,10 +183,10 @@ def ascending(wave, flux, error):
     order = order[np.isfinite(wave[order])]
     wave, flux = wave[order], flux[order]
     error = None if error is None else error[order]
-    return (wave, flux, error) if (np.diff(wave) > 0).all() else averaged(wave, flux, error)
+    return (wave, flux, error) if (np.diff(wave) > 0).all() else average_duplicates(wave, flux, error)
 
 
-def averaged(wave, flux, error):
+def average_duplicates(wave, flux, error):
     """Pixels (m,) of wavelengths that differ, each the mean of those that share it, weighted by 1 / error^2 where known."""
     wave, group = np.unique(wave, return_inverse=True)  # (m,)
     weight = np.isfinite(flux) / (1.0 if error is None else error**2)

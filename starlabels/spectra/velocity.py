@@ -20,7 +20,7 @@ TEMPLATE_LABELS = {  # of spectra to correlate with, where the nodes hold them
 }
 
 
-class Velocity(NamedTuple):
+class RadialVelocity(NamedTuple):
     """Radial velocity and its error (km/s), height of the peak (0 to 1) and its significance r (Tonry & Davis 1979)."""
 
     rv: float
@@ -36,13 +36,13 @@ class Correlator:
         self.step = LIGHT * np.log(wave[1] / wave[0])  # km/s a pixel
         sets = np.array(list(itertools.product(*TEMPLATE_LABELS.values()))).T
         labels = dict(zip(TEMPLATE_LABELS, sets)) | {"vmic": np.full(sets.shape[1], 2.0)}
-        sound = sampler.sound(labels)
+        sound = sampler.covers(labels)
         labels = {name: values[sound] for name, values in labels.items()}
         if not sound.any():  # a narrow grid: the node in its middle
             labels = {
                 name: axis[len(axis) // 2 :][:1] for name, axis in zip(AXES, sampler.axes)
             } | {"vsini": np.array([20.0])}
-        depth = 1 - sampler.spectra(labels, wave, resolving_power)
+        depth = 1 - sampler.sample_spectra(labels, wave, resolving_power)
         self.templates = depth - depth.mean(axis=1, keepdims=True)
         self.rough = _decimate(self.templates, DECIMATE)
 
@@ -74,7 +74,7 @@ class Correlator:
         )  # Zucker (2003)
         mirror = curve[np.clip(2 * top - np.arange(len(curve)), 0, len(curve) - 1)]
         spurious = np.std(curve - mirror) / np.sqrt(2)
-        return Velocity(
+        return RadialVelocity(
             float(rv), float(err), float(height), float(height / (np.sqrt(2) * max(spurious, 1e-9)))
         )
 

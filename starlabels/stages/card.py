@@ -5,10 +5,9 @@ import math
 import numpy as np
 
 from starlabels.base import hdf5, provenance, stamp
-from starlabels.base.console import count
-from starlabels.base.files import replaced_file
-from starlabels.base.labels import label
-from starlabels.config import paths as config
+from starlabels.base.console import format_count
+from starlabels.base.files import replace_file
+from starlabels.base.labels import get_label
 from starlabels.learning import outliers
 from starlabels.learning.calibration import NOISE_FREE
 
@@ -28,9 +27,9 @@ SPECTRUM_SCORES = {
 }
 
 
-def write(cfg, metrics, model, n_train):
+def write(run, metrics, model, n_train):
     """Write README.md beside a Keras model that was tested: the numbers are those of its metrics {see metrics.json}."""
-    paths = config.paths(cfg)
+    cfg, paths = run.cfg, run.paths
     with hdf5.open_stage(paths.model_dir / "scaling.h5", "3_train") as h5:
         units = units_of(h5)
         ends = [h5[f"scaling/{end}"][:] for end in ("min", "max")]
@@ -45,7 +44,7 @@ def write(cfg, metrics, model, n_train):
         ["## Not for", "", *limits(cfg)],
         ["## Provenance", "", *made_how(made, metrics)],
     ]
-    with replaced_file(paths.model_dir / "README.md") as tmp:
+    with replace_file(paths.model_dir / "README.md") as tmp:
         tmp.write_text(
             "\n\n".join("\n".join(part) for part in parts if part) + "\n", encoding="utf-8"
         )
@@ -55,7 +54,7 @@ def units_of(h5):
     """{label: unit} of an open scaling.h5."""
     attributes = h5["scaling/mean"].attrs
     return {
-        str(name): label(str(name), str(unit)).plain_unit
+        str(name): get_label(str(name), str(unit)).plain_unit
         for name, unit in zip(attributes["names"], attributes["units"])
     }
 
@@ -87,10 +86,10 @@ def training(cfg, model, n_train, medium):
     """What the network is and what it was trained on; wavelengths are in `medium`."""
     free = sum(math.prod(one.shape) for one in model.trainable_weights)
     what = "spectra" if cfg.wave else "stars"
-    lines = [f"- {count(n_train)} training {what}"]
+    lines = [f"- {format_count(n_train)} training {what}"]
     if cfg.wave:
         window = f"{cfg.wave.min:g} to {cfg.wave.max:g} A in {medium}"
-        lines.append(f"- {window}, {count(cfg.wave.n_pix)} pixels of {cfg.wave.step:g} A")
+        lines.append(f"- {window}, {format_count(cfg.wave.n_pix)} pixels of {cfg.wave.step:g} A")
     if cfg.grid and cfg.wave:
         lines.append(
             f"- synthetic spectra of resolving power {cfg.grid.resolving_power:g} in the recipe's grid"
@@ -103,7 +102,7 @@ def training(cfg, model, n_train, medium):
     )
     return [
         *lines,
-        f"- network `{cfg.model.builder}`, {count(model.count_params())} parameters, {count(free)} of them trained",
+        f"- network `{cfg.model.builder}`, {format_count(model.count_params())} parameters, {format_count(free)} of them trained",
     ]
 
 
@@ -115,7 +114,7 @@ def accuracy(cfg, metrics, units):
             [words, *(f"{one[key]:.4g}" for one in parts.values())]
             for key, words in SPECTRUM_SCORES.items()
         ]
-        return [f"{count(metrics['n_test'])} test stars.", "", *table(["", *parts], rows)]
+        return [f"{format_count(metrics['n_test'])} test stars.", "", *table(["", *parts], rows)]
     rows = []
     for key, scores in metrics["snr"].items():
         for score, words in SCORES.items():
@@ -130,7 +129,7 @@ def accuracy(cfg, metrics, units):
                 )
     head = ["S/N", "", *(f"{name} ({units[name]})" if units[name] else name for name in cfg.labels)]
     return [
-        f"{count(metrics['n_test'])} held-out stars; the numbers of metrics.json.",
+        f"{format_count(metrics['n_test'])} held-out stars; the numbers of metrics.json.",
         "",
         *table(head, rows),
     ]

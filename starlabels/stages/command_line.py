@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from starlabels.base.console import fail
+from starlabels.base.console import exit_with_error
 from starlabels.base.errors import UserError
 
 EXPECTED = {  # what goes wrong with a user's folders and disks; any other OSError is ours
@@ -15,12 +15,13 @@ EXPECTED = {  # what goes wrong with a user's folders and disks; any other OSErr
 }
 
 
-def main(stage, description, arguments=None, recipe=None):
-    """Load the configuration and run stage(cfg, args) of the command line; a UserError is one line and exit code 2.
+def run_command(stage, description, arguments=None, recipe=None):
+    """Load the configuration and run stage(run, args) of the command line; a UserError is one line and exit code 2.
 
-    recipe: a function(args) -> its path, or None where there is none (then cfg is None), for scripts that have no --config.
+    recipe: a function(args) -> its path, or None where there is none (then run is None), for scripts that have no --config.
     """
-    from starlabels.config import load  # config needs UserError
+    from starlabels.config import load
+    from starlabels.config.run import Run
 
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -40,9 +41,9 @@ def main(stage, description, arguments=None, recipe=None):
     )  # so that a log file keeps the order of prints and errors
     try:
         path = recipe(args) if recipe else args.config
-        stage(load.load(path) if path else None, args)
+        stage(Run(load.load_config(path)) if path else None, args)
     except UserError as error:
-        fail(str(error))
+        exit_with_error(str(error))
     except BrokenPipeError:  # who reads our lines has seen enough, as in `... | head`
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
@@ -51,9 +52,9 @@ def main(stage, description, arguments=None, recipe=None):
     except OSError as error:
         if error.errno not in EXPECTED:
             raise
-        fail(f"{error.filename or 'output'}: {error.strerror or error}")
+        exit_with_error(f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        fail(
+        exit_with_error(
             "interrupted; nothing half-written is left, and what goes on by itself does so at the next run",
             code=130,
         )

@@ -3,11 +3,11 @@
 import numpy as np
 
 from starlabels.base import statistics
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.hdf5 import read_wave
-from starlabels.base.labels import OFFSET_OF, OFFSETS, elemental
-from starlabels.learning.networks.censored import inside
+from starlabels.base.labels import OFFSET_OF, OFFSETS, select_elemental
+from starlabels.learning.networks.censored import mask_windows
 from starlabels.stages import recipe_nodes
 
 STARS = 200  # training stars over which the lines are averaged
@@ -29,14 +29,14 @@ def of_recipe(cfg, h5):
         else {name: np.array(pairs) for name, pairs in asked.items()}
     )
     for name, pairs in found.items():
-        n = count(int(inside(wave, pairs).sum()))
-        print(f"{name}: {n} of {count(len(wave))} pixels, in {len(pairs)} windows")
+        n = format_count(int(mask_windows(wave, pairs).sum()))
+        print(f"{name}: {n} of {format_count(len(wave))} pixels, in {len(pairs)} windows")
     return found
 
 
 def automatic(cfg, h5, wave):
     """{element: windows (k, 2) in A} where the flux of training stars changes with that element above all, by the nodes."""
-    elements, table = elemental(cfg.labels), h5["train/grid_labels"]
+    elements, table = select_elemental(cfg.labels), h5["train/grid_labels"]
     wanted = [OFFSET_OF[name] for name in elements]
     names = [
         *wanted,
@@ -51,7 +51,7 @@ def automatic(cfg, h5, wave):
         raise UserError(
             f"{cfg.path}: model.windows: auto needs the nodes, but {error}; give windows instead"
         ) from None
-    masks = own_pixels(statistics.rms(slopes(rows)))
+    masks = own_pixels(statistics.compute_rms(slopes(rows)))
     found = {
         name: spans(wave, mask, cfg.grid.resolving_power) for name, mask in zip(elements, masks)
     }

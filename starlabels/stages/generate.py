@@ -8,8 +8,7 @@ from textwrap import shorten
 import numpy as np
 import pandas as pd
 
-from starlabels.base import hdf5
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import LABELS
 from starlabels.learning import generator
@@ -21,7 +20,7 @@ OPTIONS = {
 }  # what a spectrum depends on
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     for name, one in OPTIONS.items():
         text = f"{name} of one star ({one.plain_unit or 'lambda / FWHM'})"
@@ -48,7 +47,7 @@ def option(name):
     return f"--{name.replace('_', '-')}"
 
 
-def recipe(args):
+def find_model_config(args):
     """The configuration that a generator was trained with; UserError if there is none."""
     path = args.model / "config.yaml"
     if not path.is_file():
@@ -59,8 +58,9 @@ def recipe(args):
     return path
 
 
-def run(cfg, args):
+def generate_spectra(run, args):
     """Write spectra at the labels of args to args.out, and print a line; UserError before that if one cannot be made."""
+    cfg = run.cfg
     given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     check(args, given, cfg.labels)
     table = read_table(args.table, cfg.labels, args.out) if args.table else pd.DataFrame()
@@ -68,7 +68,7 @@ def run(cfg, args):
     values = in_range(made, table, args.table) if args.table else made.checked(given)
     ids = list(table["star_id"]) if "star_id" in table else None
     WRITERS[args.out.suffix.lower()](Spectra(made, values, ids, cfg, args.model), args.out)
-    what = f"{count(len(values))} spectr{'um' if len(values) == 1 else 'a'} of {len(made.wave)} pixels from {args.model}"
+    what = f"{format_count(len(values))} spectr{'um' if len(values) == 1 else 'a'} of {len(made.wave)} pixels from {args.model}"
     unused = [name or "(no name)" for name in table if name not in (*cfg.labels, "star_id")]
     print(f"{args.out}: {what}" + (f"; columns not used: {', '.join(unused)}" if unused else ""))
 
@@ -119,7 +119,6 @@ def lines_of(path, names):
     wanted = f"give a CSV table with columns {', '.join(names)}"
     if not path.is_file():
         raise UserError(f"{path} not found: {wanted}")
-    hdf5.note(path)
     text = path.read_bytes().decode("utf-8-sig", "replace")
     if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
         raise UserError(f"{path} is not text in UTF-8: {wanted}")
@@ -139,7 +138,7 @@ def check_room(path, table, out):
     suffix, n = out.suffix.lower(), len(table)
     if n > MOST.get(suffix, n):
         raise UserError(
-            f"{path} has {count(n)} stars, a {suffix} file takes {MOST[suffix]}: end --out in .fits or .h5"
+            f"{path} has {format_count(n)} stars, a {suffix} file takes {MOST[suffix]}: end --out in .fits or .h5"
         )
     ids = table.get("star_id", pd.Series(dtype=str))
     bad = (ids == "") | ((ids.duplicated() | (ids == "wave")) & (suffix == ".csv" and n > 1))

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import hdf5, stamp
-from starlabels.base.console import progress
-from starlabels.base.files import replaced_file
-from starlabels.base.labels import label
-from starlabels.catalogues.databases import star_ids
-from starlabels.config.digests import is_own_grid, sha
+from starlabels.base.console import show_progress
+from starlabels.base.files import replace_file
+from starlabels.base.labels import get_label
+from starlabels.base.provenance import stamp_figure
+from starlabels.catalogues.databases import format_star_ids
+from starlabels.config.digests import is_own_grid, short_hash
 from starlabels.config.schema import Range
 from starlabels.learning import generator
 
@@ -32,7 +33,9 @@ class Spectra(NamedTuple):
 
     def blocks(self):
         """Yield flux (m, n_pix), CHUNK spectra at a time."""
-        for start in progress(range(0, len(self.values), generator.CHUNK), "generating spectra"):
+        for start in show_progress(
+            range(0, len(self.values), generator.CHUNK), "generating spectra"
+        ):
             yield self.made.flux(self.values[start : start + generator.CHUNK])
 
     def flux(self):
@@ -45,7 +48,7 @@ class Spectra(NamedTuple):
 
     def units(self):
         """Unit of each label (n_labels,)."""
-        return [label(name).plain_unit for name in self.made.names]
+        return [get_label(name).plain_unit for name in self.made.names]
 
     def column(self, name, otherwise):
         """Values (n,) of a label; (1,) the other value if the model has no such label."""
@@ -73,7 +76,7 @@ class Spectra(NamedTuple):
 def write_csv(spectra, path):
     """Columns wave and flux, or wave and the name of each star."""
     flux, names = spectra.flux(), spectra.names()
-    with replaced_file(path) as tmp, tmp.open("w", newline="", encoding="utf-8") as file:
+    with replace_file(path) as tmp, tmp.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["wave", *(names if len(names) > 1 else ["flux"])])
         table.writerows(
@@ -84,29 +87,30 @@ def write_csv(spectra, path):
 
 def write_png(spectra, path):
     """A figure with a panel a star."""
-    from starlabels.plots import generated as plots
+    from starlabels.plots import generated_spectra as plots
 
     names = spectra.names() if len(spectra.values) > 1 else [""]
     titles = [
-        plots.heading(name, dict(zip(spectra.made.names, row)))
+        plots.format_heading(name, dict(zip(spectra.made.names, row)))
         for name, row in zip(names, spectra.values)
     ]
-    plots.spectra(
+    plots.draw_generated_spectra(
         spectra.made.wave, spectra.flux(), titles, path, spectra.cfg.lines, spectra.made.medium
     )
+    stamp_figure(path, spectra.cfg.text, {spectra.model: spectra.made.digest})
 
 
 def write_h5(spectra, path):
     """A database in our schema; without star ids, stars of equal labels have one."""
     made, values = spectra.made, spectra.values.astype("f4")
     ids = (
-        star_ids(pd.DataFrame(values, columns=made.names))
+        format_star_ids(pd.DataFrame(values, columns=made.names))
         if spectra.ids is None
         else np.char.encode(spectra.ids, "utf-8")
     )
-    digest = sha([made.digest, values.tolist(), spectra.ids])
+    digest = short_hash([made.digest, values.tolist(), spectra.ids])
     with hdf5.create(
-        path, "generate", digest, spectra.cfg, {spectra.model / "scaling.h5": made.digest}
+        path, "generate", digest, spectra.cfg.text, {spectra.model / "scaling.h5": made.digest}
     ) as h5:
         hdf5.write_wave(
             h5, made.wave, made.medium, spectra.power(), "rest" if spectra.at_rest() else "observer"
@@ -121,7 +125,7 @@ def write_h5(spectra, path):
 
 def write_fits(spectra, path):
     """One spectrum as a table, several as an image with tables of wavelengths and labels; the first header tells of them."""
-    with replaced_file(path) as tmp:
+    with replace_file(path) as tmp:
         (one_fits if len(spectra.values) == 1 else many_fits)(spectra, tmp)
 
 

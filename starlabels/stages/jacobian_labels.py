@@ -3,10 +3,8 @@
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import progress
-from starlabels.base.labels import label
-from starlabels.config import digests
-from starlabels.config import paths as config
+from starlabels.base.console import show_progress
+from starlabels.base.labels import get_label
 from starlabels.stages import load_model, locks, recipe_nodes
 
 BATCH = 50
@@ -16,11 +14,11 @@ IDEAL_SNR = 100  # of the best linear estimator that the network is compared wit
 
 
 @locks.alone("lock")
-def run(cfg, args=None):
+def average_jacobians(run, args=None):
     """Write jacobian.h5 and jacobian*.png, print the strongest windows; UserError if an input is missing or stale."""
-    paths, digest = config.paths(cfg), digests.digest(cfg, "jacobian")
-    with hdf5.open_stage(paths.prepared, "2_preprocess", digests.digest(cfg, "2_preprocess")) as h5:
-        model = load_model.load(cfg)
+    cfg, paths, digest = run.cfg, run.paths, run.digest("jacobian")
+    with run.open("2_preprocess") as h5:
+        model = load_model.load_trained_model(run)
         axis, units, flux = hdf5.read_axis(h5), hdf5.label_units(h5["test"]), h5["test/flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
         table = h5["test/features"][:n] if cfg.features else np.empty((n, 0), "f4")
@@ -33,10 +31,14 @@ def run(cfg, args=None):
                 recipe_nodes.sensitivity_of(cfg, h5["test"], axis.wave),
             )
         )
-    save(found, axis, n, cfg, digest, {paths.model_dir: model.digest})
+    inputs = {paths.model_dir: model.digest}
+    save_moments(run, found, axis, n, digest, inputs)
     print_windows(axis.wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
     windows = [(model.windows or {}).get(name, ()) for name in cfg.labels]
-    draw(found, axis, [label(name, units[name]) for name in cfg.labels], windows, n, cfg)
+    labels = [get_label(name, units[name]) for name in cfg.labels]
+    with run.figures("jacobian*.png", inputs) as folder:
+        draw_jacobians(found, axis, labels, windows, n, cfg, folder)
+    print(f"{n} Jacobians averaged: {paths.jacobian}, {paths.figure_dir}/jacobian*.png")
 
 
 def ideal_snr(cfg):
@@ -51,7 +53,7 @@ def each_batch(model, flux, table, snr, sensitivity):
     table (n, k): the features that the model reads beside the flux, none if k is 0; their derivatives are left out.
     """
     n = len(table)
-    for start in progress(range(0, n, BATCH), "Jacobians"):
+    for start in show_progress(range(0, n, BATCH), "Jacobians"):
         rows = slice(start, min(start + BATCH, n))
         spectra = flux[rows]
         found = jacobian(
@@ -161,25 +163,25 @@ def named(lines, low, high):
     )
 
 
-def save(found, axis, n, cfg, digest, inputs):
+def save_moments(run, found, axis, n, digest, inputs):
     """Write mean, std and mean_abs of each of `each_batch`'s arrays, and the wavelengths, an hdf5.Axis."""
-    with hdf5.create(config.paths(cfg).jacobian, "jacobian", digest, cfg, inputs) as out:
+    with run.create("jacobian", digest, inputs) as out:
         hdf5.write_wave(out, *axis)
-        out.attrs.update({"labels": cfg.labels, "n_stars": n})
+        out.attrs.update({"labels": run.cfg.labels, "n_stars": n})
         for name, group in found.items():
             for moment, values in group.items():
                 hdf5.write(out, f"{name}/{moment}", values.astype("f4"))
 
 
-def draw(found, axis, labels, windows, n, cfg):
+def draw_jacobians(found, axis, labels, windows, n, cfg, folder):
     """Write the figures jacobian*.png, with the windows [(low, high), ...] in A that each label has."""
     from starlabels.plots import jacobian as plots
 
-    folder, lines = config.paths(cfg).figure_dir, cfg.jacobian.lines
-    plots.spectrum(
+    lines = cfg.jacobian.lines
+    plots.draw_jacobian(
         axis.wave, found, labels, lines, windows, n, folder / "jacobian.png", axis.medium
     )
-    plots.zoom(
+    plots.draw_line_closeups(
         axis.wave,
         found,
         labels,
@@ -189,4 +191,3 @@ def draw(found, axis, labels, windows, n, cfg):
         folder / "jacobian_zoom.png",
         axis.medium,
     )
-    print(f"{n} Jacobians averaged: {config.paths(cfg).jacobian}, {folder}/jacobian*.png")

@@ -6,37 +6,36 @@ from pathlib import Path
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.catalogues import crossmatch, cuts, distances
-from starlabels.catalogues import joined as stack
+from starlabels.catalogues import star_stack as stack
 from starlabels.catalogues.databases import (
     check_labels,
     check_medium,
     check_wave,
-    hide,
+    mask_bad_labels,
     open_database,
     open_table,
 )
-from starlabels.config.digests import database_digest, digest, is_own_grid
-from starlabels.config.paths import paths
+from starlabels.config.digests import database_digest, is_own_grid
 from starlabels.stages import locks
 
 
 @locks.alone("lock")
-def run(cfg, args=None):
+def join_databases(run, args=None):
     """Join the databases of cfg.join; UserError before anything is written if one of them does not fit."""
-    target = paths(cfg).joined
-    check_files(cfg, target)
+    cfg, target = run.cfg, run.paths.joined
+    check_files(run)
     made, inputs = (
-        digest(cfg, "0_join"),
-        inputs_of(cfg),
+        run.digest("0_join"),
+        inputs_of(run),
     )  # before the files are opened: they may be replaced meanwhile
     with contextlib.ExitStack() as opened:
         databases = [open_one(cfg, entry, opened) for entry in cfg.join.databases]
         check_medium(databases)
         stars = joined(cfg, databases)
-        with hdf5.create(target, "0_join", made, cfg, inputs) as h5:
+        with run.create("0_join", made, inputs) as h5:
             kept = (
                 write_spectra(h5, databases, cfg)
                 if cfg.wave
@@ -52,7 +51,7 @@ def run(cfg, args=None):
                 )
             write_index(h5, stars, databases, kept)
     print(
-        f"{target}: {count(n)} "
+        f"{target}: {format_count(n)} "
         + (
             f"spectra of {cfg.wave.n_pix} pixels"
             if cfg.wave
@@ -61,18 +60,20 @@ def run(cfg, args=None):
     )
 
 
-def inputs_of(cfg):
+def inputs_of(run):
     """{file: digest} of the databases and catalogues of the recipe."""
+    cfg = run.cfg
     paths = [entry.path for entry in (*cfg.join.databases, *(cfg.join.catalogues or []))]
     return {
-        path: digest(cfg, "grid") if is_own_grid(cfg, path) else database_digest(cfg, path)
+        path: run.digest("grid") if is_own_grid(cfg, path) else database_digest(cfg, path)
         for path in paths
     }
 
 
-def check_files(cfg, target):
+def check_files(run):
     """UserError if the output is among the databases; a note if the grid of the recipe is not."""
-    files, own = cfg.join.databases, paths(cfg).grid
+    cfg, target, own = run.cfg, run.paths.joined, run.paths.grid
+    files = cfg.join.databases
     if any(
         Path(entry.path).resolve() == target.resolve()
         for entry in (*files, *(cfg.join.catalogues or []))
@@ -90,25 +91,25 @@ def open_one(cfg, entry, opened):
     if cfg.wave:
         database = opened.enter_context(open_database(cfg, entry.path))
     else:
-        database = open_table(entry, crossmatch.keys_of(catalogues))
+        database = open_table(entry, crossmatch.list_match_columns(catalogues))
     wanted = "fakemag" in cfg.labels and "fakemag" not in database.labels
-    if wanted and not (catalogues and not set(distances.COLUMNS) <= set(database.labels)):
+    if wanted and not (catalogues and not set(distances.FAKEMAG_COLUMNS) <= set(database.labels)):
         distances.add_fakemag(database.labels, database.errors, database.path)
         database.units["fakemag"] = "mas"
     if not catalogues:
         check_labels(database, cfg.labels)
-    hide(database, entry.missing or {})
+    mask_bad_labels(database, entry.missing or {})
     if cfg.wave:
         check_wave(database, cfg.wave, cfg.join.resample)
-    database.rows = cuts.select(database, entry.where)
+    database.rows = cuts.select_rows(database, entry.where)
     return database
 
 
 def joined(cfg, databases):
     """The Stack of the rows of Databases, with the columns of the catalogues; cuts take rows out of both."""
-    stars, catalogues = stack.of(databases), cfg.join.catalogues or []
+    stars, catalogues = stack.stack_databases(databases), cfg.join.catalogues or []
     for i, catalogue in enumerate(catalogues, start=1):
-        crossmatch.add(stars, catalogue, catalogues[i:])
+        crossmatch.add_catalogue(stars, catalogue, catalogues[i:])
     if "fakemag" in cfg.labels and "fakemag" not in stars.values:
         distances.add_fakemag(stars.values, stars.errors, "join.catalogues")
         stars.units["fakemag"] = "mas"
@@ -117,7 +118,7 @@ def joined(cfg, databases):
         raise UserError(
             f"{cfg.path}: the joined columns are [{there}]; config asks {', '.join(missing)} too: mend `labels`"
         )
-    keep = cuts.apply(stars, cfg.join.cuts or [], cfg.path)
+    keep = cuts.apply_cuts(stars, cfg.join.cuts or [], cfg.path)
     for i, database in enumerate(databases):
         mask = keep[stars.source == i]
         database.dropped["excluded by cuts"] = int((~mask).sum())
@@ -147,7 +148,7 @@ def write_spectra(h5, databases, cfg):
 
 def blocks(database, step):
     """(row numbers, flux) of the rows that `where` asks, one stretch of `step` rows of the file at a time."""
-    for start in progress(range(0, len(database.labels), step), f"joining {database.path}"):
+    for start in show_progress(range(0, len(database.labels), step), f"joining {database.path}"):
         rows = database.rows[slice(*np.searchsorted(database.rows, [start, start + step]))]
         if len(rows):
             block = database.flux[rows[0] : rows[-1] + 1]
@@ -204,9 +205,9 @@ def write_index(h5, stars, databases, kept):
 def summary(database, n_kept, what):
     """`file: kept 57 812 of 60 000 spectra: 2 100 excluded by where, 88 have NaN flux`."""
     causes = [
-        f"{count(n)} {cause if n > 1 else cause.replace('have', 'has')}"
+        f"{format_count(n)} {cause if n > 1 else cause.replace('have', 'has')}"
         for cause, n in database.dropped.items()
         if n
     ]
-    text = f"{database.path}: kept {count(n_kept)} of {count(len(database.labels))} {what}"
+    text = f"{database.path}: kept {format_count(n_kept)} of {format_count(len(database.labels))} {what}"
     return text + (": " + ", ".join(causes) if causes else "")

@@ -3,11 +3,10 @@
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label
-from starlabels.config.digests import digest, is_own_grid
-from starlabels.config.paths import paths
+from starlabels.base.labels import get_label
+from starlabels.config.digests import is_own_grid
 from starlabels.config.schema import Range
 from starlabels.stages import locks
 
@@ -15,12 +14,14 @@ FEW_NODES = 60
 
 
 @locks.alone("lock")
-def run(cfg, args=None):
+def study_labels(run, args=None):
     """Print the table and remarks on the labels of the joined file and draw its figures."""
     from starlabels.plots import label_study as plots
 
-    files, what = paths(cfg), "spectra" if cfg.wave else "stars"
-    with hdf5.open_stage(files.joined, "0_join", digest(cfg, "0_join")) as h5:
+    cfg, files = run.cfg, run.paths
+    what = "spectra" if cfg.wave else "stars"
+    with run.open("0_join") as h5:
+        inputs = {files.joined: h5.attrs["digest"]}
         names, units = hdf5.label_names(h5), hdf5.label_units(h5)
         values = hdf5.read_labels(h5, names)  # (n_stars, n_labels)
         errors = hdf5.read_label_errors(h5, names) if "labels/error" in h5 else None
@@ -34,18 +35,16 @@ def run(cfg, args=None):
     print(table(columns, units))
     for name, column in columns.items():
         for remark in remarks(
-            name, column, label(name, units[name]).plain_unit, name in cfg.labels, what
+            name, column, get_label(name, units[name]).plain_unit, name in cfg.labels, what
         ):
             print(remark)
     rng = np.random.default_rng(cfg.seed)
-    made = [
-        plots.histograms(
-            values, names, units, source, databases, files.figure_dir / "1_histograms.png", what
-        )
-    ]
-    made += [draw_kiel(plots, cfg, columns, files.figure_dir / "1_kiel.png", rng)]
-    made += [draw_pairs(plots, cfg, columns, units, files.figure_dir / "1_pairs.png", rng)]
-    made += draw_tables(columns, errors, units, files.figure_dir)
+    with run.figures("1_*.png", inputs) as folder:
+        path = folder / "1_histograms.png"
+        made = [plots.draw_histograms(values, names, units, source, databases, path, what)]
+        made += [draw_kiel(plots, cfg, columns, folder / "1_kiel.png", rng)]
+        made += [draw_pairs(plots, cfg, columns, units, folder / "1_pairs.png", rng)]
+        made += draw_tables(columns, errors, units, folder)
     print(*[f"wrote {path}" for path in made if path], sep="\n")
 
 
@@ -57,14 +56,14 @@ def draw_tables(columns, errors, units, folder):
     known = [] if errors is None else [i for i in range(len(names)) if (errors[:, i] > 0).any()]
     holes = [i for i, some in enumerate(np.isnan(values).any(axis=0)) if some]
     figures = {  # {name: how to draw it, None for what there is not}
-        "1_missing.png": holes and (lambda path: plots.missing(values, names, path)),
+        "1_missing.png": holes and (lambda path: plots.draw_missing_values(values, names, path)),
         "1_errors.png": known
-        and (lambda path: plots.errors(errors[:, known], [names[i] for i in known], units, path)),
+        and (
+            lambda path: plots.draw_errors(errors[:, known], [names[i] for i in known], units, path)
+        ),
         "1_sky.png": {"ra", "dec"} <= set(names)
-        and (lambda path: plots.sky(columns["ra"], columns["dec"], path)),
+        and (lambda path: plots.draw_sky(columns["ra"], columns["dec"], path)),
     }
-    for name in (name for name, draw in figures.items() if not draw):
-        (folder / name).unlink(missing_ok=True)  # of a table we had before
     return [draw(folder / name) for name, draw in figures.items() if draw]
 
 
@@ -72,7 +71,6 @@ def draw_kiel(plots, cfg, columns, path, rng):
     """Draw the Kiel diagram, with the limits of our grid if it was joined; its path, None if labels are missing."""
     missing = [name for name in ("teff", "logg") if name not in columns]
     if missing:
-        path.unlink(missing_ok=True)  # of labels we had before
         print(f"no Kiel diagram: {' and '.join(missing)} not among the labels")
         return None
     own = (
@@ -86,7 +84,7 @@ def draw_kiel(plots, cfg, columns, path, rng):
         else None
     )
     metal = next((name for name in ("mh", "feh") if name in columns), None)
-    return plots.kiel(
+    return plots.draw_kiel_diagram(
         columns["teff"], columns["logg"], columns.get(metal), metal, limits, path, rng
     )
 
@@ -96,10 +94,11 @@ def draw_pairs(plots, cfg, columns, units, path, rng):
     names = [*cfg.labels, *(name for name in columns if name not in cfg.labels)]
     names = [name for name in names if len(nodes(columns[name])) > 1]
     if len(names) < 2:
-        path.unlink(missing_ok=True)  # of labels we had before
         print("no pairs to draw: fewer than two labels vary")
         return None
-    return plots.pairs(np.stack([columns[name] for name in names], axis=1), names, units, path, rng)
+    return plots.draw_label_pairs(
+        np.stack([columns[name] for name in names], axis=1), names, units, path, rng
+    )
 
 
 def nodes(values):
@@ -116,8 +115,8 @@ def table(columns, units):
     for name, values in columns.items():
         ok = values[np.isfinite(values)].astype("f8")
         moments = [ok.min(), ok.max(), ok.mean(), ok.std()] if len(ok) else [np.nan] * 4
-        counts = [count(len(nodes(values))), count(len(values) - len(ok))]
-        unit = label(name, units[name]).plain_unit
+        counts = [format_count(len(nodes(values))), format_count(len(values) - len(ok))]
+        unit = get_label(name, units[name]).plain_unit
         lines.append(
             f"{name:<16}{unit:<8}"
             + "".join(f"{m:>12.5g}" for m in moments)
@@ -131,7 +130,7 @@ def remarks(name, values, unit, learnt, what="spectra"):
     found, n_missing = nodes(values), int((~np.isfinite(values)).sum())
     unit = f" {unit}" if unit else ""
     said = (
-        [f"{name} is missing in {count(n_missing)} of {count(len(values))} {what}"]
+        [f"{name} is missing in {format_count(n_missing)} of {format_count(len(values))} {what}"]
         if n_missing
         else []
     )

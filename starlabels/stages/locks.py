@@ -9,7 +9,6 @@ import socket
 import sys
 
 from starlabels.base.errors import UserError
-from starlabels.config import paths
 
 PATIENCE = 0.5  # seconds to wait for a process that is just ending
 
@@ -22,12 +21,12 @@ def alone(what, unless=lambda cfg: False):
 
     def decorate(stage):
         @functools.wraps(stage)
-        def run(cfg, args=None):
-            path = getattr(paths.paths(cfg), what)
-            with held(path) if path and not unless(cfg) else contextlib.nullcontext():
-                return stage(cfg, args)
+        def locked(run, args=None):
+            path = getattr(run.paths, what)
+            with held(path) if path and not unless(run.cfg) else contextlib.nullcontext():
+                return stage(run, args)
 
-        return run
+        return locked
 
     return decorate
 

@@ -9,17 +9,24 @@ import numpy as np
 from pydantic import ValidationError
 
 from starlabels.base import hdf5, stamp, workers
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label
+from starlabels.base.hdf5 import file_digest
+from starlabels.base.labels import get_label
+from starlabels.base.provenance import stamp_figure
 from starlabels.config import schema
 from starlabels.config.schema import Cluster, Range
 from starlabels.learning import components, outliers, trained_model
 from starlabels.spectra import continuum, results
-from starlabels.spectra import read as io_2
+from starlabels.spectra import readers as io_2
 from starlabels.spectra import spectrum as io
-from starlabels.spectra.prepare import Preparation, around, as_it_is, check_window
-from starlabels.spectra.spectrum import check
+from starlabels.spectra.preparation import (
+    SpectrumPreparer,
+    accept_on_model_pixels,
+    check_window,
+    cut_around_window,
+)
+from starlabels.spectra.spectrum import check_spectrum
 from starlabels.stages import predict_beside, predict_columns, predict_tables
 from starlabels.stages.recipe_nodes import sampler_for
 
@@ -40,7 +47,7 @@ RULES = outliers.RULES | {
 }
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     parser.add_argument(
         "files", nargs="+", type=Path, help="FITS, HDF5 or text files of spectra, or of a table"
@@ -96,7 +103,7 @@ def arguments(parser):
     add_cluster_arguments(parser)
 
 
-def recipe(args):
+def find_model_config(args):
     """The configuration that a model was trained with; UserError if there is no model."""
     path = args.model / "config.yaml"
     if not path.is_file():
@@ -112,19 +119,20 @@ class Machine(NamedTuple):
     """
 
     cfg: object
-    model: trained_model.Trained
+    model: trained_model.TrainedModel
     basis: components.Basis | None
     sampler: object | None
-    prepare: Preparation | None
+    prepare: SpectrumPreparer | None
     axis: hdf5.Axis
     extras: dict
 
 
-def run(cfg, args):
+def predict_labels(run, args):
     """Write results.csv, results.fits, a figure a star and index.html into the folder args.out; print a line a star."""
+    cfg = run.cfg
     if cfg.wave is None:
-        return predict_tables.run(cfg, args)
-    options = io.Options(
+        return predict_tables.predict_from_tables(run, args)
+    options = io.ReadOptions(
         args.medium,
         args.resolving_power,
         args.wave_column,
@@ -132,7 +140,7 @@ def run(cfg, args):
         args.error_column,
         args.wave_unit,
     )
-    units = [label(name).plain_unit for name in cfg.labels]
+    units = [get_label(name).plain_unit for name in cfg.labels]
     meta = {
         "MODEL": args.model,
         "STARLAB": stamp.commit(),
@@ -143,42 +151,44 @@ def run(cfg, args):
     known = predict_columns.read_photometry(args.photometry, more) if args.photometry else {}
     rows = predict_beside.Rows(args.table, cfg, known)
     with (
-        workers.caller(cluster_options(args), BATCH) as call,
-        results.Tables(args.out, cfg.labels, units, meta, more) as tables,
+        workers.open_caller(cluster_options(args), BATCH) as call,
+        results.ResultTables(args.out, cfg.labels, units, meta, more) as tables,
     ):
         stream = spectra(args.files, options, cfg.wave.grid())
         while batch := list(itertools.islice(stream, BATCH)):
-            ready = [one for one in batch if not isinstance(one, results.Answer)]
+            ready = [one for one in batch if not isinstance(one, results.StarResult)]
             if ready and not machine:
                 machine = open_machine(cfg, args.model)
-            batch = [one if isinstance(one, results.Answer) else rows.onto(one) for one in batch]
+            batch = [
+                one if isinstance(one, results.StarResult) else rows.onto(one) for one in batch
+            ]
             found, drawn = answer(machine, prepared(machine, batch, args, call))
             tables.add(found)
-            pictures += draw(found, drawn, cfg, args, taken, args.figures - len(taken))
+            pictures += draw_stars(found, drawn, machine, args, taken, args.figures - len(taken))
             answers += found
             for one in found if len(answers) <= args.figures else []:
                 print(line(one))
     results.write_page(answers, pictures, args.out)
     for words in filter(None, (predict_columns.summary(answers), rows.summary(len(answers)))):
         print(words)
-    kinds = [results.status(one) for one in answers]
+    kinds = [results.classify_result(one) for one in answers]
     summary = ", ".join(
-        f"{count(kinds.count(kind))} {kind}" for kind in ("ok", "flagged", "failed")
+        f"{format_count(kinds.count(kind))} {kind}" for kind in ("ok", "flagged", "failed")
     )
     print(
-        f"{count(len(answers))} spectra: {summary}; {args.out}/results.csv, results.fits, index.html"
+        f"{format_count(len(answers))} spectra: {summary}; {args.out}/results.csv, results.fits, index.html"
     )
 
 
 def spectra(files, options, wave):
     """Each spectrum of the files as Observed, or the Answer that says why it has none."""
-    for path in progress(files, "spectra") if len(files) > 1 else files:
+    for path in show_progress(files, "spectra") if len(files) > 1 else files:
         try:
-            for observed in io_2.read(path, options):
+            for observed in io_2.read_spectra(path, options):
                 try:
-                    check(observed)
+                    check_spectrum(observed)
                     check_window(observed, wave)
-                    yield around(observed, wave)
+                    yield cut_around_window(observed, wave)
                 except UserError as error:
                     yield failed(observed.name, error)
         except UserError as error:
@@ -188,24 +198,24 @@ def spectra(files, options, wave):
 def failed(name, error):
     """The Answer of a spectrum that cannot be used."""
     nan, reason = float("nan"), str(error).removeprefix(f"{name}: ")
-    return results.Answer(name, reason, {}, {}, nan, nan, nan, nan, 0, [], nan)
+    return results.StarResult(name, reason, {}, {}, nan, nan, nan, nan, 0, [], nan)
 
 
 def open_machine(cfg, folder):
     """The Machine of a model's folder; UserError if it lacks something."""
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
-        curve, axis = continuum.read(h5), hdf5.read_axis(h5)
+        curve, axis = continuum.read_continuum(h5), hdf5.read_axis(h5)
     model = trained_model.open_folder(folder)
     sampler = nodes_of(cfg, needed=curve is not None) if axis.medium == "air" else None
     prepare = (
-        Preparation(axis.wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler)
+        SpectrumPreparer(axis.wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler)
         if curve
         else None
     )
     return Machine(
         cfg,
         model,
-        trained_model.basis_of(model.model),
+        trained_model.extract_basis(model.model),
         sampler,
         prepare,
         axis,
@@ -231,11 +241,13 @@ def least_power(cfg):
 
 def prepared(machine, batch, args, call):
     """The batch with (Observed, Prepared) for each Observed that can be prepared, the Answer that says why for the others."""
-    good = [one for one in batch if not isinstance(one, results.Answer)]
+    good = [one for one in batch if not isinstance(one, results.StarResult)]
     found = iter(
         call(prepare, good, machine.prepare, machine.axis, args.rv, args.prepare) if good else []
     )
-    return [one if isinstance(one, results.Answer) else paired(one, next(found)) for one in batch]
+    return [
+        one if isinstance(one, results.StarResult) else paired(one, next(found)) for one in batch
+    ]
 
 
 def paired(observed, found):
@@ -245,7 +257,7 @@ def paired(observed, found):
             observed.name,
             "the process that prepared it ended, again and again: run it without --workers",
         )
-    return found if isinstance(found, results.Answer) else (observed, found)
+    return found if isinstance(found, results.StarResult) else (observed, found)
 
 
 def prepare(observed, preparation, axis, rv, anyway):
@@ -255,7 +267,7 @@ def prepare(observed, preparation, axis, rv, anyway):
     """
     try:
         if observed.normalised and (observed.rest or axis.frame == "observer") and not anyway:
-            return as_it_is(observed, axis, preparation)
+            return accept_on_model_pixels(observed, axis, preparation)
         if preparation is None:
             hint = 'give HDF5 with attributes frame "rest" of spectra/wave and continuum 1 of spectra/flux, without --prepare, '
             hint += "or, if the recipe has a grid, train it with preprocess.observed, as recipes/observed_highres.yaml does"
@@ -269,7 +281,7 @@ def prepare(observed, preparation, axis, rv, anyway):
 
 def answer(machine, prepared):
     """Answers, and the Spectrum for the figure or None, of a list of (Observed, Prepared) and Answers of what failed."""
-    good = [i for i, one in enumerate(prepared) if not isinstance(one, results.Answer)]
+    good = [i for i, one in enumerate(prepared) if not isinstance(one, results.StarResult)]
     answers, drawn = list(prepared), [None] * len(prepared)
     if not good:
         return answers, drawn
@@ -278,7 +290,7 @@ def answer(machine, prepared):
     read, lacks = predict_beside.inputs(
         flux, stars, ready, machine.cfg.features, machine.model.may_lack
     )
-    own = schema.as_they_are(machine.cfg)  # the S/N that a model knows is that of added noise
+    own = schema.has_own_noise(machine.cfg)  # the S/N that a model knows is that of added noise
     found = machine.model.predict(read, np.array([np.inf if own else one.snr for one in ready]))
     found.setdefault("err", np.full_like(found["mean"], np.nan))
     model = regenerate(machine, found["mean"], ready)
@@ -292,7 +304,7 @@ def answer(machine, prepared):
             stars[k].name, ready[k], row, model[k], machine.model.names
         )._replace(extras=more[k])
         seen = model[k] if np.isfinite(model[k]).all() else None
-        drawn[i] = results.Spectrum(
+        drawn[i] = results.FittedSpectrum(
             machine.axis.wave, ready[k].flux, ready[k].error, seen, machine.axis.medium
         )
         if lacks[k]:
@@ -307,7 +319,7 @@ def answer_of(name, one, found, model, labels):
     flags = int(found["flags"]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
     values, errors = (dict(zip(labels, map(float, found[key]))) for key in ("mean", "err"))
     rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
-    return results.Answer(
+    return results.StarResult(
         name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage
     )
 
@@ -322,7 +334,9 @@ def filled(one, basis, as_stored=False):
         return flux
     if basis is None:
         return np.where(np.isfinite(flux), flux, 1).astype("f4")
-    return components.fill(flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3))
+    return components.fill_missing_pixels(
+        flux.copy(), basis, max(float(np.nanmedian(one.error)), 1e-3)
+    )
 
 
 def regenerate(machine, mean, ready):
@@ -340,9 +354,9 @@ def regenerate(machine, mean, ready):
         if name in labels
     }
     flux = np.full((len(mean), len(machine.axis.wave)), np.nan, "f4")
-    if machine.sampler and (sound := machine.sampler.sound(labels)).any():
+    if machine.sampler and (sound := machine.sampler.covers(labels)).any():
         inside = {name: values[sound] for name, values in labels.items()}
-        flux[sound] = machine.sampler.spectra(
+        flux[sound] = machine.sampler.sample_spectra(
             inside, machine.axis.wave, machine.cfg.grid.resolving_power
         )
         own = np.flatnonzero(sound & ~np.array([one.as_it_is for one in ready]))
@@ -363,18 +377,21 @@ def why(flags):
     return [RULES[name] for name, bit in BITS.items() if flags & bit]
 
 
-def draw(answers, drawn, cfg, args, taken, most):
+def draw_stars(answers, drawn, machine, args, taken, most):
     """Draw the stars that have a Spectrum, `most` of them; the path of each figure seen from args.out, or None."""
-    from starlabels.plots import observed as plots
+    from starlabels.plots import observed_spectra as plots
 
     found = []
     for one, spectrum in zip(answers, drawn):
         if spectrum is None or sum(path is not None for path in found) >= most:
             found.append(None)
             continue
-        found.append(results.picture_name(one.name, taken))
-        sources = [path for path in args.files if one.name.startswith(path.name)]
-        plots.star(spectrum, one, args.out / found[-1], cfg.lines, sources)
+        found.append(results.choose_picture_name(one.name, taken))
+        path = args.out / found[-1]
+        plots.draw_star(spectrum, one, path, machine.cfg.lines)
+        files = [path for path in args.files if one.name.startswith(path.name)]
+        inputs = {args.model: machine.model.digest} | {file: file_digest(file) for file in files}
+        stamp_figure(path, machine.cfg.text, inputs)
     return found
 
 
@@ -383,15 +400,16 @@ def line(one):
     if one.failure:
         return f"{one.name}: failed: {one.failure}"
     labels = ", ".join(
-        f"{name} {results.rounded(value, one.errors[name])}" for name, value in one.labels.items()
+        f"{name} {results.format_value(value, one.errors[name])}"
+        for name, value in one.labels.items()
     )
     far = one.extras.get("distance", np.nan)
     labels += (
-        f", distance {results.rounded(far, one.extras['distance_err'])} pc"
+        f", distance {results.format_value(far, one.extras['distance_err'])} pc"
         if np.isfinite(far)
         else ""
     )
-    rv = f", rv {results.rounded(one.rv, one.rv_err)}" if np.isfinite(one.rv) else ""
+    rv = f", rv {results.format_value(one.rv, one.rv_err)}" if np.isfinite(one.rv) else ""
     return f"{one.name}: {labels}{rv}" + "".join(f"; {reason}" for reason in one.reasons)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.catalogues import features
 from starlabels.stages import predict_tables
@@ -24,7 +24,7 @@ class Rows:
     def summary(self, n):
         """How many of n spectra the table has a row of; None if there is none."""
         return (
-            f"{count(self.used)} of {count(n)} spectra have a row in {self.path}"
+            f"{format_count(self.used)} of {format_count(n)} spectra have a row in {self.path}"
             if self.path
             else None
         )
@@ -60,7 +60,9 @@ def inputs(flux, stars, ready, asked, may_lack):
     rows = [{"snr": one.snr} | star.table for star, one in zip(stars, ready)]
     columns = {
         name: np.array([row.get(name, np.nan) for row in rows])
-        for name in features.columns_of(asked)
+        for name in features.list_feature_columns(asked)
     }
-    made = features.make(asked, columns)
-    return np.concatenate([flux, made.values], axis=1), features.lacking(made, columns, may_lack)
+    made = features.compute_features(asked, columns)
+    return np.concatenate([flux, made.values], axis=1), features.explain_missing(
+        made, columns, may_lack
+    )

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.catalogues import distances, sdss_flags
 
 PHOTOMETRY = ("k_mag", "a_k")  # columns of --photometry, beside name
@@ -22,8 +22,8 @@ class Extra(NamedTuple):
 
 FLAGS = {
     "astra_flags": Extra("", sdss_flags.NO_RESULT),
-    "flag_warn": Extra("", bool(sdss_flags.label_warn(sdss_flags.NO_RESULT))),
-    "flag_bad": Extra("", bool(sdss_flags.label_bad(sdss_flags.NO_RESULT))),
+    "flag_warn": Extra("", bool(sdss_flags.warn_labels(sdss_flags.NO_RESULT))),
+    "flag_bad": Extra("", bool(sdss_flags.reject_labels(sdss_flags.NO_RESULT))),
 }
 DISTANCES = {
     "distance": Extra("pc", np.nan),
@@ -31,8 +31,8 @@ DISTANCES = {
     "parallax": Extra("mas", np.nan),
     "parallax_err": Extra("mas", np.nan),
     "distance_flags": Extra("", sdss_flags.NO_RESULT),
-    "distance_warn": Extra("", bool(sdss_flags.distance_warn(sdss_flags.NO_RESULT))),
-    "distance_bad": Extra("", bool(sdss_flags.distance_bad(sdss_flags.NO_RESULT))),
+    "distance_warn": Extra("", bool(sdss_flags.warn_distances(sdss_flags.NO_RESULT))),
+    "distance_bad": Extra("", bool(sdss_flags.reject_distances(sdss_flags.NO_RESULT))),
 }
 
 
@@ -43,7 +43,7 @@ def columns(cfg):
     found = {}
     for name in cfg.labels if "passes" in cfg.model.arguments else []:
         found |= {
-            f"{name}_{part}": Extra(label(name).plain_unit, np.nan)
+            f"{name}_{part}": Extra(get_label(name).plain_unit, np.nan)
             for part in ("err_model", "err_predictive")
         }
     if iron(cfg.labels):
@@ -72,22 +72,22 @@ def values(extras, names, found, photometry):
     mean, err = (dict(zip(names, found[key].T.astype(float))) for key in ("mean", "err"))
     if "astra_flags" in extras:
         three = ("teff", "logg", iron(names))
-        flags = sdss_flags.label_flags(
+        flags = sdss_flags.flag_labels(
             *(mean[name] for name in three), *(err[name] for name in three)
         )
         table |= {
             "astra_flags": flags,
-            "flag_warn": sdss_flags.label_warn(flags),
-            "flag_bad": sdss_flags.label_bad(flags),
+            "flag_warn": sdss_flags.warn_labels(flags),
+            "flag_bad": sdss_flags.reject_labels(flags),
         }
     if "distance" in extras:
-        table |= distances.of_stars(
+        table |= distances.compute_distances(
             {"mean": mean["fakemag"][:, None], "err": err["fakemag"][:, None]}, *photometry.T
         )
         flags = table["distance_flags"]
         table |= {
-            "distance_warn": sdss_flags.distance_warn(flags),
-            "distance_bad": sdss_flags.distance_bad(flags),
+            "distance_warn": sdss_flags.warn_distances(flags),
+            "distance_bad": sdss_flags.reject_distances(flags),
         }
     return [
         {name: type(extra.blank)(table[name][i]) for name, extra in extras.items()}
@@ -140,11 +140,11 @@ def summary(answers):
         "of unknown extinction, taken as none": sdss_flags.MISSING_EXTINCTION,
     }
     parts = [
-        f"{count(int(n))} {words}"
+        f"{format_count(int(n))} {words}"
         for words, bit in reasons.items()
         if (n := ((flags & bit) > 0).sum())
     ]
     n = sum(np.isfinite(one.extras["distance"]) for one in given)
-    return f"{count(int(n))} of {count(len(given))} stars have a distance" + (
+    return f"{format_count(int(n))} of {format_count(len(given))} stars have a distance" + (
         ": " + ", ".join(parts) if parts else ""
     )

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.files import replaced_file
-from starlabels.catalogues import features, tables
-from starlabels.catalogues.databases import row_ids
+from starlabels.base.files import replace_file
+from starlabels.catalogues import features, table_columns, tables
+from starlabels.catalogues.databases import hash_rows
 from starlabels.learning import outliers, trained_model
 
 OF_SPECTRA = (
@@ -23,27 +23,30 @@ OF_SPECTRA = (
 OTHERS = ("results.fits", "index.html")  # that an earlier run left, of spectra
 
 
-def run(cfg, args):
+def predict_from_tables(run, args):
     """Write results.csv into the folder args.out, a row a star of the tables args.files; UserError if one does not fit."""
+    cfg = run.cfg
     if given := [name.replace("_", "-") for name in OF_SPECTRA if getattr(args, name, None)]:
         raise UserError(f"{args.model} reads tables, no spectra: leave out {', '.join(given)}")
     model, asked = trained_model.open_folder(args.model), cfg.features
     results = pd.concat(
         [answers(model, asked, *read(path, cfg)) for path in args.files], ignore_index=True
     )
-    with replaced_file(args.out / "results.csv") as tmp:
+    with replace_file(args.out / "results.csv") as tmp:
         results.to_csv(tmp, index=False, float_format="%.6g")
     for name in OTHERS:
         (args.out / name).unlink(missing_ok=True)
     flagged = int((results["flags"] > 0).sum())
-    print(f"{count(len(results))} stars, {count(flagged)} flagged: {args.out}/results.csv")
+    print(
+        f"{format_count(len(results))} stars, {format_count(flagged)} flagged: {args.out}/results.csv"
+    )
 
 
 def read(path, cfg):
     """Ids (n,) and columns {name: (n,)} of the table of stars in a file; those that it lacks are NaN, and named."""
     ids, found = columns(path, cfg)
-    ids = row_ids(pd.DataFrame(found)).astype(str) if ids is None else ids
-    wanted = features.columns_of(cfg.features)
+    ids = hash_rows(pd.DataFrame(found)).astype(str) if ids is None else ids
+    wanted = features.list_feature_columns(cfg.features)
     if missing := [name for name in wanted if name not in found]:
         print(f"{path}: no {', '.join(missing)}: taken as missing in every star")
     return ids, {name: found.get(name, np.full(len(ids), np.nan)) for name in wanted}
@@ -54,9 +57,9 @@ def columns(path, cfg):
 
     They are named as in the recipe's first database, or as in the recipe's `features`. UserError if it has none of them.
     """
-    first, wanted = cfg.join.databases[0], features.columns_of(cfg.features)
+    first, wanted = cfg.join.databases[0], features.list_feature_columns(cfg.features)
     names = [name for name in (first.id, "star_id") if name]
-    table, theirs = tables.read(path, texts=names), first.columns or {}
+    table, theirs = tables.read_table(path, texts=names), first.columns or {}
     there = {
         name: [one for one in (name, theirs.get(name)) if one in table.frame] for name in wanted
     }
@@ -64,16 +67,18 @@ def columns(path, cfg):
         raise UserError(
             f"{path} has none of the columns that the model reads, {', '.join(wanted)}: rename some"
         )
-    found = tables.columns(table, {name: one[0] for name, one in there.items() if one}).values
+    found = table_columns.extract_columns(
+        table, {name: one[0] for name, one in there.items() if one}
+    ).values
     own = next((name for name in names if name in table.frame), None)
-    return tables.star_ids(table, own).astype(str) if own else None, {
+    return table_columns.read_star_ids(table, own).astype(str) if own else None, {
         name: one.astype(float) for name, one in found.items()
     }
 
 
 def answers(model, asked, ids, columns):
     """A DataFrame with a row a star: star_id, labels, their errors, flags and the flags in words."""
-    made = features.make(asked, columns)
+    made = features.compute_features(asked, columns)
     found = model.predict(made.values, np.full(len(ids), np.inf))
     table = {"star_id": ids}
     for j, name in enumerate(model.names):
@@ -83,7 +88,7 @@ def answers(model, asked, ids, columns):
     nothing = np.isnan(made.values).all(
         axis=1
     )  # the network would give the mean of its training stars
-    why = np.where(nothing, "no data", features.lacking(made, columns, model.may_lack))
+    why = np.where(nothing, "no data", features.explain_missing(made, columns, model.may_lack))
     frame = pd.DataFrame(table)
     frame.loc[why != "", frame.columns[1:]] = np.nan
     flags = [

@@ -3,25 +3,24 @@
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
-from starlabels.base.labels import positive
+from starlabels.base.labels import get_positive
 from starlabels.catalogues import features
-from starlabels.config.digests import digest
-from starlabels.config.paths import paths
 from starlabels.learning import components
 from starlabels.spectra import continuum
-from starlabels.spectra.faults import disturb
+from starlabels.spectra.faults import disturb_spectra
 from starlabels.stages import locks
 
 PARTS = ("train", "validation", "test")
 
 
 @locks.alone("lock")
-def run(cfg, args=None):
+def prepare_spectra(run, args=None):
     """Prepare the joined spectra for training; UserError if a part would be empty or a label cannot be learnt."""
-    files, made = paths(cfg), digest(cfg, "2_preprocess")  # now: databases may change meanwhile
-    with hdf5.open_stage(files.joined, "0_join", digest(cfg, "0_join")) as joined:
+    cfg, files = run.cfg, run.paths
+    made = run.digest("2_preprocess")  # now: databases may change meanwhile
+    with run.open("0_join") as joined:
         labels = hdf5.read_labels(joined, cfg.labels)
         if cfg.train.loss == "mse":
             check_complete(labels, cfg.labels, files.joined)
@@ -31,7 +30,7 @@ def run(cfg, args=None):
         )
         check_components(cfg, len(parts["train"]))
         inputs = {files.joined: joined.attrs["digest"]}
-        with hdf5.create(files.prepared, "2_preprocess", made, cfg, inputs) as h5:
+        with run.create("2_preprocess", made, inputs) as h5:
             if cfg.wave:
                 hdf5.write_wave(h5, *hdf5.read_axis(joined))
             write_scaling(
@@ -42,13 +41,15 @@ def run(cfg, args=None):
                 write_part(h5.create_group(part), joined, rows, cfg, curve)
                 what = "spectra" if cfg.wave else "rows"
                 print(
-                    f"{part}: {count(len(rows))} {what} of {count(len(np.unique(star_id[rows])))} stars"
+                    f"{part}: {format_count(len(rows))} {what} of {format_count(len(np.unique(star_id[rows])))} stars"
                 )
             if cfg.features:
-                features.write(h5, joined, parts, cfg.features)
+                features.write_features(h5, joined, parts, cfg.features)
             if cfg.preprocess.components:
                 n, blocks = cfg.preprocess.components, cfg.preprocess.blocks
-                components.write(h5, PARTS[:2], n, blocks, cfg.seed, cfg.preprocess.chunk_rows)
+                components.write_components(
+                    h5, PARTS[:2], n, blocks, cfg.seed, cfg.preprocess.chunk_rows
+                )
     print(f"{files.prepared}: labels {', '.join(cfg.labels)}")
 
 
@@ -56,9 +57,9 @@ def check_complete(labels, names, path):
     """UserError if a label (n, n_labels) is NaN in some rows, for a loss that cannot leave it out."""
     missing = np.isnan(labels).sum(axis=0)
     if missing.any():
-        found = ", ".join(f"{name} in {count(n)}" for name, n in zip(names, missing) if n)
+        found = ", ".join(f"{name} in {format_count(n)}" for name, n in zip(names, missing) if n)
         complete = " and ".join(f"{name} == {name}" for name, n in zip(names, missing) if n)
-        found += f" of {count(len(labels))} spectra"
+        found += f" of {format_count(len(labels))} spectra"
         mend = f"use train.loss: gaussian_nll, or exclude them by `where: {complete}` in join.databases"
         raise UserError(f"{path}: NaN labels, {found}; {mend}")
 
@@ -69,7 +70,7 @@ def check_components(cfg, n):
         return
     most = (min(n, cfg.wave.n_pix // cfg.preprocess.blocks) - 1) * cfg.preprocess.blocks
     if cfg.preprocess.components > most:
-        found = f"{count(n)} training spectra of {count(cfg.wave.n_pix)} pixels"
+        found = f"{format_count(n)} training spectra of {format_count(cfg.wave.n_pix)} pixels"
         raise UserError(
             f"{cfg.path}: preprocess.components is {cfg.preprocess.components}, but {found} have at most {most}"
         )
@@ -95,7 +96,7 @@ def given_split(joined, cfg):
             f"{joined.filename}: no row has {name} {PARTS.index(empty[0])}, {empty[0]}: mend the column"
         )
     if left := len(number) - sum(map(len, parts.values())):
-        print(f"{count(left)} rows are in no part, for {name} is not 0, 1 or 2")
+        print(f"{format_count(left)} rows are in no part, for {name} is not 0, 1 or 2")
     return parts
 
 
@@ -114,7 +115,7 @@ def split(star_id, fractions, rng, path=""):
     for part, rows in parts.items():
         if not len(rows):
             raise UserError(
-                f"{path}: the {part} part of {count(len(stars))} stars is empty: raise preprocess.split.{part} or join more"
+                f"{path}: the {part} part of {format_count(len(stars))} stars is empty: raise preprocess.split.{part} or join more"
             )
     return parts
 
@@ -126,7 +127,7 @@ def write_scaling(h5, labels, names, units, path):
         raise UserError(
             f"{path}: {', '.join(empty)}: missing in every training spectrum: take it out of `labels`"
         )
-    mean = np.where(positive(names), 0, np.nanmean(labels, axis=0, dtype="f8"))
+    mean = np.where(get_positive(names), 0, np.nanmean(labels, axis=0, dtype="f8"))
     std = np.sqrt(np.nanmean((labels - mean) ** 2, axis=0, dtype="f8"))
     for name, value, spread in zip(names, mean, std):
         if spread <= 1e-6 * max(1e-3, abs(value)):
@@ -159,8 +160,8 @@ def learn_continuum(h5, joined, rows, cfg):
             f"{joined.filename} is in {medium}, expected air: set preprocess.observed: null, or join others"
         )
     flux = hdf5.read_rows(hdf5.dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
-    curve = continuum.learn(flux, cfg.wave.grid(), cfg.preprocess.observed.order)
-    continuum.write(h5, curve)
+    curve = continuum.fit_continuum_model(flux, cfg.wave.grid(), cfg.preprocess.observed.order)
+    continuum.write_continuum(h5, curve)
     return curve
 
 
@@ -171,10 +172,10 @@ def write_flux(group, source, rows, cfg, curve):
         hdf5.create_spectra(group, len(rows), cfg.wave.n_pix, "flux"),
         cfg.preprocess.chunk_rows,
     )
-    for start in progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
+    for start in show_progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
         block = hdf5.read_rows(source, rows[start : start + step])
         if curve:
-            block = disturb(
+            block = disturb_spectra(
                 block,
                 cfg.wave.grid(),
                 cfg.grid.resolving_power,

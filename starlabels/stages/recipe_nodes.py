@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.checksums import checked
-from starlabels.base.console import count
+from starlabels.base.checksums import verify_checksum
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, OFFSET_OF, offset_name
 from starlabels.config import digests
-from starlabels.config.paths import paths
+from starlabels.config.paths import run_paths
 from starlabels.stages.recipe_stars import ranges_of
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import CHANGES, FOLDER, PACKAGED, VMIC
+from starlabels.synthesis.library import ELEMENT_LIBRARIES, NODE_FOLDER, PACKAGED, VMIC_LIBRARIES
 from starlabels.synthesis.lines import LINE_FILE
 from starlabels.synthesis.nodes import AXES, NodeGrid
 
@@ -40,7 +40,7 @@ def slopes(cfg, part, wave, names):
         part and part["grid_labels"],
         cfg.grid.resolving_power,
     )
-    return lambda rows: sampler.sensitivities(
+    return lambda rows: sampler.compute_sensitivities(
         dict(zip(table.attrs["names"], table[rows].T)), names, wave, power
     )
 
@@ -119,10 +119,12 @@ def library_for(cfg, ranges, build):
         return path, None
     for name, grid in PACKAGED.items():
         if covers(grid, cfg, ranges):
-            return FOLDER / name, None
+            return NODE_FOLDER / name, None
         coarse = f"{Path(name).stem}_vmic.h5"
-        if coarse in VMIC and covers(replace(grid, vmic=VMIC[coarse].vmic), cfg, ranges):
-            return FOLDER / name, FOLDER / coarse
+        if coarse in VMIC_LIBRARIES and covers(
+            replace(grid, vmic=VMIC_LIBRARIES[coarse].vmic), cfg, ranges
+        ):
+            return NODE_FOLDER / name, NODE_FOLDER / coarse
     path, wanted = own_library(cfg), plan(cfg, ranges)
     found(path, wanted, cfg, build, "no packaged library covers the grid")
     return path, None
@@ -140,17 +142,17 @@ def element_library(cfg, ranges, home, build):
         "vmic": (HOME_VMIC, HOME_VMIC)
     }  # what vmic does to these changes is left out
     name = f"{Path(home).stem}_elements.h5"
-    if Path(home).parent == FOLDER and name in CHANGES:
-        packaged = CHANGES[name]
+    if Path(home).parent == NODE_FOLDER and name in ELEMENT_LIBRARIES:
+        packaged = ELEMENT_LIBRARIES[name]
         if set(moved) <= set(packaged.elements) and covers(packaged, cfg, ranges):
-            return FOLDER / name
+            return NODE_FOLDER / name
     axes = {name: spanning(ranges[name], step) for name, step in ELEMENT_STEPS.items()} | {
         "vmic": (HOME_VMIC,)
     }
-    power = nodes.read_grid(checked(home)).resolving_power
+    power = nodes.read_grid(verify_checksum(home)).resolving_power
     kind = {"atmosphere": cfg.grid.nodes.atmosphere, "resolving_power": power, "elements": moved}
     wanted = NodeGrid(cfg.wave.min, cfg.wave.max, **axes, **kind)
-    path = paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
+    path = run_paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
     found(path, wanted, cfg, build, "single elements are moved")
     return path
 
@@ -166,19 +168,19 @@ def found(path, wanted, cfg, build, why):
     if not path.exists() or nodes.read_grid(path).digest != wanted.digest:
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
-        checked(LINE_FILE)  # here, not in each worker
-        print(f"{why}: {path} needs {count(len(wanted.points))} nodes")
-        nodes.build(wanted, path, cfg.cluster)
+        verify_checksum(LINE_FILE)  # here, not in each worker
+        print(f"{why}: {path} needs {format_count(len(wanted.points))} nodes")
+        nodes.build_library(wanted, path, cfg.cluster)
 
 
 def own_library(cfg):
     """Path of the library that grid.py synthesises for this configuration."""
-    return paths(cfg).grid.with_name(f"{cfg.grid.name}_nodes.h5")
+    return run_paths(cfg).grid.with_name(f"{cfg.grid.name}_nodes.h5")
 
 
 def plan(cfg, ranges):
     """The NodeGrid to synthesise for `ranges` {label: (low, high)}; UserError where lines or atmospheres end."""
-    from starlabels.synthesis.atmosphere import limits
+    from starlabels.synthesis.atmosphere import read_limits
     from starlabels.synthesis.lines import COVERAGE
 
     if cfg.wave.min < COVERAGE[0] or cfg.wave.max > COVERAGE[1]:
@@ -187,7 +189,7 @@ def plan(cfg, ranges):
             f"{cfg.path}: wave {cfg.wave.min:g} to {cfg.wave.max:g} A: the line list spans {low:g} to {high:g} A"
         )
     source = cfg.grid.labels_csv or f"{cfg.path}: grid.labels"
-    allowed = limits() if cfg.grid.nodes.atmosphere == "builtin" else {}
+    allowed = read_limits() if cfg.grid.nodes.atmosphere == "builtin" else {}
     axes = {}
     for name in AXES:
         low, high = allowed.get(name, (-np.inf if name != "vmic" else 0.0, np.inf))

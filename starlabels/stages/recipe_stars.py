@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, OFFSETS, abundance_name, offset_name
-from starlabels.catalogues import tables
-from starlabels.catalogues.databases import star_ids
+from starlabels.catalogues import table_columns, tables
+from starlabels.catalogues.databases import format_star_ids
 from starlabels.config.rules import BUILTIN_RANGES, GRID_RANGES
 from starlabels.config.schema import Range
 from starlabels.synthesis.nodes import AXES
@@ -50,7 +50,7 @@ def read(cfg, required, optional):
     path = Path(cfg.grid.labels_csv)
     if not path.is_file():
         raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
-    table = tables.read(path, texts=["star_id"])
+    table = tables.read_table(path, texts=["star_id"])
     names = [
         name
         for name in (*required, *optional)
@@ -58,7 +58,7 @@ def read(cfg, required, optional):
     ]
     labels = {name: label_column(table, name, cfg.grid.labels.get(name)) for name in names}
     made = [abundance_name(element) for element in ELEMENTS if offset_name(element) in labels]
-    others = tables.columns(table, leave=("star_id", *names, *made), known=names)
+    others = table_columns.extract_columns(table, leave=("star_id", *names, *made), known=names)
     unused = [*others.unused, *(f"{name} (made here)" for name in made if name in table.frame)]
     columns, errors = (
         {name: one.astype("f4") for name, one in kind.items()}
@@ -74,10 +74,10 @@ def read(cfg, required, optional):
         )
         if not inside.any():
             raise UserError(
-                f"{path}: all {count(len(inside))} stars lie outside the built-in atmospheres, {spelt(spans)}"
+                f"{path}: all {format_count(len(inside))} stars lie outside the built-in atmospheres, {spelt(spans)}"
             )
         if not inside.all():
-            left = count(int((~inside).sum()))
+            left = format_count(int((~inside).sum()))
             remarks.append(
                 f"{path}: left out {left} stars outside the built-in atmospheres, {spelt(spans)}"
             )
@@ -94,7 +94,7 @@ def label_column(table, name, fixed):
     """A label (n,) float32 that spectra depend on: of the Table, else the number `fixed`; UserError if it is neither."""
     path, frame = table.path, table.frame
     if name in frame:
-        values = tables.parse(frame[name])[0]
+        values = table_columns.parse_numbers(frame[name])[0]
     elif fixed is not None and not isinstance(fixed, Range):
         values = pd.Series(float(fixed), index=frame.index)
     else:
@@ -115,8 +115,8 @@ def label_column(table, name, fixed):
 def ids_of(table, labels):
     """The ids (n,) of the stars: column star_id, else equal labels are one star."""
     if "star_id" not in table.frame:
-        return star_ids(pd.DataFrame(labels))
-    return tables.star_ids(table, "star_id")
+        return format_star_ids(pd.DataFrame(labels))
+    return table_columns.read_star_ids(table, "star_id")
 
 
 LABELS = (*AXES, "vsini")
@@ -140,7 +140,7 @@ def draw(cfg, rng):
             )
             labels[name] = rng.choice(steps, n)
     labels = {name: values.astype("f4") for name, values in labels.items()}
-    return labels, star_ids(pd.DataFrame(labels))
+    return labels, format_star_ids(pd.DataFrame(labels))
 
 
 def check_labels(cfg):

@@ -3,13 +3,10 @@
 import numpy as np
 
 from starlabels.base import hdf5, stamp
-from starlabels.base.console import count, progress
-from starlabels.base.files import renewed
-from starlabels.base.labels import label
-from starlabels.config import digests
-from starlabels.config import paths as config
+from starlabels.base.console import format_count, show_progress
+from starlabels.base.labels import get_label
 from starlabels.learning import generator, trained_model
-from starlabels.learning.generator import call
+from starlabels.learning.generator import call_model
 from starlabels.stages import card, locks
 from starlabels.stages.test_labels import write_metrics
 
@@ -23,18 +20,18 @@ SHOWN = {
 
 
 @locks.alone("lock")
-def run(cfg, args=None):
+def score_generator(run, args=None):
     """4_test: score spectra generated at held-out labels; UserError if an input is missing or stale."""
-    paths, digest = config.paths(cfg), digests.digest(cfg, "4_test")
-    with hdf5.open_stage(paths.prepared, "2_preprocess", digests.digest(cfg, "2_preprocess")) as h5:
-        made, coder = load(cfg)
+    cfg, paths, digest = run.cfg, run.paths, run.digest("4_test")
+    with run.open("2_preprocess") as h5:
+        made, coder = load_generator(run)
         axis, flux = hdf5.read_axis(h5), h5["test/flux"]
         labels, units = (
             hdf5.read_labels(h5["test"], cfg.labels)[: cfg.test.n_stars],
             hdf5.label_units(h5["test"]),
         )
         generated = compare(lambda rows: made.flux(labels[rows]), flux, len(labels))
-        coded = coder and compare(lambda rows: call(coder, flux[rows]), flux, len(labels))
+        coded = coder and compare(lambda rows: call_model(coder, flux[rows]), flux, len(labels))
         shown = examples(flux, labels, generated["max"], made)
         n_train, mean_flux = len(h5["train/labels"]), h5["train/flux"][:CHUNK].mean(axis=0)
     found = {"generator": generated} | ({"autoencoder": coded} if coded else {})
@@ -45,27 +42,22 @@ def run(cfg, args=None):
         "versions": stamp.versions(),
     }
     metrics |= {name: scores(one) for name, one in found.items()}
-    save(found, metrics, cfg, digest, {paths.model_dir: made.digest})
-    card.write(cfg, metrics, made.model, n_train)
+    inputs = {paths.model_dir: made.digest}
+    save_errors(run, found, metrics, digest, inputs)
+    card.write(run, metrics, made.model, n_train)
     print_scores(metrics)
-    with renewed(paths.figure_dir, "4_*.png"):  # another recipe's go
-        draw(
-            generated,
-            shown,
-            mean_flux,
-            axis,
-            labels,
-            [label(name, units[name]) for name in cfg.labels],
-            cfg,
-        )
+    axes = [get_label(name, units[name]) for name in cfg.labels]
+    with run.figures("4_*.png", inputs) as folder:
+        draw_figures(generated, shown, mean_flux, axis, labels, axes, cfg, folder)
+    print(f"figures: {paths.figure_dir}/4_*.png")
 
 
-def load(cfg):
+def load_generator(run):
     """The Generator of the recipe and its autoencoder, if any; UserError naming 3_train.py if missing, damaged or stale."""
-    folder = config.paths(cfg).model_dir
-    with hdf5.open_stage(folder / "scaling.h5", "3_train", digests.digest(cfg, "3_train")):
+    cfg, folder = run.cfg, run.paths.model_dir
+    with run.open("3_train"):
         pass
-    return generator.open_folder(folder), None if cfg.intrinsic else trained_model.read(
+    return generator.open_folder(folder), None if cfg.intrinsic else trained_model.read_keras_model(
         folder / "autoencoder.keras"
     )
 
@@ -77,7 +69,7 @@ def compare(made, flux, n):
     (n_pix,); mse; r2}: R^2 is 1 - sum of squared errors over that about the mean spectrum.
     """
     found, errors, square, total, power = {"mean": [], "max": [], "relative": []}, [], 0.0, 0.0, 0.0
-    for start in progress(range(0, n, CHUNK), "comparing spectra"):
+    for start in show_progress(range(0, n, CHUNK), "comparing spectra"):
         rows = slice(start, min(start + CHUNK, n))
         truth = flux[rows]
         error = np.abs(made(rows) - truth)
@@ -127,14 +119,13 @@ def examples(flux, labels, worst, made):
     }
 
 
-def save(found, metrics, cfg, digest, inputs):
+def save_errors(run, found, metrics, digest, inputs):
     """Write the errors of each star and pixel, {group: what `compare` gives}, then the scores."""
-    paths = config.paths(cfg)
-    with hdf5.create(paths.predictions, "4_test", digest, cfg, inputs) as out:
+    with run.create("4_test", digest, inputs) as h5:
         for group, errors in found.items():
             for name, values in errors.items():
-                hdf5.write(out, f"{group}/{name}", values)
-    write_metrics(metrics, paths.metrics)
+                hdf5.write(h5, f"{group}/{name}", values)
+    write_metrics(metrics, run.paths.metrics)
 
 
 def print_scores(metrics):
@@ -147,28 +138,32 @@ def print_scores(metrics):
         "p95_max": "95% of max",
         "worst": "worst |dF|",
     }
-    print(f"{count(metrics['n_test'])} test stars")
+    print(f"{format_count(metrics['n_test'])} test stars")
     print(f"{'':<14}" + "".join(f"{name:>14}" for name in names.values()))
     for part in (name for name in ("generator", "autoencoder") if name in metrics):
         print(f"{part:<14}" + "".join(f"{metrics[part][name]:14.6g}" for name in names))
 
 
-def draw(found, shown, mean_flux, axis, labels, axes, cfg):
+def draw_figures(found, shown, mean_flux, axis, labels, axes, cfg, folder):
     """Write the figures 4_*.png."""
-    from starlabels.plots import generator as plots
-    from starlabels.plots.generated import heading
+    from starlabels.plots import generator_errors as plots
+    from starlabels.plots.generated_spectra import format_heading
 
-    folder, lines, (wave, medium, *_) = config.paths(cfg).figure_dir, cfg.lines, axis
+    lines, (wave, medium, *_) = cfg.lines, axis
     values = {words: [float(f"{value:.4g}") for value in star[0]] for words, star in shown.items()}
     titles = [
-        heading(words, dict(zip(cfg.labels, four_digits))) for words, four_digits in values.items()
+        format_heading(words, dict(zip(cfg.labels, four_digits)))
+        for words, four_digits in values.items()
     ]
     truth, generated = (np.array([star[i] for star in shown.values()]) for i in (1, 2))
-    plots.overplots(wave, truth, generated, titles, lines, folder / "4_generated.png", medium)
+    plots.draw_spectrum_pairs(
+        wave, truth, generated, titles, lines, folder / "4_generated.png", medium
+    )
     errors = {name: found[f"pixel_{name}"] for name in ("mean", "p95", "worst")}
-    plots.error_by_wavelength(
+    plots.draw_error_by_wavelength(
         wave, mean_flux, errors, lines, folder / "4_error_by_wavelength.png", medium
     )
-    plots.distribution({name: found[name] for name in ("mean", "max")}, folder / "4_errors.png")
-    plots.error_by_label(labels, found["mean"], axes, folder / "4_error_by_label.png")
-    print(f"figures: {folder}/4_*.png")
+    plots.draw_error_distribution(
+        {name: found[name] for name in ("mean", "max")}, folder / "4_errors.png"
+    )
+    plots.draw_error_by_label(labels, found["mean"], axes, folder / "4_error_by_label.png")

@@ -1,18 +1,17 @@
 """4_test: predict held-out spectra at the recipe's signal-to-noise ratios, and score the labels in physical units."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 
 from starlabels.base import hdf5, stamp
-from starlabels.base.console import count, fail
+from starlabels.base.console import exit_with_error, format_count
 from starlabels.base.errors import UserError
-from starlabels.base.files import renewed, replaced_file
-from starlabels.base.labels import label
-from starlabels.base.statistics import rms
+from starlabels.base.files import replace_file
+from starlabels.base.labels import get_label
+from starlabels.base.statistics import compute_rms
 from starlabels.catalogues import distances
-from starlabels.config import digests
-from starlabels.config import paths as config
 from starlabels.learning import calibration, outliers
 from starlabels.learning.calibration import NOISE_FREE
 from starlabels.stages import card, load_model, locks, recipe_nodes, test_figures
@@ -21,7 +20,7 @@ from starlabels.synthesis import cramer_rao
 BATCH = 256
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments of the stage."""
     parser.add_argument(
         "--strict", action="store_true", help="exit 1 when 68 %% coverage leaves 63-73 %% anywhere"
@@ -29,55 +28,88 @@ def arguments(parser):
 
 
 @locks.alone("lock")
-def run(cfg, args=None):
-    """Write predictions.h5, metrics.json and figures, print the scores; UserError if an input is missing or stale."""
-    paths, digest = config.paths(cfg), digests.digest(cfg, "4_test")
-    with hdf5.open_stage(paths.prepared, "2_preprocess", digests.digest(cfg, "2_preprocess")) as h5:
-        model = load_model.load(cfg)
-        results = predict(model, h5["test"], cfg)
+def score_labels(run, args=None):
+    """Write predictions.h5, metrics.json, the card and the figures of a trained model, and print its scores.
+
+    Raises
+    ------
+    UserError
+        If an input is missing or stale.
+    """
+    cfg, model_dir, digest = run.cfg, run.paths.model_dir, run.digest("4_test")
+    evaluation = evaluate_model(run)
+    metrics, labels = evaluation.metrics, evaluation.labels
+    save_predictions(run, evaluation, digest)
+    card.write(run, metrics, evaluation.model.model, evaluation.n_train)
+    print_scores(metrics, labels)
+    with run.figures("4_*.png", {model_dir: evaluation.model.digest}) as folder:
+        test_figures.draw_figures(evaluation, cfg, folder)
+    print(f"figures: {run.paths.figure_dir}/4_*.png")
+    violations = calibration.find_violations(metrics) if getattr(args, "strict", False) else []
+    if violations:
+        exit_with_error("\n".join(violations), code=1)
+
+
+class Evaluation(NamedTuple):
+    """Predictions and scores of a trained model on the test stars.
+
+    predictions: {S/N range: arrays of `predict`}; generated, reference: arrays, or None;
+    catalogue: what the figures of a table recipe need, or None.
+    """
+
+    model: object
+    labels: list
+    predictions: dict
+    generated: dict | None
+    reference: dict | None
+    catalogue: dict | None
+    metrics: dict
+    n_train: int
+
+
+def evaluate_model(run):
+    """The Evaluation of the run's model; nothing is written."""
+    cfg = run.cfg
+    with run.open("2_preprocess") as h5:
+        model = load_model.load_trained_model(run)
+        predictions = predict(model, h5["test"], cfg)
         generated = predict_generated(model, h5["test"], cfg) if cfg.test.generator else None
-        if cfg.wave and not cfg.features:  # a table tells more than the bound knows
-            add_bounds(results, recipe_nodes.sensitivity_of(cfg, h5["test"], hdf5.read_wave(h5)))
+        if cfg.wave and not cfg.features:  # a table adds information that the bound does not have
+            sensitivity = recipe_nodes.sensitivity_of(cfg, h5["test"], hdf5.read_wave(h5))
+            add_bounds(predictions, sensitivity)
         reference = references(h5["test"], cfg)
         n_train = len(h5["train/labels"])
-        units, beside = hdf5.label_units(h5["test"]), test_figures.surroundings(h5, cfg)
-        for found in results.values() if "fakemag" in cfg.labels else []:
-            found |= distances.of_part(found, h5["test"], model.offset)
-    labels = [label(name, units[name]) for name in cfg.labels]
+        units, catalogue = hdf5.label_units(h5["test"]), test_figures.surroundings(h5, cfg)
+        for arrays in predictions.values() if "fakemag" in cfg.labels else []:
+            arrays |= distances.compute_part_distances(arrays, h5["test"], model.offset)
+    labels = [get_label(name, units[name]) for name in cfg.labels]
+    metrics = score_predictions(cfg, model, predictions, generated, reference)
+    return Evaluation(model, labels, predictions, generated, reference, catalogue, metrics, n_train)
+
+
+def score_predictions(cfg, model, predictions, generated, reference):
+    """Scores of the predictions in each S/N range, as written to metrics.json."""
     metrics = {
         "run": cfg.run,
         "labels": cfg.labels,
-        "n_test": len(results[NOISE_FREE]["true"]),
-        "snr": {key: scores(found, cfg.labels) for key, found in results.items()},
-        "flagged": {key: flagged(found["flags"], model.bits) for key, found in results.items()},
+        "n_test": len(predictions[NOISE_FREE]["true"]),
+        "snr": {key: scores(arrays, cfg.labels) for key, arrays in predictions.items()},
+        "flagged": {
+            key: flagged(arrays["flags"], model.bits) for key, arrays in predictions.items()
+        },
         "train_seconds": round(model.seconds, 1),
         "versions": stamp.versions(),
     }
     if generated:
         metrics["generated"] = scores(generated, cfg.labels)
     if reference:
-        there = [i for i, name in enumerate(cfg.labels) if name in cfg.test.reference]
-        some = {name: values[:, there] for name, values in reference.items()}
-        metrics["reference"] = scores(some, [cfg.labels[i] for i in there])
-    if "distance_true" in results[NOISE_FREE]:
-        far = {key: distances.scores(found) for key, found in results.items()}
-        metrics |= {"distance": far, "parallax_offset": model.offset}
-    everything = {f"snr{key}": found for key, found in results.items()} | (
-        {"generated": generated} if generated else {}
-    )
-    save(everything, metrics, labels, cfg, digest, {paths.model_dir: model.digest})
-    card.write(cfg, metrics, model.model, n_train)
-    print_scores(metrics, labels)
-    with renewed(
-        paths.figure_dir, "4_*.png"
-    ):  # another recipe's ranges, or what this model cannot give
-        test_figures.draw(results, generated, labels, cfg)
-        if beside:
-            test_figures.draw_catalogue(results[NOISE_FREE], reference, labels, beside, cfg)
-    print(f"figures: {paths.figure_dir}/4_*.png")
-    wrong = calibration.violations(metrics) if getattr(args, "strict", False) else []
-    if wrong:
-        fail("\n".join(wrong), code=1)
+        columns = [i for i, name in enumerate(cfg.labels) if name in cfg.test.reference]
+        estimates = {name: values[:, columns] for name, values in reference.items()}
+        metrics["reference"] = scores(estimates, [cfg.labels[i] for i in columns])
+    if "distance_true" in predictions[NOISE_FREE]:
+        by_range = {key: distances.score_distances(arrays) for key, arrays in predictions.items()}
+        metrics |= {"distance": by_range, "parallax_offset": model.offset}
+    return metrics
 
 
 def predict(model, test, cfg):
@@ -86,13 +118,15 @@ def predict(model, test, cfg):
     mean, err, true and its errors, 0 where not known: (k, n_labels); flags, snr and sigma, the noise a pixel: (k,). No err
     where the model gives none.
     """
-    from starlabels.learning.batches import SpectrumBatches, uniform
+    from starlabels.learning.batches import SpectrumBatches, uniform_snr
 
     true = hdf5.read_labels(test, cfg.labels)[: cfg.test.n_stars]
     if model.offset:
-        true = true - model.offset * distances.per_mas(test)[: len(true), None].astype("f4")
+        true = true - model.offset * distances.compute_fakemag_per_mas(test)[
+            : len(true), None
+        ].astype("f4")
     own = np.nan_to_num(hdf5.read_label_errors(test, cfg.labels)[: len(true)])
-    ranges = {f"{low:g}_{high:g}": uniform(low, high) for low, high in cfg.test.snr}
+    ranges = {f"{low:g}_{high:g}": uniform_snr(low, high) for low, high in cfg.test.snr}
     spectra, results = test_spectra(test, cfg), {}
     level = mean_flux(test["flux"], len(true)) if cfg.wave else np.full(len(true), np.nan)
     for key, draw_snr in {**ranges, NOISE_FREE: None}.items():
@@ -110,11 +144,11 @@ def predict(model, test, cfg):
 
 def test_spectra(test, cfg):
     """The spectra of a part, with their features, as a trained model reads them."""
-    from starlabels.learning.batches import Beside, Pixels
+    from starlabels.learning.batches import PixelSpectra, SpectraWithFeatures
 
     missing = cfg.train.noise.missing if cfg.train.noise else 0.0
-    spectra = Pixels(test["flux"], cfg.preprocess.blocks, missing) if cfg.wave else None
-    return Beside(spectra, test["features"][:]) if cfg.features else spectra
+    spectra = PixelSpectra(test["flux"], cfg.preprocess.blocks, missing) if cfg.wave else None
+    return SpectraWithFeatures(spectra, test["features"][:]) if cfg.features else spectra
 
 
 def references(test, cfg):
@@ -163,7 +197,7 @@ def predict_generated(model, test, cfg):
     inside = ((values >= made.low) & (values <= made.high)).all(axis=1)
     if not inside.all():
         print(
-            f"{count(int((~inside).sum()))} of {count(len(inside))} test stars lie outside the range of {cfg.test.generator}"
+            f"{format_count(int((~inside).sum()))} of {format_count(len(inside))} test stars lie outside the range of {cfg.test.generator}"
         )
     true, values = hdf5.read_labels(test, cfg.labels)[: len(inside)][inside], values[inside]
     chunks = [
@@ -189,7 +223,7 @@ def add_bounds(results, sensitivity):
     """
     noisy = [found for key, found in results.items() if key != NOISE_FREE]
     if sensitivity and noisy:
-        unit = cramer_rao.bounds(sensitivity, len(noisy[0]["true"]))
+        unit = cramer_rao.compute_bounds(sensitivity, len(noisy[0]["true"]))
         for found in noisy:
             found["crlb"] = np.where(
                 np.isfinite(unit), unit * found["sigma"][:, None], np.nan
@@ -197,7 +231,7 @@ def add_bounds(results, sensitivity):
         hidden = np.count_nonzero(~np.isfinite(unit).all(axis=1))
         if hidden:
             print(
-                f"{count(hidden)} of {count(len(unit))} stars do not tell one of the labels: no bound for it"
+                f"{format_count(hidden)} of {format_count(len(unit))} stars do not tell one of the labels: no bound for it"
             )
 
 
@@ -209,18 +243,18 @@ def scores(found, names):
     residual = found["mean"] - found["true"]
     bias = np.nanmedian(residual, axis=0)
     values = {
-        "rmse": rms(residual),
+        "rmse": compute_rms(residual),
         "sigma": 1.4826 * np.nanmedian(np.abs(residual - bias), axis=0),
         "bias": bias,
     }
     if "crlb" in found:
-        bound = rms(found["crlb"])
+        bound = compute_rms(found["crlb"])
         values |= {
             "crlb": bound,
-            "ratio": rms(np.where(np.isnan(found["crlb"]), np.nan, residual)) / bound,
+            "ratio": compute_rms(np.where(np.isnan(found["crlb"]), np.nan, residual)) / bound,
         }
     if "err" in found:
-        values |= calibration.report(
+        values |= calibration.score_errors(
             found["true"], found["mean"], found["err"], found.get("true_err", 0.0)
         )
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
@@ -231,24 +265,28 @@ def flagged(flags, bits):
     return {name: float(np.mean((flags & bit) > 0)) for name, bit in bits.items()}
 
 
-def save(results, metrics, labels, cfg, digest, inputs):
-    """Write the predictions {group: arrays}, then the scores."""
-    paths = config.paths(cfg)
-    with hdf5.create(paths.predictions, "4_test", digest, cfg, inputs) as out:
-        for key, arrays in results.items():
-            group = out.create_group(key)
-            group.attrs.update({"names": cfg.labels, "units": [one.plain_unit for one in labels]})
+def save_predictions(run, evaluation, digest):
+    """Write the predictions of each S/N range to predictions.h5 and the scores to metrics.json."""
+    groups = {f"snr{key}": arrays for key, arrays in evaluation.predictions.items()}
+    if evaluation.generated:
+        groups["generated"] = evaluation.generated
+    inputs = {run.paths.model_dir: evaluation.model.digest}
+    units = [label.plain_unit for label in evaluation.labels]
+    with run.create("4_test", digest, inputs) as h5:
+        for key, arrays in groups.items():
+            group = h5.create_group(key)
+            group.attrs.update({"names": run.cfg.labels, "units": units})
             group.attrs.update(
                 {"bits": json.dumps(outliers.BITS), "rules": json.dumps(outliers.RULES)}
             )
             for name, array in arrays.items():
                 hdf5.write(group, name, array)
-    write_metrics(metrics, paths.metrics)
+    write_metrics(evaluation.metrics, run.paths.metrics)
 
 
 def write_metrics(metrics, path):
     """Write the scores as JSON."""
-    with replaced_file(path) as tmp:
+    with replace_file(path) as tmp:
         tmp.write_text(json.dumps(metrics, indent=1) + "\n")
 
 
@@ -256,7 +294,7 @@ def print_scores(metrics, labels):
     """Print the scores of each label in each S/N range, on generated spectra, and of the reference."""
     names = [f"{name} {one.plain_unit}".strip() for name, one in zip(metrics["labels"], labels)]
     width = max(14, *(len(name) + 2 for name in names))
-    print(f"{count(metrics['n_test'])} test stars")
+    print(f"{format_count(metrics['n_test'])} test stars")
     print(f"{'S/N':<10}{'':<12}" + "".join(f"{name:>{width}}" for name in names))
     tables = metrics["snr"] | {
         key: metrics[key] for key in ("generated", "reference") if key in metrics
@@ -272,4 +310,4 @@ def print_scores(metrics, labels):
         if cells:
             print(f"{'':<10}{'flagged':<12}" + "".join(f"{cell:>{width}}" for cell in cells))
     if "distance" in metrics:
-        distances.print_scores(metrics)
+        distances.print_distance_scores(metrics)

@@ -9,17 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count
+from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.files import remove, replaced_folder
-from starlabels.base.labels import scale
-from starlabels.config import digests
-from starlabels.config import paths as config
+from starlabels.base.files import remove_folder, replace_folder
+from starlabels.base.labels import scale_labels
 from starlabels.learning import components, trained_model, training
-from starlabels.learning.devices import follows, start
-from starlabels.learning.generator import CHUNK, call
+from starlabels.learning.devices import is_follower, start_devices
+from starlabels.learning.generator import CHUNK, call_model
 from starlabels.learning.intrinsic import CHUNK as NODE_CHUNK
-from starlabels.learning.intrinsic import FIELDS, Intrinsic, of_table
+from starlabels.learning.intrinsic import FIELDS, Intrinsic, build_intrinsic
 from starlabels.stages import locks
 from starlabels.stages.recipe_nodes import check_complete, sampler_of
 
@@ -33,72 +31,67 @@ class Code(NamedTuple):
 
     codes: object
     mean: np.ndarray
-    scale: np.ndarray
+    scale_labels: np.ndarray
     reads: list
     encoder: object = None
     decoder: object = None
     intrinsic: Intrinsic | None = None
 
 
-@locks.alone("lock", unless=follows)
-def run(cfg, args=None):
+@locks.alone("lock", unless=is_follower)
+def train_generator(run, args=None):
     """3_train for target flux: save models/<run>/ and draw the loss; UserError if spectra are missing, or training diverges."""
-    paths, digest = config.paths(cfg), digests.digest(cfg, "3_train")
+    cfg, paths, digest = run.cfg, run.paths, run.digest("3_train")
     coding_dir, histories = paths.partial_dir.with_name(f"{cfg.run}.autoencoder.partial"), {}
-    with hdf5.open_stage(paths.prepared, "2_preprocess", digests.digest(cfg, "2_preprocess")) as h5:
-        devices = start(cfg.train)
+    with run.open("2_preprocess") as h5:
+        devices = start_devices(cfg.train)
         if cfg.autoencoder:
             code, histories["autoencoder"] = learn_code(cfg, h5, coding_dir, digest, devices)
         else:
             code = (
                 intrinsic_code(cfg, h5)
                 if cfg.intrinsic
-                else linear_code(components.read(h5), cfg.labels)
+                else linear_code(components.read_basis(h5), cfg.labels)
             )
         n_inputs, n_code = len(code.reads), len(code.mean)
         with devices.scope():
-            network = training.build(cfg, n_inputs, n_code, devices.precision)
+            network = training.build_network(cfg, n_inputs, n_code, devices.precision)
         print(
-            f"{cfg.model.builder}: {count(network.count_params())} parameters, {', '.join(code.reads)} to {n_code} numbers"
+            f"{cfg.model.builder}: {format_count(network.count_params())} parameters, {', '.join(code.reads)} to {n_code} numbers"
         )
         histories["network"] = fit(network, code, cfg, h5, paths.partial_dir, digest, devices)
         if devices.is_chief:
-            network = devices.freed(network, lambda: training.build(cfg, n_inputs, n_code))
-            keep(
-                network,
-                code,
-                histories,
-                cfg,
-                h5,
-                digest,
-                {"": paths.partial_dir, "autoencoder": coding_dir},
-            )
+            network = devices.freed(network, lambda: training.build_network(cfg, n_inputs, n_code))
+            folders = {"": paths.partial_dir, "autoencoder": coding_dir}
+            keep(network, code, histories, run, h5, digest, folders)
     devices.wait()
 
 
-def keep(network, code, histories, cfg, h5, digest, folders):
+def keep(network, code, histories, run, h5, digest, folders):
     """Save models/<run>/ of a network that gives a code, and draw the loss; folders {name: of a training}, which go."""
     from starlabels.plots import training as plots
 
-    paths, models = config.paths(cfg), {"model": joined(network, code, cfg, h5)}
+    cfg, paths = run.cfg, run.paths
+    models = {"model": joined(network, code, cfg, h5)}
     if code.encoder:
         models["autoencoder"] = chained(code.encoder, code.decoder)
     tables = {"intrinsic": code.intrinsic and code.intrinsic.table}
     seconds = {name: sum(history["seconds"]) for name, history in histories.items()}
-    with replaced_folder(paths.model_dir) as folder:
-        trained_model.save(
+    with replace_folder(paths.model_dir) as folder:
+        trained_model.save_model(
             folder, models, tables, histories["network"], sum(seconds.values()), cfg, digest, h5
         )
         if cfg.autoencoder:
             training.write_history(histories["autoencoder"], folder / "autoencoder.csv")
         for name, source in folders.items():
-            training.keep_board(source, folder / training.BOARD / name)
+            training.copy_tensorboard(source, folder / training.TENSORBOARD / name)
     for source in folders.values():
-        remove(source)
-    for name, history in histories.items():
-        print(f"trained the {name}: {len(history['loss'])} epochs in {seconds[name]:.0f} s")
-        suffix = "" if name == "network" else f"_{name}"
-        plots.loss(history, "mse", paths.figure_dir / f"3_loss{suffix}.png")
+        remove_folder(source)
+    with run.figures("3_loss*.png", {paths.model_dir: digest}) as figures:
+        for name, history in histories.items():
+            print(f"trained the {name}: {len(history['loss'])} epochs in {seconds[name]:.0f} s")
+            suffix = "" if name == "network" else f"_{name}"
+            plots.draw_loss(history, "mse", figures / f"3_loss{suffix}.png")
     print(f"{paths.model_dir}/model.keras")
 
 
@@ -106,28 +99,28 @@ def learn_code(cfg, h5, folder, digest, devices):
     """The Code of the recipe's autoencoder, trained on the open 2_prepared.h5, and the history of that training."""
     import keras
 
-    from starlabels.learning.batches import Pixels, SpectrumBatches
-    from starlabels.learning.networks.mlp import autoencoder
+    from starlabels.learning.batches import PixelSpectra, SpectrumBatches
+    from starlabels.learning.networks.mlp import build_autoencoder
 
     plan, (mean, size) = cfg.autoencoder, moments(h5["train/flux"])
     options = {"hidden": plan.hidden, "code": plan.code, "activation": plan.activation}
 
     def build(precision="float32"):
         keras.utils.set_random_seed(cfg.seed)
-        with training.policy(precision):
-            return training.affordable(
-                lambda: autoencoder(cfg.wave.n_pix, **options), f"{cfg.path}: autoencoder"
+        with training.dtype_policy(precision):
+            return training.build_within_memory(
+                lambda: build_autoencoder(cfg.wave.n_pix, **options), f"{cfg.path}: autoencoder"
             )
 
     with devices.scope():
         parts = build(devices.precision)
         both = chained(*parts)
     print(
-        f"autoencoder: {count(both.count_params())} parameters, {count(len(h5['train/flux']))} training spectra"
+        f"autoencoder: {format_count(both.count_params())} parameters, {format_count(len(h5['train/flux']))} training spectra"
     )
     train, validation = (
         SpectrumBatches(
-            Pixels(h5[part]["flux"]),
+            PixelSpectra(h5[part]["flux"]),
             np.zeros((len(h5[part]["flux"]), 0)),
             plan.train.batch_size,
             seed=(cfg.seed, *part.encode()),
@@ -139,7 +132,9 @@ def learn_code(cfg, h5, folder, digest, devices):
         )
         for part in ("train", "validation")
     )
-    history = training.fit(both, plan.train, train, validation, folder, digest, cfg, devices)
+    history = training.train_network(
+        both, plan.train, train, validation, folder, digest, cfg, devices
+    )
     encoder = devices.freed(parts[0], lambda: build()[0])
     decoder = devices.freed(parts[1], lambda: build()[1])
     flux, latent = (
@@ -165,7 +160,10 @@ def encoded(encoder):
     def codes(part):
         flux = part["flux"]
         return np.concatenate(
-            [call(encoder, flux[start : start + CHUNK]) for start in range(0, len(flux), CHUNK)]
+            [
+                call_model(encoder, flux[start : start + CHUNK])
+                for start in range(0, len(flux), CHUNK)
+            ]
         )
 
     return codes
@@ -198,36 +196,36 @@ def linear_code(basis, names):
 
 def intrinsic_code(cfg, h5):
     """The Code of spectra before rotation and instrument."""
-    from starlabels.synthesis.broaden import LABELS
+    from starlabels.synthesis.broaden import BROADENING_LABELS
 
     found, codes = of_nodes(cfg, h5)
     scatter = np.sqrt(np.square(codes(h5["validation"])).mean())
     zero, reads = (
         np.zeros(len(found.components)),
-        [name for name in cfg.labels if name not in LABELS],
+        [name for name in cfg.labels if name not in BROADENING_LABELS],
     )
     return Code(codes, zero, zero + scatter, reads, intrinsic=found)
 
 
 def fit(network, code, cfg, h5, folder, digest, devices):
     """History of training the network to give the codes of the open 2_prepared.h5, see `training.fit`."""
-    from starlabels.learning.batches import Pixels, SpectrumBatches, generate
+    from starlabels.learning.batches import PixelSpectra, SpectrumBatches, labels_to_spectra
 
     def batches(part):
-        labels = scale(
+        labels = scale_labels(
             hdf5.read_labels(h5[part], cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:]
         )
         labels = labels[:, [cfg.labels.index(name) for name in code.reads]]
         spectra, is_train = (
-            Pixels(((code.codes(h5[part]) - code.mean) / code.scale).astype("f4")),
+            PixelSpectra(((code.codes(h5[part]) - code.mean) / code.scale).astype("f4")),
             part == "train",
         )
         seed, passes = (cfg.seed, *part.encode()), cfg.train.passes if is_train else 1
         return SpectrumBatches(
-            spectra, labels, cfg.train.batch_size, None, seed, is_train, passes, generate
+            spectra, labels, cfg.train.batch_size, None, seed, is_train, passes, labels_to_spectra
         )
 
-    return training.fit(
+    return training.train_network(
         network, cfg.train, batches("train"), batches("validation"), folder, digest, cfg, devices
     )
 
@@ -267,9 +265,9 @@ def of_nodes(cfg, h5):
         raise UserError(
             f"{cfg.path}: intrinsic: {error}: give preprocess.components instead"
         ) from None
-    rows = slice(0, components.FIT_ON)
-    basis = components.fit(
-        np.concatenate(list(sampler.intrinsic(columns(group, rows), NODE_CHUNK))),
+    rows = slice(0, components.N_FIT)
+    basis = components.fit_basis(
+        np.concatenate(list(sampler.iterate_intrinsic(columns(group, rows), NODE_CHUNK))),
         cfg.intrinsic.components,
         1,
         cfg.seed,
@@ -278,10 +276,10 @@ def of_nodes(cfg, h5):
     parts = (basis.mean, basis.components, own.wave, own.step, own.fwhm, cfg.grid.resolving_power)
 
     def codes(part):
-        chunks = sampler.intrinsic(columns(part, slice(None)), NODE_CHUNK)
+        chunks = sampler.iterate_intrinsic(columns(part, slice(None)), NODE_CHUNK)
         return np.concatenate([(1 - flux - basis.mean) @ basis.components.T for flux in chunks])
 
-    return of_table(dict(zip(FIELDS, parts))), codes
+    return build_intrinsic(dict(zip(FIELDS, parts))), codes
 
 
 def columns(group, rows):

@@ -6,16 +6,14 @@ import time
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count
-from starlabels.base.files import remove, replaced_folder
-from starlabels.base.labels import lowest, positive, scale
+from starlabels.base.console import format_count
+from starlabels.base.files import remove_folder, replace_folder
+from starlabels.base.labels import get_lowest, get_positive, scale_labels
 from starlabels.catalogues import distances
-from starlabels.config import digests
-from starlabels.config import paths as config
 from starlabels.learning import calibration, components, outliers, sparse, trained_model, training
-from starlabels.learning.devices import ONE, follows, start
-from starlabels.learning.losses import OUTPUTS
-from starlabels.learning.networks import predictor
+from starlabels.learning.devices import ONE_DEVICE, is_follower, start_devices
+from starlabels.learning.losses import OUTPUTS_PER_LABEL
+from starlabels.learning.networks import build_predictor
 from starlabels.stages import locks
 from starlabels.stages.element_windows import of_recipe
 
@@ -27,50 +25,53 @@ CALIBRATED, DECODED = (
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
 
-@locks.alone("lock", unless=follows)
-def run(cfg, args=None):
+@locks.alone("lock", unless=is_follower)
+def train_label_network(run, args=None):
     """Train, save models/<run>/, draw the loss; UserError if the spectra are missing or stale, or training diverges."""
-    paths, digest = config.paths(cfg), digests.digest(cfg, "3_train")
-    source = hdf5.open_stage(paths.prepared, "2_preprocess", digests.digest(cfg, "2_preprocess"))
-    with source as h5:
-        devices = start(cfg.train)
-        basis = components.read(h5)
+    cfg, paths, digest = run.cfg, run.paths, run.digest("3_train")
+    with run.open("2_preprocess") as h5:
+        devices = start_devices(cfg.train)
+        basis = components.read_basis(h5)
         seen = of_recipe(cfg, h5)
         with devices.scope():
             network = build(cfg, h5, basis, seen, devices.precision)
-        size, n = count(network.count_params()), count(len(h5["train/labels"]))
+        size, n = format_count(network.count_params()), format_count(len(h5["train/labels"]))
         print(
             f"{cfg.model.builder}: {size} parameters, {n} training {'spectra' if cfg.wave else 'stars'}"
         )
         history = fit(network, cfg, h5, basis, paths.partial_dir, digest, devices)
         if devices.is_chief:
             network = devices.freed(network, lambda: build(cfg, h5, basis, seen))
-            keep(network, history, cfg, h5, basis, seen, digest)
+            keep(network, history, run, h5, basis, seen, digest)
     devices.wait()
 
 
-def keep(network, history, cfg, h5, basis, seen, digest):
+def keep(network, history, run, h5, basis, seen, digest):
     """Save models/<run>/ of a network trained on the open 2_prepared.h5, with its errors and flags, and draw the loss."""
     from starlabels.plots import training as plots
 
-    paths, start = config.paths(cfg), time.monotonic()
+    cfg, paths = run.cfg, run.paths
+    start = time.monotonic()
     network, offset = without_offset(network)
-    network = predictor(network, OUTPUTS[cfg.train.loss] > 1, **cfg.model.arguments)
+    network = build_predictor(network, OUTPUTS_PER_LABEL[cfg.train.loss] > 1, **cfg.model.arguments)
     errors, watch = calibrate(network, cfg, h5, basis, offset)
     few = few_stars(network, cfg, h5, basis) if cfg.features else None
     seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
-    models = {"model": trained_model.whole(network, basis, n_features(h5))} | (
+    models = {"model": trained_model.prepend_components(network, basis, n_features(h5))} | (
         {"decoder": watch.decoder} if watch else {}
     )
     tables = {"calibration": errors, "guard": watch and watch.table, "thin": few}
     tables |= {"parallax": {"offset": offset}, "windows": seen}
-    with replaced_folder(paths.model_dir) as folder:
-        trained_model.save(folder, models, tables, history, sum(seconds.values()), cfg, digest, h5)
-        training.keep_board(paths.partial_dir, folder / training.BOARD)
-    remove(paths.partial_dir)
+    with replace_folder(paths.model_dir) as folder:
+        trained_model.save_model(
+            folder, models, tables, history, sum(seconds.values()), cfg, digest, h5
+        )
+        training.copy_tensorboard(paths.partial_dir, folder / training.TENSORBOARD)
+    remove_folder(paths.partial_dir)
     spent = f"{len(history['loss'])} epochs in {seconds['train']:.0f} s, errors and flags in {seconds['calibrate']:.0f} s"
     print(f"trained {spent}: {paths.model_dir}/model.keras")
-    plots.loss(history, cfg.train.loss, paths.figure_dir / "3_loss.png")
+    with run.figures("3_loss*.png", {paths.model_dir: digest}) as figures:
+        plots.draw_loss(history, cfg.train.loss, figures / "3_loss.png")
 
 
 def build(cfg, h5, basis, seen=None, precision="float32"):
@@ -102,8 +103,8 @@ def build(cfg, h5, basis, seen=None, precision="float32"):
         "n_features": n_read[-1] * (n_table > 0),
     }
     known |= {"windows": seen} if seen else {}
-    network = training.build(
-        cfg, sum(n_read), OUTPUTS[cfg.train.loss] * len(cfg.labels), precision, **known
+    network = training.build_network(
+        cfg, sum(n_read), OUTPUTS_PER_LABEL[cfg.train.loss] * len(cfg.labels), precision, **known
     )
     if not basis and not n_table:
         return of_this_kind(network, cfg)
@@ -136,7 +137,7 @@ def of_this_kind(network, cfg):
 
     from starlabels.learning.networks.layers import Offset, Positive
 
-    x, columns = network.outputs[0], np.flatnonzero(positive(cfg.labels)).tolist()
+    x, columns = network.outputs[0], np.flatnonzero(get_positive(cfg.labels)).tolist()
     x = Positive(columns)(x) if columns else x
     x = Offset()(x) if cfg.train.loss == "parallax_nll" else x
     return keras.Model(network.inputs, x, name=network.name)
@@ -156,13 +157,15 @@ def without_offset(network):
     )
 
 
-def fit(network, cfg, h5, basis, folder, digest, devices=ONE):
+def fit(network, cfg, h5, basis, folder, digest, devices=ONE_DEVICE):
     """History of training the network on the open 2_prepared.h5, see `training.fit`."""
     train, validation = (
         batches(cfg, h5, basis, "train", cfg.train.passes),
         batches(cfg, h5, basis, "validation"),
     )
-    return training.fit(network, cfg.train, train, validation, folder, digest, cfg, devices)
+    return training.train_network(
+        network, cfg.train, train, validation, folder, digest, cfg, devices
+    )
 
 
 def batches(cfg, h5, basis, part, passes=1, most=None):
@@ -170,34 +173,43 @@ def batches(cfg, h5, basis, part, passes=1, most=None):
 
     most: of the first stars only: they are in random order.
     """
-    from starlabels.learning.batches import Beside, Components, Pixels, SpectrumBatches, log_uniform
+    from starlabels.learning.batches import (
+        ComponentSpectra,
+        PixelSpectra,
+        SpectraWithFeatures,
+        SpectrumBatches,
+        log_uniform_snr,
+    )
 
     noise, group, training = cfg.train.noise, h5[part], part == "train"
-    target = scale(hdf5.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:])
+    target = scale_labels(
+        hdf5.read_labels(group, cfg.labels), h5["scaling/mean"][:], h5["scaling/std"][:]
+    )
     if "label_errors" in group or np.isnan(target).any():
         target = np.concatenate(
             [target, hdf5.read_label_errors(group, cfg.labels) / h5["scaling/std"][:]], axis=1
         )
     if cfg.train.loss == "parallax_nll":
         target = np.concatenate(
-            [target, distances.per_mas(group)[:, None] / h5["scaling/std"][:]], axis=1
+            [target, distances.compute_fakemag_per_mas(group)[:, None] / h5["scaling/std"][:]],
+            axis=1,
         )
     target = target[:most]
     if basis:
         rest = (hdf5.dataset(group, name)[:most] for name in ("outside", "level"))
-        spectra = Components(
+        spectra = ComponentSpectra(
             hdf5.dataset(group, "components"), *rest, basis.n_left, noise.missing if noise else 0.0
         )
     else:
-        spectra = Pixels(hdf5.dataset(group, "flux")) if cfg.wave else None
+        spectra = PixelSpectra(hdf5.dataset(group, "flux")) if cfg.wave else None
     if cfg.features:
-        spectra = Beside(
+        spectra = SpectraWithFeatures(
             spectra,
             hdf5.dataset(group, "features")[:],
             hdf5.dataset(h5, "features/uses")[:],
             cfg.features.hidden * training,
         )
-    draw_snr = log_uniform(noise.snr_min, noise.snr_max) if noise else None
+    draw_snr = log_uniform_snr(noise.snr_min, noise.snr_max) if noise else None
     seed = (cfg.seed, *part.encode())
     return SpectrumBatches(spectra, target, cfg.train.batch_size, draw_snr, seed, training, passes)
 
@@ -209,7 +221,7 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
 
     None for the one if the network gives no errors, for the other also if it reads pixels.
     """
-    if OUTPUTS[cfg.train.loss] == 1:
+    if OUTPUTS_PER_LABEL[cfg.train.loss] == 1:
         return None, None
     from starlabels.learning.batches import SpectrumBatches
 
@@ -225,7 +237,7 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
         np.concatenate([output, plain]),
         np.append(noisy.snr, np.full(len(plain), np.inf)),
     )
-    errors = calibration.fit(
+    errors = calibration.fit_calibration(
         true, all_draws[:, :n], np.exp(0.5 * all_draws[:, n : 2 * n]), snr, own
     )
     if not basis:
@@ -243,8 +255,8 @@ def calibrate(network, cfg, h5, basis, offset=0.0):
         labels = np.where(np.isnan(labels), found[:, : len(cfg.labels)], labels)
     components, inputs = h5["train/components"][:DECODED], inputs[:, :n]
     decoder = outliers.train_decoder(labels, components, basis.variance, cfg.seed)
-    least = (lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
-    return errors, outliers.fit(decoder, labels, components, inputs, mean, least)
+    least = (get_lowest(cfg.labels) - h5["scaling/mean"][:]) / h5["scaling/std"][:]
+    return errors, outliers.fit_detector(decoder, labels, components, inputs, mean, least)
 
 
 def answers(network, stars, basis):
@@ -255,7 +267,7 @@ def answers(network, stars, basis):
 
 def few_stars(network, cfg, h5, basis):
     """What tells stars whose labels few training stars have, see `thin.fit`; training labels that are missing are predicted."""
-    train, n = batches(cfg, h5, basis, "train", most=sparse.MOST), len(cfg.labels)
+    train, n = batches(cfg, h5, basis, "train", most=sparse.MAX_STARS), len(cfg.labels)
     validation, labels = (
         batches(cfg, h5, basis, "validation", most=CALIBRATED),
         train.target[:, :n].copy(),
@@ -266,7 +278,7 @@ def few_stars(network, cfg, h5, basis):
             train.spectra.batch(lacking, None, None), batch_size=EVALUATED, verbose=0
         )[:, :n]
         labels[lacking] = np.where(np.isnan(labels[lacking]), found, labels[lacking])
-    return sparse.fit(labels, network.predict(validation, verbose=0)[:, :n])
+    return sparse.fit_sparse_threshold(labels, network.predict(validation, verbose=0)[:, :n])
 
 
 def with_errors(target, n_labels, offset=0.0):

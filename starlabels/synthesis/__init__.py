@@ -1,1 +1,1 @@
-"""Synthetic spectra: lines, atmospheres, SMElib, node libraries, sampling, broadening, Cramér-Rao bound."""
+"""Synthetic spectra: lines, atmospheres, SMElib, node libraries, sampling, Cramér-Rao bound."""

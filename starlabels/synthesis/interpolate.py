@@ -3,12 +3,14 @@
 import numpy as np
 
 
-def lagrange(x, nodes, order=4):
-    """Indices and weights (n, k) of the k = min(order, len(nodes)) ascending nodes around each x (n,).
+def compute_lagrange_weights(x, nodes, order=4):
+    """Indices and weights (n, k) of the k = min(order, len(nodes)) nodes around each x (n,).
 
-    Lagrange's formula: exact for polynomials of degree k - 1. One node alone answers only for itself.
+    Lagrange's formula on ascending nodes (n_nodes,): exact for polynomials of degree k - 1. An
+    axis with a single node has weight 1 on that node.
     """
-    x, nodes = np.asarray(x, float), np.asarray(nodes, float)
+    x = np.asarray(x, float)
+    nodes = np.asarray(nodes, float)
     k = min(order, len(nodes))
     first = np.clip(np.searchsorted(nodes, x) - k // 2, 0, len(nodes) - k)
     index = first[:, None] + np.arange(k)  # (n, k)
@@ -21,26 +23,32 @@ def lagrange(x, nodes, order=4):
     return index, weight
 
 
-def tensor(points, axes):
-    """Flat node indices and weights (n, k1 k2 ...) for points, one (n,) array an axis, on the grid spanned by axes."""
-    flat, weight = np.zeros((len(points[0]), 1), int), np.ones((len(points[0]), 1))
+def compute_tensor_weights(points, axes):
+    """Flat node indices and weights (n, k1 k2 ...) of points on the grid spanned by `axes`.
+
+    points: one array (n,) per axis.
+    """
+    flat = np.zeros((len(points[0]), 1), int)
+    weight = np.ones((len(points[0]), 1))
     for x, nodes in zip(points, axes):
-        index, own = lagrange(x, nodes)
+        index, axis_weight = compute_lagrange_weights(x, nodes)
         flat = (flat[:, :, None] * len(nodes) + index[:, None, :]).reshape(len(x), -1)
-        weight = (weight[:, :, None] * own[:, None, :]).reshape(len(x), -1)
+        weight = (weight[:, :, None] * axis_weight[:, None, :]).reshape(len(x), -1)
     return flat, weight
 
 
-def cells(points, axes):
-    """Flat indices (n, 2^d) of the corners of the grid cell that holds each point; one corner on axes of one node."""
+def find_cell_corners(points, axes):
+    """Flat indices (n, 2^d) of the corners of the grid cell around each point.
+
+    points: one array (n,) per axis. An axis with a single node has one corner.
+    """
     flat = np.zeros((len(points[0]), 1), int)
     for x, nodes in zip(points, axes):
         low = np.clip(np.searchsorted(nodes, x, side="right") - 1, 0, max(len(nodes) - 2, 0))
         high = np.minimum(low + 1, len(nodes) - 1)
-        on_low, on_high = (
-            np.isclose(x, nodes[low]),
-            np.isclose(x, nodes[high]),
-        )  # a point on a node needs that node only
+        # A point on a node needs only that node
+        on_low = np.isclose(x, nodes[low])
+        on_high = np.isclose(x, nodes[high])
         corners = np.stack([np.where(on_high, high, low), np.where(on_low, low, high)], axis=1)
         flat = (flat[:, :, None] * len(nodes) + corners[:, None, :]).reshape(len(x), -1)
     return flat

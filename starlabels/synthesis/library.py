@@ -1,4 +1,7 @@
-"""The packaged node libraries. `make nodes`, `python -m starlabels.tools.rebuild.nodes [WORKERS [NAME ...]]`, rebuilds them."""
+"""The packaged node libraries.
+
+`make nodes`, or `python -m starlabels.tools.rebuild.nodes [WORKERS [NAME ...]]`, rebuilds them.
+"""
 
 from pathlib import Path
 
@@ -6,73 +9,55 @@ import numpy as np
 
 from starlabels.synthesis.nodes import NodeGrid
 
-FOLDER = Path(__file__).parents[2] / "data/nodes"
+NODE_FOLDER = Path(__file__).parents[2] / "data/nodes"
+BLUE = {"wave_min": 4450.0, "wave_max": 4990.0}
+RVS = {"wave_min": 8400.0, "wave_max": 8800.0, "resolving_power": 25_000}
 # Steps from measured midpoint errors: 500 K (250 K below 6000 K), 0.5 and 0.5 dex
+TEFF = (
+    *np.arange(4500.0, 6000.0, 250.0).tolist(),
+    *np.arange(6000.0, 11001.0, 500.0).tolist(),
+)
 PACKAGED = {
     "blue_4450_4990.h5": NodeGrid(
-        wave_min=4450.0,
-        wave_max=4990.0,
-        teff=(
-            4500.0,
-            4750.0,
-            5000.0,
-            5250.0,
-            5500.0,
-            5750.0,
-            *np.arange(6000.0, 11001.0, 500.0).tolist(),
-        ),
+        **BLUE,
+        teff=TEFF,
         logg=tuple(np.arange(1.5, 5.51, 0.5).tolist()),
         mh=tuple(np.arange(-2.0, 1.51, 0.5).tolist()),
         vmic=(2.0,),
     ),
     "rvs_8400_8800.h5": NodeGrid(
-        wave_min=8400.0,
-        wave_max=8800.0,
-        teff=(
-            4500.0,
-            4750.0,
-            5000.0,
-            5250.0,
-            5500.0,
-            5750.0,
-            *np.arange(6000.0, 11001.0, 500.0).tolist(),
-        ),
+        **RVS,
+        teff=TEFF,
         logg=(2.0, 2.5, 3.0, 3.75, 4.5, 5.0),
         mh=tuple(np.arange(-1.5, 1.51, 0.5).tolist()),
         vmic=(2.0,),
-        resolving_power=25_000,
     ),
 }
-# The change of a spectrum with microturbulence is small and smooth: coarse nodes tell it, and those above the rest
-VMIC = {
+# Changes with microturbulence are small and smooth, so that coarse nodes suffice
+VMIC_LIBRARIES = {
     "blue_4450_4990_vmic.h5": NodeGrid(
-        wave_min=4450.0,
-        wave_max=4990.0,
+        **BLUE,
         teff=(4500.0, 4750.0, 5250.0, 5750.0, 6500.0, 7500.0, 8500.0, 9500.0, 11000.0),
         logg=(1.5, 3.0, 4.25, 5.5),
         mh=(-2.0, -1.0, -0.5, 0.0, 0.5, 1.5),
         vmic=(0.0, 1.0, 2.0, 4.0),
     ),
     "rvs_8400_8800_vmic.h5": NodeGrid(
-        wave_min=8400.0,
-        wave_max=8800.0,
+        **RVS,
         teff=(4500.0, 5000.0, 5750.0, 6750.0, 8000.0, 9500.0, 11000.0),
         logg=(2.0, 3.0, 4.0, 5.0),
         mh=(-1.5, -0.75, 0.0, 0.75, 1.5),
         vmic=(0.0, 1.0, 2.0, 4.0),
-        resolving_power=25_000,
     ),
 }
-# So is what an element changes; these nodes are `quick`, and those above the rest
-CHANGES = {
+# Changes with single elements are small too; only differences of these `quick` nodes are used
+ELEMENT_LIBRARIES = {
     "rvs_8400_8800_elements.h5": NodeGrid(
-        wave_min=8400.0,
-        wave_max=8800.0,
+        **RVS,
         teff=(4500.0, 5000.0, 6000.0, 7500.0),
         logg=(2.0, 3.5, 5.0),
         mh=(-1.5, -0.5, 0.5),
         vmic=(2.0,),
-        resolving_power=25_000,
         elements=("Mg", "Al", "Si", "Ca", "Ti", "Ni"),
         quick=True,
     ),

@@ -9,26 +9,25 @@ import threading
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
 from starlabels.base import hdf5, provenance, untrusted
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
-from starlabels.base.workers import LOST, connect, results
+from starlabels.base.workers import LOST, connect_cluster, iterate_results
 from starlabels.synthesis import broaden
 
 AXES = ("teff", "logg", "mh", "vmic")
-OFFSET = 0.3  # dex: an element's abundance is moved up and down by as much
+ABUNDANCE_STEP = 0.3  # dex: an element's abundance is moved up and down by as much
 PIXELS_PER_FWHM = 3.4262  # 2.5 km/s at resolving power 35 000: coarser pixels alias
-FINE = 2  # synthesised pixels per stored pixel
+OVERSAMPLING = 2  # synthesised pixels per stored pixel
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
-SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
+FLUX_SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
 # A quick library is three times as fast: what abundances change comes out 1 % off, the spectra themselves are not to be used
 QUICK_LAYERS = 2  # of the atmosphere only each second layer
 QUICK_HYDROGEN = 70.0  # A: hydrogen lines further from the window are left out
-ONE_AT_A_TIME = (
+ENGINE_LOCK = (
     threading.Lock()
 )  # SMElib keeps its state in globals, however many threads a worker has
 
@@ -55,7 +54,7 @@ class NodeGrid:
     @property
     def patterns(self):
         """Abundances {element: [X/M] in dex} of each pattern: scaled solar, then every element moved up and down."""
-        return [{}] + [{element: sign * OFFSET} for element in self.elements for sign in (1, -1)]
+        return [{}] + [{element: sign * ABUNDANCE_STEP} for element in self.elements for sign in (1, -1)]
 
     @property
     def fwhm(self):
@@ -87,44 +86,44 @@ class NodeGrid:
         data = [hdf5.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
         own = asdict(self)
         if not own.pop("quick"):
-            settings = [own, PIXELS_PER_FWHM, FINE, MARGIN, data]
+            settings = [own, PIXELS_PER_FWHM, OVERSAMPLING, MARGIN, data]
         else:
-            settings = [own, PIXELS_PER_FWHM, FINE, MARGIN, data, QUICK_LAYERS, QUICK_HYDROGEN]
+            settings = [own, PIXELS_PER_FWHM, OVERSAMPLING, MARGIN, data, QUICK_LAYERS, QUICK_HYDROGEN]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def fine_wave(self):
         """Wavelengths (A) to synthesise: the window and its margins, step / FINE km/s apart."""
         edge = np.exp(MARGIN / broaden.LIGHT)
-        return broaden.velocity_grid(self.wave_min / edge, self.wave_max * edge, self.step / FINE)
+        return broaden.make_velocity_grid(self.wave_min / edge, self.wave_max * edge, self.step / OVERSAMPLING)
 
     def wave(self):
         """Wavelengths (A) of the nodes, `step` apart."""
-        return self.fine_wave()[::FINE]
+        return self.fine_wave()[::OVERSAMPLING]
 
 
-def node_spectrum(engine, lines, grid, teff, logg, mh, vmic, pattern=0):
+def synthesise_node(engine, lines, grid, teff, logg, mh, vmic, pattern=0):
     """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to grid.fwhm."""
-    return element_spectrum(engine, lines, grid, teff, logg, mh, vmic, grid.patterns[int(pattern)])
+    return synthesise_pattern(engine, lines, grid, teff, logg, mh, vmic, grid.patterns[int(pattern)])
 
 
-def element_spectrum(engine, lines, grid, teff, logg, mh, vmic, abundances):
+def synthesise_pattern(engine, lines, grid, teff, logg, mh, vmic, abundances):
     """As node_spectrum, with abundances {element: [X/M] in dex}; the atmosphere is that of scaled ones."""
     from starlabels.synthesis import sme
 
-    structure = sme.atmosphere(grid.atmosphere, teff, logg, mh)
+    structure = sme.make_atmosphere(grid.atmosphere, teff, logg, mh)
     if grid.quick:
-        structure = sme.thinned(structure, QUICK_LAYERS)
+        structure = sme.thin_structure(structure, QUICK_LAYERS)
     engine.load(lines, structure, mh, vmic, teff, logg, abundances=abundances)
     flux = engine.spectrum(grid.fine_wave())
-    sigma = grid.fwhm / broaden.FWHM / grid.step * FINE
+    sigma = grid.fwhm / broaden.FWHM / grid.step * OVERSAMPLING
     reach = int(np.ceil(6 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
-    return smooth[::FINE].astype("f4")
+    return smooth[::OVERSAMPLING].astype("f4")
 
 
 @functools.lru_cache(maxsize=1)
-def tools(grid, digest):
+def load_engine(grid, digest):
     """SMElib and the lines of a NodeGrid, made once a worker process; UserError if they cannot be had or are not ours."""
     from dask.distributed import get_worker
 
@@ -138,34 +137,34 @@ def tools(grid, digest):
     sme.enter_sandbox(keep_home=grid.atmosphere != "builtin", inside=get_worker().local_directory)
     hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
     try:
-        return sme.Engine(), lines.load(grid.wave_min, grid.wave_max, **hydrogen)
+        return sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max, **hydrogen)
     except Exception as error:  # whatever keeps a library from loading
         raise UserError(
             f"cluster: SMElib does not start on {here}: {' '.join(str(error).split())}"
         ) from None
 
 
-def work(point, grid, digest):
+def compute_node(point, grid, digest):
     """Flux (n_pix,) of a node, or the reason in words why there is none; in a worker, which SMElib may end without a word."""
     from starlabels.synthesis import sme
 
-    with ONE_AT_A_TIME, sme.silent():
-        engine, lines = tools(grid, digest)
+    with ENGINE_LOCK, sme.silence_output():
+        engine, lines = load_engine(grid, digest)
         try:
-            return node_spectrum(engine, lines, grid, *point)
+            return synthesise_node(engine, lines, grid, *point)
         except (
             Exception
         ) as error:  # whatever it was, the other nodes go on and this one is recorded
             return " ".join(str(error).split()) or type(error).__name__
 
 
-def synthesise(grid, points, cluster):
+def synthesise_nodes(grid, points, cluster):
     """Yield (index, flux or None, reason) for each point (n, 4) as the workers of a `cluster` section finish them."""
     if not len(points):
         return
-    with connect(cluster, len(points)) as client:
-        for index, found in results(
-            client, work, [tuple(map(float, point)) for point in points], grid, grid.digest
+    with connect_cluster(cluster, len(points)) as client:
+        for index, found in iterate_results(
+            client, compute_node, [tuple(map(float, point)) for point in points], grid, grid.digest
         ):
             if isinstance(found, str):
                 yield index, None, "SMElib ended its process" if found is LOST else found
@@ -173,7 +172,7 @@ def synthesise(grid, points, cluster):
                 yield index, found, ""
 
 
-def build(grid, path, cluster):
+def build_library(grid, path, cluster):
     """Synthesise the nodes of `grid` that are not there yet and gather them in the library `path`.
 
     Every finished node is kept at once in `<path>.partial/<digest>`, so that a killed run goes on where it was.
@@ -183,13 +182,13 @@ def build(grid, path, cluster):
     partial.mkdir(parents=True, exist_ok=True)
     points = grid.points
     names = ["_".join(f"{value:g}" for value in point) for point in points]
-    todo = [i for i, name in enumerate(names) if not _finished(partial, name)]
+    todo = [i for i, name in enumerate(names) if not _is_finished(partial, name)]
     if len(todo) < len(points):
         print(
-            f"{path}: {count(len(points) - len(todo))} of {count(len(points))} nodes were there already"
+            f"{path}: {format_count(len(points) - len(todo))} of {format_count(len(points))} nodes were there already"
         )
-    made = synthesise(grid, points[todo], cluster)
-    for k, flux, reason in progress(made, f"synthesising {path.name}", total=len(todo)):
+    made = synthesise_nodes(grid, points[todo], cluster)
+    for k, flux, reason in show_progress(made, f"synthesising {path.name}", total=len(todo)):
         temporary = partial / f".{names[todo[k]]}.tmp"
         if flux is None:
             temporary.write_text(reason)
@@ -197,32 +196,31 @@ def build(grid, path, cluster):
             print(f"node {names[todo[k]]} failed: {reason}")
         else:
             with temporary.open("wb") as file:
-                np.save(file, np.round(flux / SCALE).astype("u2"))
+                np.save(file, np.round(flux / FLUX_SCALE).astype("u2"))
             temporary.replace(partial / f"{names[todo[k]]}.npy")
     failures = sorted(partial.glob("*.failed"))
     if len(failures) == len(points):
         reason = failures[0].read_text()
         shutil.rmtree(partial.parent)  # nothing to keep: the next run tries again
-        raise UserError(f"{path}: all {count(len(points))} nodes failed: {reason}")
-    gather(grid, partial, names, path)
+        raise UserError(f"{path}: all {format_count(len(points))} nodes failed: {reason}")
+    gather_nodes(grid, partial, names, path)
     shutil.rmtree(partial.parent)
 
 
-def _finished(partial, name):
+def _is_finished(partial, name):
     return (partial / f"{name}.npy").exists() or (partial / f"{name}.failed").exists()
 
 
-def gather(grid, partial, names, path):
+def gather_nodes(grid, partial, names, path):
     """Write the library `path` from the finished nodes in `partial`."""
     wave, shape = grid.wave(), [len(axis) for axis in grid.axes]
-    cfg = SimpleNamespace(text=json.dumps(asdict(grid)))
     from starlabels.synthesis import atmosphere, lines
 
     inputs = {
-        provenance.name_of(one): hdf5.file_digest(one)
+        provenance.path_from_root(one): hdf5.file_digest(one)
         for one in (lines.LINE_FILE, atmosphere.TABLE_FILE)
     }
-    with hdf5.create(path, "nodes", grid.digest, cfg, inputs) as h5:
+    with hdf5.create(path, "nodes", grid.digest, json.dumps(asdict(grid)), inputs) as h5:
         hdf5.write_wave(h5, wave, resolving_power=grid.resolving_power)
         h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
         flux = h5.create_dataset(
@@ -235,7 +233,7 @@ def gather(grid, partial, names, path):
         )
         flux.attrs.update(
             {
-                "scale": SCALE,
+                "scale": FLUX_SCALE,
                 "fwhm": grid.fwhm,
                 "window": [grid.wave_min, grid.wave_max],
                 "shape": shape,
@@ -245,7 +243,7 @@ def gather(grid, partial, names, path):
         for i, name in enumerate(names):
             failed[i] = not (partial / f"{name}.npy").exists()
             if not failed[i]:
-                flux[i] = untrusted.arrays(partial / f"{name}.npy")[""]
+                flux[i] = untrusted.read_arrays(partial / f"{name}.npy")[""]
         h5["nodes/failed"] = failed
         for name, axis in zip(AXES, grid.axes):
             h5[f"nodes/{name}"] = axis
@@ -257,7 +255,7 @@ def gather(grid, partial, names, path):
             }
         )
     print(
-        f"{path}: {count(int((~failed).sum()))} nodes, {count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB"
+        f"{path}: {format_count(int((~failed).sum()))} nodes, {format_count(int(failed.sum()))} failed, {path.stat().st_size / 1e6:.1f} MB"
     )
 
 

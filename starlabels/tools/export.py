@@ -15,8 +15,8 @@ import numpy as np
 
 from starlabels.base import hdf5, provenance, stamp
 from starlabels.base.errors import UserError
-from starlabels.base.files import replaced_folder
-from starlabels.base.labels import label
+from starlabels.base.files import replace_folder
+from starlabels.base.labels import get_label
 from starlabels.config import load, schema
 from starlabels.learning import trained_model
 from starlabels.stages import command_line
@@ -27,7 +27,7 @@ INPUTS = {
     "features": "(n, n_features) float32, NaN where missing, by `features`",
     "snr": "(n,) float32, mean flux over the noise of a pixel",
 }
-PLAIN = "(n,) float32, inf for spectra as the survey has them; else S/N of noise that was added to theirs"
+SNR_OF_SURVEY = "(n,) float32, inf for spectra as the survey has them; else S/N of noise that was added to theirs"
 OUTPUTS = {
     "mean": "(n, n_labels) float32, the labels in `units`",
     "err": "their errors (1 sigma), calibrated by S/N",
@@ -40,14 +40,14 @@ NOT_INSIDE = [
 ]
 
 
-class Source(NamedTuple):
+class ExportSource(NamedTuple):
     """The Trained to export; wavelengths (n_pix,) in A and names of the features that it reads, either may be empty.
 
     features (2, n_features): their mean and std in training; low, high (n_labels,): the range of training.
     as_they_are: see config; medium: "air" or "vacuum".
     """
 
-    stored: trained_model.Trained
+    stored: trained_model.TrainedModel
     wave: np.ndarray
     feature_names: list
     features: np.ndarray
@@ -67,7 +67,7 @@ class Source(NamedTuple):
         )
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     parser.add_argument(
         "--model", type=Path, required=True, help="folder of the trained model, models/<run>"
@@ -77,24 +77,24 @@ def arguments(parser):
     )
 
 
-def run(cfg, args):
+def export_model(run, args):
     """Write the folder args.out and print how well it agrees and how fast it is; UserError if it does not agree."""
-    check_folder(args.out)
-    source = read(args.model)
-    if missing := missing_packages():
+    check_output_folder(args.out)
+    source = read_source(args.model)
+    if missing := list_missing_packages():
         raise UserError(f"export needs {', '.join(missing)}: pip install -r requirements.txt")
-    with replaced_folder(args.out) as folder, redirect_stdout(io.StringIO()):  # TensorFlow prints
-        names, serve = graph(source)
-        about = describe(source, args.model)
-        write(serve, about, source.stored, folder)
-        lines = export_check.check(source, folder)
+    with replace_folder(args.out) as folder, redirect_stdout(io.StringIO()):  # TensorFlow prints
+        names, serve = build_graph(source)
+        about = describe_export(source, args.model)
+        write_export(serve, about, source.stored, folder)
+        lines = export_check.check_export(source, folder)
     print(*lines, sep="\n")
     print(
         f"{args.out}: model.onnx, saved_model/, about.json: {', '.join(names)} to {', '.join(about['outputs'])}"
     )
 
 
-def check_folder(out):
+def check_output_folder(out):
     """UserError if it is a file, or a folder with anything but an earlier export, for that is replaced as a whole."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: name a folder that is empty or not there")
@@ -102,14 +102,14 @@ def check_folder(out):
         raise UserError(f"--out {out} holds other files: name a folder that is empty or not there")
 
 
-def missing_packages():
+def list_missing_packages():
     """Those of the packages that only an export needs that are not installed."""
     from importlib.util import find_spec
 
     return [name for name in ("onnx", "onnxruntime", "tf2onnx") if not find_spec(name)]
 
 
-def read(folder):
+def read_source(folder):
     """The Source in models/<run>/; UserError as trained.open_folder, or of another backend than TensorFlow."""
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         axis = hdf5.read_axis(h5) if "spectra/wave" in h5 else hdf5.Axis(np.empty(0))
@@ -129,18 +129,18 @@ def read(folder):
         raise UserError(
             f"export works with TensorFlow, Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND"
         )
-    own = schema.as_they_are(load.load(folder / "config.yaml"))
-    units = [label(name, str(units[name])).plain_unit for name in stored.names]
-    return Source(stored, axis.wave, names, moments, *ends, units, own, axis.medium)
+    own = schema.has_own_noise(load.load_config(folder / "config.yaml"))
+    units = [get_label(name, str(units[name])).plain_unit for name in stored.names]
+    return ExportSource(stored, axis.wave, names, moments, *ends, units, own, axis.medium)
 
 
-def graph(source):
+def build_graph(source):
     """Names of the inputs, and the tf.function of them that gives {output: array}."""
     import tensorflow as tf
 
-    from starlabels.tools.export_graph import answers
+    from starlabels.tools.export_graph import build_predictor
 
-    sizes, call = source.inputs(), answers(source.stored)
+    sizes, call = source.inputs(), build_predictor(source.stored)
     signature = [
         tf.TensorSpec((None,) if n is None else (None, n), tf.float32, name)
         for name, n in sizes.items()
@@ -155,10 +155,10 @@ def graph(source):
     return list(sizes), serve
 
 
-def describe(source, folder):
+def describe_export(source, folder):
     """What a user of the export must know, as JSON can hold it; `folder` is the model's."""
     stored, made = source.stored, provenance.read(folder)
-    inputs = INPUTS | ({"snr": PLAIN} if source.as_they_are else {})
+    inputs = INPUTS | ({"snr": SNR_OF_SURVEY} if source.as_they_are else {})
     outputs = ["mean", *(["err"] if stored.calibration else [])]
     outputs += (
         ["err_model", "err_predictive"]
@@ -192,14 +192,14 @@ def describe(source, folder):
     }
 
 
-def write(serve, about, stored, folder):
+def write_export(serve, about, stored, folder):
     """Write the graph of a Trained twice into a folder, and what it is beside it and inside."""
     import onnx
     import tensorflow as tf
 
-    from starlabels.tools.export_onnx import convert
+    from starlabels.tools.export_onnx import convert_to_onnx
 
-    model = convert(serve, serve.input_signature, folder / "model.onnx")
+    model = convert_to_onnx(serve, serve.input_signature, folder / "model.onnx")
     onnx.helper.set_model_props(
         model, {key: one if isinstance(one, str) else json.dumps(one) for key, one in about.items()}
     )
@@ -217,4 +217,4 @@ def write(serve, about, stored, folder):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=lambda args: None)
+    command_line.run_command(export_model, __doc__, add_arguments, recipe=lambda args: None)

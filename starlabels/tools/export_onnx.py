@@ -9,7 +9,7 @@ OPSET = 18
 FLOAT, INT64 = 1, 7  # ONNX's numbers for types
 
 
-def convert(function, signature, path):
+def convert_to_onnx(function, signature, path):
     """Write the ONNX file of a tf.function of arrays; the onnx model."""
     import tf2onnx
     from keras.src.export.tf2onnx_lib import (
@@ -40,7 +40,7 @@ def keep_constants(graph, function):
         graph.initializer.append(numpy_helper.from_array(values[one.name].numpy(), one.name))
 
 
-def replace(graph, node, kind, inputs, **attributes):
+def replace_node(graph, node, kind, inputs, **attributes):
     """Put a node of that kind in the place of another one, in a graph of tf2onnx."""
     shapes, types = node.output_shapes, node.output_dtypes
     graph.remove_node(node.name)
@@ -49,32 +49,32 @@ def replace(graph, node, kind, inputs, **attributes):
     )
 
 
-def erfc(graph, node, name, _):
+def convert_erfc(graph, node, name, _):
     """1 - erf(x), for gelu."""
     one = graph.make_const(f"{name}_one", np.array(1, "f4"))
     erf = graph.make_node("Erf", [node.input[0]])
-    replace(graph, node, "Sub", [one.output[0], erf.output[0]])
+    replace_node(graph, node, "Sub", [one.output[0], erf.output[0]])
 
 
-def where(graph, node, _, __):
+def convert_where(graph, node, _, __):
     """One or the other; tf2onnx multiplies by 0 and 1 instead, and NaN times 0 is NaN."""
-    replace(graph, node, "Where", node.input)
+    replace_node(graph, node, "Where", node.input)
 
 
-def drawn(kind, **attributes):
+def make_random_handler(kind, **attributes):
     """A handler for random numbers of the shape that the first input gives: another sequence, of the same distribution."""
 
     def handler(graph, node, _, __):
         shape = graph.make_node("Cast", [node.input[0]], {"to": INT64})
         blank = graph.make_node("ConstantOfShape", [shape.output[0]])
-        replace(graph, node, kind, [blank.output[0]], dtype=FLOAT, **attributes)
+        replace_node(graph, node, kind, [blank.output[0]], dtype=FLOAT, **attributes)
 
     return handler
 
 
 HANDLERS = {
-    "Erfc": erfc,
-    "SelectV2": where,
-    "StatelessRandomNormalV2": drawn("RandomNormalLike", mean=0.0, scale=1.0),
-    "StatelessRandomUniformV2": drawn("RandomUniformLike", low=0.0, high=1.0),
+    "Erfc": convert_erfc,
+    "SelectV2": convert_where,
+    "StatelessRandomNormalV2": make_random_handler("RandomNormalLike", mean=0.0, scale=1.0),
+    "StatelessRandomUniformV2": make_random_handler("RandomUniformLike", low=0.0, high=1.0),
 }

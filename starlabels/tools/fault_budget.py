@@ -13,40 +13,40 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base import hdf5
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.config import paths
 from starlabels.config.schema import Range
 from starlabels.learning import trained_model
 from starlabels.spectra import continuum, faults
-from starlabels.spectra.prepare import Prepared
+from starlabels.spectra.preparation import PreparedSpectrum
 from starlabels.stages import command_line
-from starlabels.stages.predict import filled, recipe
+from starlabels.stages.predict import filled, find_model_config
 from starlabels.stages.recipe_nodes import sampler_for
 from starlabels.stages.recipe_stars import LABELS, draw, ranges_of, stars_of
 
-FEWEST = 10  # stars
-SUBPIXELS = 5  # points averaged to a pixel: a spectrograph measures means over pixels
-CHUNK = 256  # stars whose points are in memory at a time
+MIN_STARS = 10  # stars
+N_SUBPIXELS = 5  # points averaged to a pixel: a spectrograph measures means over pixels
+CHUNK_STARS = 256  # stars whose points are in memory at a time
 VMIC, OTHER_VMIC = 2.0, (1.0, 4.0)  # km/s
-ORDER = 6  # of the continuum's errors, where the recipe fits none
+CONTINUUM_ORDER = 6  # of the continuum's errors, where the recipe fits none
 
 
-class Bench(NamedTuple):
+class TestBench(NamedTuple):
     """What makes spectra and reads them: the nodes' Sampler, wavelengths (n_pix,) in A and the resolving power; the
     Continuum (or None) and the order of its errors, the Trained model and its Basis (or None)."""
 
     sampler: object
     wave: np.ndarray
     resolving_power: float
-    curve: continuum.Continuum | None
+    curve: continuum.ContinuumModel | None
     order: int
-    model: trained_model.Trained
+    model: trained_model.TrainedModel
     basis: object
 
 
-class Row(NamedTuple):
+class FaultEffect(NamedTuple):
     """What a fault of some kind does to each label: numbers (n_labels,) in physical units.
 
     Median change and its scatter (1.4826 MAD), `typical`: 68 % of the stars change by less, whatever the sign; err: the
@@ -62,7 +62,7 @@ class Row(NamedTuple):
     flagged: float
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     parser.add_argument(
         "--model", type=Path, required=True, help="folder of the trained model, models/<run>"
@@ -71,40 +71,41 @@ def arguments(parser):
     parser.add_argument("--n-stars", type=int, default=300, help="synthetic stars (default: 300)")
 
 
-def run(cfg, args):
+def print_fault_budget(run, args):
     """Print the table of all faults and the worst of them, and draw budget.png."""
+    cfg = run.cfg
     from starlabels.plots import fault_budget as plots
 
-    if args.n_stars < FEWEST:
-        raise UserError(f"--n-stars {args.n_stars}: expected {FEWEST} or more")
-    bench = open_bench(cfg, args.model)
-    rows = measure(bench, stars(cfg, bench.sampler, args.n_stars), cfg.seed)
-    print("\n".join([*table(rows, bench.model.names), NOTE, *offenders(rows, bench.model.names)]))
+    if args.n_stars < MIN_STARS:
+        raise UserError(f"--n-stars {args.n_stars}: expected {MIN_STARS} or more")
+    bench = open_test_bench(cfg, args.model)
+    rows = measure_faults(bench, draw_stars(cfg, bench.sampler, args.n_stars), cfg.seed)
+    print("\n".join([*format_table(rows, bench.model.names), NOTE, *describe_costs(rows, bench.model.names)]))
     print(
-        plots.budget(
-            rows, bench.model.names, (args.out or paths.paths(cfg).figure_dir) / "budget.png"
+        plots.draw_fault_budget(
+            rows, bench.model.names, (args.out or run.paths.figure_dir) / "budget.png"
         )
     )
 
 
-def open_bench(cfg, folder):
+def open_test_bench(cfg, folder):
     """The Bench of a model's folder; UserError if it learns a label that the nodes do not vary."""
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
-        curve = continuum.read(h5)
+        curve = continuum.read_continuum(h5)
     model = trained_model.open_folder(folder)
     strange = [name for name in model.names if name not in LABELS]
     if strange:
         raise UserError(
             f"{folder} learns {', '.join(strange)}: the nodes give spectra by {', '.join(LABELS)} only"
         )
-    order = curve.order if curve and curve.order else ORDER
-    basis = trained_model.basis_of(model.model)
-    return Bench(
-        sampler_of(cfg), cfg.wave.grid(), cfg.grid.resolving_power, curve, order, model, basis
+    order = curve.order if curve and curve.order else CONTINUUM_ORDER
+    basis = trained_model.extract_basis(model.model)
+    return TestBench(
+        make_sampler(cfg), cfg.wave.grid(), cfg.grid.resolving_power, curve, order, model, basis
     )
 
 
-def sampler_of(cfg):
+def make_sampler(cfg):
     """The Sampler of the recipe, with nodes at all of OTHER_VMIC where there are such."""
     if cfg.grid is None:
         raise UserError(f"{cfg.path}: grid is null: there are no nodes to make spectra from")
@@ -117,7 +118,7 @@ def sampler_of(cfg):
         return sampler_for(cfg, build=False)
 
 
-def stars(cfg, sampler, n):
+def draw_stars(cfg, sampler, n):
     """Labels {name: (n,)} drawn anew as the recipe says, or from its CSV file; without those beside failed nodes."""
     rng = np.random.default_rng((cfg.seed, *b"budget"))  # other stars than those of the grid
     if cfg.grid.labels_csv:
@@ -131,82 +132,82 @@ def stars(cfg, sampler, n):
     labels = {
         name: labels[name] for name in LABELS
     }  # neither rv nor resolving power: at rest, as the recipe has it
-    sound = sampler.sound(labels)
-    if sound.sum() < FEWEST:
+    sound = sampler.covers(labels)
+    if sound.sum() < MIN_STARS:
         raise UserError(
-            f"{sampler.path}: only {sound.sum()} of {count(n)} stars drawn have sound nodes: raise --n-stars"
+            f"{sampler.path}: only {sound.sum()} of {format_count(n)} stars drawn have sound nodes: raise --n-stars"
         )
     print(
-        f"kept {count(int(sound.sum()))} of {count(n)} stars: {count(int((~sound).sum()))} lie beside failed nodes"
+        f"kept {format_count(int(sound.sum()))} of {format_count(n)} stars: {format_count(int((~sound).sum()))} lie beside failed nodes"
     )
     return {name: values[sound] for name, values in labels.items()}
 
 
-def clean(bench, labels):
+def synthesise_flux(bench, labels):
     """Flux (n, n_pix) float32 without fault at labels {name: (n,)}: means over pixels, continuum 1."""
     step, n = bench.wave[1] - bench.wave[0], len(labels["teff"])
-    points = bench.wave[:, None] + step * ((np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5)
+    points = bench.wave[:, None] + step * ((np.arange(N_SUBPIXELS) + 0.5) / N_SUBPIXELS - 0.5)
     points = np.clip(points, *bench.wave[[0, -1]]).ravel()  # the nodes end with the window
     flux = np.empty((n, len(bench.wave)), "f4")
-    for start in range(0, n, CHUNK):
-        part = {name: values[start : start + CHUNK] for name, values in labels.items()}
-        fine = bench.sampler.spectra(part, points, bench.resolving_power)
-        flux[start : start + CHUNK] = fine.reshape(len(fine), -1, SUBPIXELS).mean(axis=2)
+    for start in range(0, n, CHUNK_STARS):
+        part = {name: values[start : start + CHUNK_STARS] for name, values in labels.items()}
+        fine = bench.sampler.sample_spectra(part, points, bench.resolving_power)
+        flux[start : start + CHUNK_STARS] = fine.reshape(len(fine), -1, N_SUBPIXELS).mean(axis=2)
     return flux
 
 
-def answer(bench, flux, snr=np.inf, factor=1.0):
+def predict_labels(bench, flux, snr=np.inf, factor=1.0):
     """What the model says of flux (n, n_pix), NaN where missing, of one S/N: {mean, err (n, n_labels), flags (n,)}.
 
     As predict.py does: normalised - times the factor that the continuum is wrong by - and small holes filled.
     """
     flux = (bench.curve.normalise(flux) if bench.curve else flux) * factor
     error = np.full(len(bench.wave), 1 / snr)
-    ready = [filled(Prepared(one.astype("f4"), error, snr, 1.0, None), bench.basis) for one in flux]
+    ready = [filled(PreparedSpectrum(one.astype("f4"), error, snr, 1.0, None), bench.basis) for one in flux]
     return bench.model.predict(np.array(ready), np.full(len(flux), snr))
 
 
 # Each gives the answers for stars of `labels`, whose flux (n, n_pix) is `flux`: one, or one for either sign.
 
 
-def shifted(bench, labels, flux, velocity, rng):
+def shift_velocity(bench, labels, flux, velocity, rng):
     """At rest but for +- velocity (km/s)."""
     shifts = [np.full(len(flux), sign * velocity) for sign in (1, -1)]
-    return [answer(bench, clean(bench, labels | {"rv": rv})) for rv in shifts]
+    return [predict_labels(bench, synthesise_flux(bench, labels | {"rv": rv})) for rv in shifts]
 
 
-def bent(bench, labels, flux, percent, rng):
+def bend_continuum(bench, labels, flux, percent, rng):
     """Divided by a continuum that is wrong by smooth curves of that rms, after the fit: by as much as the fit misses."""
     return [
-        answer(
+        predict_labels(
             bench,
             flux,
-            factor=faults.continuum_shapes(*flux.shape, bench.order, percent / 100, rng),
+            factor=faults.draw_continuum_shapes(*flux.shape, bench.order, percent / 100, rng),
         )
     ]
 
 
-def blurred(bench, labels, flux, percent, rng):
+def lower_resolution(bench, labels, flux, percent, rng):
     """Of lower resolving power than the recipe's."""
     power = np.full(len(flux), bench.resolving_power * (1 - percent / 100))
-    return [answer(bench, clean(bench, labels | {"resolving_power": power}))]
+    return [predict_labels(bench, synthesise_flux(bench, labels | {"resolving_power": power}))]
 
 
-def dead(bench, labels, flux, percent, rng):
+def drop_pixels(bench, labels, flux, percent, rng):
     """Without that share of the pixels."""
-    return [answer(bench, np.where(rng.uniform(size=flux.shape) < percent / 100, np.nan, flux))]
+    return [predict_labels(bench, np.where(rng.uniform(size=flux.shape) < percent / 100, np.nan, flux))]
 
 
-def noisy(bench, labels, flux, snr, rng):
+def add_white_noise(bench, labels, flux, snr, rng):
     """With white noise, of sigma = mean flux / S/N as in training."""
     from starlabels.learning.batches import (
         add_noise,
     )  # it imports keras, which start_keras has to set up first
 
-    return [answer(bench, add_noise(flux.copy(), np.full(len(flux), float(snr)), rng), float(snr))]
+    return [predict_labels(bench, add_noise(flux.copy(), np.full(len(flux), float(snr)), rng), float(snr))]
 
 
-def mistaken(bench, labels, flux, dex, rng):
+def change_log_gf(bench, labels, flux, dex, rng):
     """With random errors of log gf, line by line.
 
     A line's log gf changes it as its element's abundance does: 0.1 dex by 26 % of the depth if it is weak, by less if it is
@@ -214,76 +215,76 @@ def mistaken(bench, labels, flux, dex, rng):
     of the flux with [M/H] in the nodes: 7 % of the depth for 0.1 dex, in the mean. Their rms is within 15 % of that in spectra
     of six stars of 5000-9000 K that SMElib gave with random log gf, at R = 20 000.
     """
-    slope = bench.sampler.sensitivities(labels, ["mh"], bench.wave, bench.resolving_power)[
+    slope = bench.sampler.compute_sensitivities(labels, ["mh"], bench.wave, bench.resolving_power)[
         :, 0
     ]  # (n, n_pix), a dex
     return [
-        answer(
+        predict_labels(
             bench,
             flux
-            + slope * faults.line_errors(len(flux), bench.wave, bench.resolving_power, dex, rng),
+            + slope * faults.draw_line_errors(len(flux), bench.wave, bench.resolving_power, dex, rng),
         )
     ]
 
 
 FAULTS = {  # {kind, with {} for how much: (function, the milder first)}
-    "a radial velocity wrong by {} km/s": (shifted, (1, 3, 10)),
-    "a continuum wrong by {} %": (bent, (0.5, 1, 2)),
-    "a resolving power {} % lower": (blurred, (5, 20)),
-    "a loss of {} % of the pixels": (dead, (1, 5, 20)),
-    "noise of S/N {}": (noisy, (20,)),
-    "log gf wrong by {} dex": (mistaken, (0.1,)),
+    "a radial velocity wrong by {} km/s": (shift_velocity, (1, 3, 10)),
+    "a continuum wrong by {} %": (bend_continuum, (0.5, 1, 2)),
+    "a resolving power {} % lower": (lower_resolution, (5, 20)),
+    "a loss of {} % of the pixels": (drop_pixels, (1, 5, 20)),
+    "noise of S/N {}": (add_white_noise, (20,)),
+    "log gf wrong by {} dex": (change_log_gf, (0.1,)),
 }
 NOTE = "(of velocities with either sign: root mean squares)"
-UNDISTURBED = "no fault, against the truth"
+NO_FAULT = "no fault, against the truth"
 
 
-def measure(bench, labels, seed):
+def measure_faults(bench, labels, seed):
     """A Row for the error of the stars of `labels` {name: (n,)} without fault, then for each fault."""
-    flux = clean(bench, labels)
-    base = answer(bench, flux)
-    rows = [row(UNDISTURBED, UNDISTURBED, [base], truth(bench, labels))]
+    flux = synthesise_flux(bench, labels)
+    base = predict_labels(bench, flux)
+    rows = [summarize_fault(NO_FAULT, NO_FAULT, [base], stack_labels(bench, labels))]
     every = [(kind, much) for kind, (_, muches) in FAULTS.items() for much in muches]
-    for kind, much in progress(every, "faults"):
+    for kind, much in show_progress(every, "faults"):
         rng = np.random.default_rng((seed, *kind.encode()))  # the same curves, weaker or stronger
         rows.append(
-            row(
+            summarize_fault(
                 kind,
                 kind.format(much),
                 FAULTS[kind][0](bench, labels, flux, much, rng),
                 base["mean"],
             )
         )
-    return rows + vmic_rows(bench, labels)
+    return rows + measure_vmic(bench, labels)
 
 
-def vmic_rows(bench, labels):
+def measure_vmic(bench, labels):
     """A Row for each other vmic, against the same stars at VMIC, as far as the nodes go; a printed reason where they do not.
 
     Of vmic itself, where it is learnt, the change that there is in truth is no cost.
     """
     rows, kind, n = [], "a vmic of {} km/s, not 2", len(labels["teff"])
     at = {value: labels | {"vmic": np.full(n, value)} for value in (VMIC, *OTHER_VMIC)}
-    sound = {value: bench.sampler.sound(one) for value, one in at.items()}
+    sound = {value: bench.sampler.covers(one) for value, one in at.items()}
     for value in OTHER_VMIC:
         both, name = sound[VMIC] & sound[value], kind.format(f"{value:g}")
-        if both.sum() < FEWEST:
+        if both.sum() < MIN_STARS:
             print(
-                f"left out, {name}: {bench.sampler.path} has nodes at both for {both.sum()} of {count(n)} stars"
+                f"left out, {name}: {bench.sampler.path} has nodes at both for {both.sum()} of {format_count(n)} stars"
             )
             continue
         home, away = ({name: values[both] for name, values in at[v].items()} for v in (VMIC, value))
-        meant = answer(bench, clean(bench, home))["mean"] + truth(bench, away) - truth(bench, home)
-        rows.append(row(kind, name, [answer(bench, clean(bench, away))], meant))
+        meant = predict_labels(bench, synthesise_flux(bench, home))["mean"] + stack_labels(bench, away) - stack_labels(bench, home)
+        rows.append(summarize_fault(kind, name, [predict_labels(bench, synthesise_flux(bench, away))], meant))
     return rows
 
 
-def truth(bench, labels):
+def stack_labels(bench, labels):
     """True labels (n, n_labels) in the order of the model."""
     return np.column_stack([labels[name] for name in bench.model.names]).astype(float)
 
 
-def row(kind, name, answers, meant):
+def summarize_fault(kind, name, answers, meant):
     """The Row of answers against the labels `meant` (n, n_labels); of two signs bias and scatter are rms over both."""
     change = np.stack([one["mean"] - meant for one in answers])  # (n_signs, n, n_labels)
     bias = np.median(change, axis=1)
@@ -296,7 +297,7 @@ def row(kind, name, answers, meant):
     err = np.median(
         [one.get("err", np.full_like(one["mean"], np.nan)) for one in answers], axis=(0, 1)
     )
-    return Row(
+    return FaultEffect(
         kind,
         name,
         bias[0],
@@ -307,32 +308,32 @@ def row(kind, name, answers, meant):
     )
 
 
-def table(rows, names):
+def format_table(rows, names):
     """Lines of the table: bias +- scatter of each label, and the share of flagged spectra."""
     heads = [
         "median change ± scatter",
-        *(f"{name} ({label(name).plain_unit})" for name in names),
+        *(f"{name} ({get_label(name).plain_unit})" for name in names),
         "flagged",
     ]
     size = np.where(np.isfinite(rows[0].err), rows[0].err, rows[0].scatter)
     digits = [
-        places(value) for value in size
+        count_decimals(value) for value in size
     ]  # of a whole column: less than its error matters to nobody
     cells = [
         [
             one.name.removeprefix("a "),
-            *map(cell, one.bias, one.scatter, digits),
+            *map(format_cell, one.bias, one.scatter, digits),
             f"{one.flagged:.0%}",
         ]
         for one in rows
     ]
-    cells.append(["predicted error, no fault", *map(two_digits, rows[0].err), ""])
+    cells.append(["predicted error, no fault", *map(format_two_digits, rows[0].err), ""])
     widths = [max(map(len, column)) for column in zip(heads, *cells)]
     lines = [[cell.rjust(width) for cell, width in zip(line, widths)] for line in (heads, *cells)]
     return ["  ".join([line[0].strip().ljust(widths[0]), *line[1:]]).rstrip() for line in lines]
 
 
-def offenders(rows, names):
+def describe_costs(rows, names):
     """A sentence for each kind of fault: its mildest that changes a label by more than the error predicted then."""
     kinds = {one.kind: [other for other in rows[1:] if other.kind == one.kind] for one in rows[1:]}
     sentences, borne = [], []
@@ -343,7 +344,7 @@ def offenders(rows, names):
             continue
         ratio = worse[0].typical / worse[0].err
         worst = int(np.nanargmax(ratio))
-        cost = f"{two_digits(worse[0].typical[worst])} {label(names[worst]).plain_unit} in {names[worst]}"
+        cost = f"{format_two_digits(worse[0].typical[worst])} {get_label(names[worst]).plain_unit} in {names[worst]}"
         sentences.append(
             f"{worse[0].name} costs {cost}, {ratio[worst]:.1f} times the predicted error"
         )
@@ -351,17 +352,17 @@ def offenders(rows, names):
     return sentences + [f"within the predicted errors: {', '.join(borne)}"] * bool(known and borne)
 
 
-def places(value):
+def count_decimals(value):
     """Decimals of a number >= 0 rounded to two digits."""
     return max(0, 1 - math.floor(math.log10(float(f"{value:.1e}")))) if 0 < value < math.inf else 0
 
 
-def two_digits(value):
+def format_two_digits(value):
     """A number >= 0 to two digits: 1500, 40, 0.12; "unknown" for nan."""
-    return f"{float(f'{value:.1e}'):.{places(value)}f}" if math.isfinite(value) else "unknown"
+    return f"{float(f'{value:.1e}'):.{count_decimals(value)}f}" if math.isfinite(value) else "unknown"
 
 
-def cell(bias, scatter, decimals):
+def format_cell(bias, scatter, decimals):
     """`-12 ± 31` with that many decimals."""
     return (
         f"{round(bias, decimals) + 0.0:.{decimals}f} ± {scatter:.{decimals}f}"  # + 0.0: never "-0"
@@ -369,4 +370,4 @@ def cell(bias, scatter, decimals):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=recipe)
+    command_line.run_command(print_fault_budget, __doc__, add_arguments, recipe=find_model_config)

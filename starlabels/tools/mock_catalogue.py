@@ -27,8 +27,8 @@ import sys
 import numpy as np
 import pandas as pd
 
-from starlabels.base.console import count
-from starlabels.base.photometry import BANDS, extinction
+from starlabels.base.console import format_count
+from starlabels.base.photometry import BANDS, compute_relative_extinction
 from starlabels.tools import mock_survey
 
 MAGNITUDES = {
@@ -69,7 +69,7 @@ A_V_ERROR, SPREAD = 0.15, 0.3  # of ln A_V; of ln of the errors of labels
 PLANE = 0.01  # degrees: nearest to the plane
 
 
-def colour(band, teff, mh):
+def compute_colour(band, teff, mh):
     """X - K_s (n,) of stars of effective temperature teff (n,) in K and metallicity mh (n,)."""
 
     def fainter(wave):  # mag by which a black body at teff is fainter than Vega
@@ -79,14 +79,14 @@ def colour(band, teff, mh):
     return STRETCH * (fainter(BANDS[band]) - fainter(BANDS["Ks"])) + blanketing
 
 
-def photometry(rng, star, modulus, a_v):
+def draw_photometry(rng, star, modulus, a_v):
     """{column: (n,)} of the magnitudes of stars, a table of mock.stars, and their errors; NaN beyond the limit."""
     found, n = {}, len(star)
     for name, band in MAGNITUDES.items():
-        absolute = star["m_k"].to_numpy() + colour(
+        absolute = star["m_k"].to_numpy() + compute_colour(
             band, star["teff"].to_numpy(), star["mh"].to_numpy()
         )
-        true = absolute + modulus + extinction(band) * a_v
+        true = absolute + modulus + compute_relative_extinction(band) * a_v
         error = np.hypot(FLOORS[band], 0.1 * 10 ** (0.4 * (true - LIMITS[band])))
         value, seen = (
             true + error * rng.normal(size=n),
@@ -96,18 +96,18 @@ def photometry(rng, star, modulus, a_v):
     return found
 
 
-def catalogue(rng, n):
+def draw_catalogue(rng, n):
     """The table of n stars, in random order."""
     from astropy.coordinates import SkyCoord
 
-    star = mock_survey.stars(rng, n).iloc[rng.permutation(n)].reset_index(drop=True)
+    star = mock_survey.draw_stars(rng, n).iloc[rng.permutation(n)].reset_index(drop=True)
     b = rng.uniform(PLANE, mock_survey.HIGHEST_B, n) * rng.choice([-1, 1], n)
     place = SkyCoord(l=rng.uniform(0, 360, n), b=b, unit="deg", frame="galactic").icrs
-    far, a_v = mock_survey.place(rng, star["m_k"].to_numpy(), b)
+    far, a_v = mock_survey.draw_distances(rng, star["m_k"].to_numpy(), b)
     modulus = 5 * np.log10(far / 10)
     columns = {"id": [f"mock{i:07d}" for i in range(n)], "ra": place.ra.deg, "dec": place.dec.deg}
-    columns |= photometry(rng, star, modulus, a_v)
-    error = mock_survey.parallax_error(star["m_g"].to_numpy() + modulus + mock_survey.A_G * a_v)
+    columns |= draw_photometry(rng, star, modulus, a_v)
+    error = mock_survey.compute_parallax_error(star["m_g"].to_numpy() + modulus + mock_survey.A_G * a_v)
     error = error * np.exp(rng.normal(0, mock_survey.SCATTER["parallax_err"], n))
     columns |= {"parallax": 1000 / far + error * rng.normal(size=n), "parallax_err": error}
     columns["a_v"] = a_v * np.exp(rng.normal(0, A_V_ERROR, n))
@@ -117,10 +117,10 @@ def catalogue(rng, n):
     for name, size in LABEL_ERRORS.items():
         error = size * np.exp(rng.normal(0, SPREAD, n))
         columns |= {name: star[name].to_numpy() + error * rng.normal(size=n), f"{name}_err": error}
-    return pd.DataFrame(hide(rng, columns, n))
+    return pd.DataFrame(hide_values(rng, columns, n))
 
 
-def hide(rng, columns, n):
+def hide_values(rng, columns, n):
     """Columns {name: (n,)} with missing values as NaN, each with its error."""
     for names, share in [*TOGETHER.items(), *(((name,), ALONE) for name in MAGNITUDES)]:
         gone = rng.uniform(size=n) < share
@@ -129,9 +129,9 @@ def hide(rng, columns, n):
     return columns
 
 
-def run(args):
+def write_catalogue(args):
     """Write the CSV file, and print what is in it."""
-    table = catalogue(np.random.default_rng(args.seed), args.n)
+    table = draw_catalogue(np.random.default_rng(args.seed), args.n)
     digits = {name: 2 if name.startswith("teff") else 4 for name in table.columns[3:]} | {
         "ra": 6,
         "dec": 6,
@@ -139,15 +139,15 @@ def run(args):
     args.out.parent.mkdir(parents=True, exist_ok=True)
     table.round(digits).to_csv(args.out, index=False)
     missing = table.isna().mean()
-    print(f"{args.out}: {count(len(table))} stars, {len(table.columns)} columns")
+    print(f"{args.out}: {format_count(len(table))} stars, {len(table.columns)} columns")
     print(
         "missing: "
         + ", ".join(
             f"{name} {missing[name]:.1%}" for name in table if missing[name] and "_err" not in name
         )
     )
-    print(f"{count(int(table.notna().all(axis=1).sum()))} stars have everything")
+    print(f"{format_count(int(table.notna().all(axis=1).sum()))} stars have everything")
 
 
 if __name__ == "__main__":
-    sys.exit(mock_survey.main(run, __doc__, 600_000, "data/mock_table.csv"))
+    sys.exit(mock_survey.run_mock(write_catalogue, __doc__, 600_000, "data/mock_table.csv"))

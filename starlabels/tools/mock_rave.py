@@ -27,20 +27,20 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import hdf5
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
-from starlabels.base.labels import label, offset_name
+from starlabels.base.labels import get_label, offset_name
 from starlabels.config import digests
 from starlabels.config.rules import GRID_RANGES
 from starlabels.stages import command_line, recipe_stars
-from starlabels.synthesis.library import CHANGES, FOLDER
+from starlabels.synthesis.library import ELEMENT_LIBRARIES, NODE_FOLDER
 from starlabels.synthesis.nodes import AXES
 from starlabels.synthesis.sampler import Sampler
 
-NODES, VMIC, ELEMENTS = (FOLDER / f"rvs_8400_8800{part}.h5" for part in ("", "_vmic", "_elements"))
+NODE_FILE, VMIC_FILE, ELEMENT_FILE = (NODE_FOLDER / f"rvs_8400_8800{part}.h5" for part in ("", "_vmic", "_elements"))
 WAVE = 8410 + 0.4 * np.arange(962)  # A, air
 RESOLVING_POWER = 7500
-ID = "RAVE_OBS_ID"
+ID_COLUMN = "RAVE_OBS_ID"
 LABELS = {
     "Teff": "teff",
     "logg": "logg",
@@ -68,18 +68,18 @@ ALPHA = ("Ca", "Ti")  # have [alpha/M]
 VMIC_SCATTER = 0.1  # km/s
 GIANT, HOT = 3.5, 6250.0  # log g, K
 GIANT_VSINI, DWARF_VSINI, HOT_VSINI = (2.0, 5.0), 4.0, 15.0  # km/s
-RV = 1.0  # km/s
+RV_SCATTER = 1.0  # km/s
 SNR, SNR_SCATTER, SNR_RANGE = 42.0, 0.45, (10.0, 130.0)
 CORRELATION = 0.3  # of the noise of neighbouring pixels; 0.5 at most
-WIGGLE, WAVES = 0.005, 4  # rms; most waves in the window
-RUNS, RUN = 1.0, 3.0  # mean number of runs of bad pixels, mean length in pixels
-BLOCK = 512  # spectra in memory at a time
+CONTINUUM_RMS, N_WAVES = 0.005, 4  # rms; most waves in the window
+N_RUNS, RUN_LENGTH = 1.0, 3.0  # mean number of runs of bad pixels, mean length in pixels
+BLOCK_SPECTRA = 512  # spectra in memory at a time
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     parser.add_argument(
-        "--labels", type=Path, required=True, help=f"CSV file of {ID}, {', '.join(LABELS)}"
+        "--labels", type=Path, required=True, help=f"CSV file of {ID_COLUMN}, {', '.join(LABELS)}"
     )
     parser.add_argument(
         "--photometry",
@@ -96,53 +96,53 @@ def arguments(parser):
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
 
 
-def run(cfg, args):
+def write_mock_rave(run, args):
     """Write the CSV file and the spectra, and print how many stars were left out and why."""
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: expected 0 or more")
-    stars, left = in_reach(read(args.labels, args.photometry))
+    stars, left = select_covered(read_stars(args.labels, args.photometry))
     rng = np.random.default_rng(args.seed)
-    stars = stars.assign(**drawn(rng, stars))
+    stars = stars.assign(**draw_nuisances(rng, stars))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     stars.drop(columns="snr").to_csv(args.out.with_suffix(".csv"), index=False)
     inputs = {
         path: hdf5.file_digest(path)
-        for path in (args.labels, args.photometry, NODES, VMIC, ELEMENTS)
+        for path in (args.labels, args.photometry, NODE_FILE, VMIC_FILE, ELEMENT_FILE)
     }
-    digest = digests.sha([args.seed, *map(str, inputs.values())])
-    with hdf5.create(args.out, "ravelike", digest, None, inputs) as h5:
+    digest = digests.short_hash([args.seed, *map(str, inputs.values())])
+    with hdf5.create(args.out, "ravelike", digest, "", inputs) as h5:
         missing = write_spectra(h5, stars, rng)
         columns = stars.drop(columns="star_id").assign(missing_pixels=missing)
-        hdf5.write_labels(h5, columns.to_numpy("f4"), list(columns), list(map(unit, columns)))
+        hdf5.write_labels(h5, columns.to_numpy("f4"), list(columns), list(map(get_unit, columns)))
         hdf5.write_text(h5, "star_id", [name.encode() for name in stars["star_id"]])
     total, reasons = (
         len(stars) + left.total(),
-        ", ".join(f"{count(n)} {cause}" for cause, n in left.items()),
+        ", ".join(f"{format_count(n)} {cause}" for cause, n in left.items()),
     )
     print(
-        f"{args.out}: kept {count(len(stars))} of {count(total)} stars"
+        f"{args.out}: kept {format_count(len(stars))} of {format_count(total)} stars"
         + (f": {reasons}" if reasons else "")
     )
     print(f"{missing.mean():.2%} of the pixels are missing; median S/N {stars['snr'].median():.0f}")
 
 
-def read(labels, photometry):
+def read_stars(labels, photometry):
     """The table of all stars, in our names; UserError unless both files have the columns, and as many rows."""
-    tables = [columns_of(labels, {ID: "star_id"} | LABELS), columns_of(photometry, PHOTOMETRY)]
+    tables = [read_columns(labels, {ID_COLUMN: "star_id"} | LABELS), read_columns(photometry, PHOTOMETRY)]
     n, m = map(len, tables)
     if n != m:
         raise UserError(
-            f"{labels} has {count(n)} stars, {photometry} {count(m)}: they must be the same, in the same order"
+            f"{labels} has {format_count(n)} stars, {photometry} {format_count(m)}: they must be the same, in the same order"
         )
     return pd.concat(tables, axis=1)
 
 
-def columns_of(path, names):
+def read_columns(path, names):
     """The columns {theirs: ours} of a CSV file, numbers but for star_id; UserError if there is no such file or column."""
     if not path.is_file():
         raise UserError(f"{path} not found: mend the name of the file")
     try:
-        table = pd.read_csv(path, dtype={ID: str})
+        table = pd.read_csv(path, dtype={ID_COLUMN: str})
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a CSV table: {error}") from None
     if absent := [name for name in names if name not in table]:
@@ -161,14 +161,14 @@ def columns_of(path, names):
     return table
 
 
-def unit(name):
+def get_unit(name):
     """The unit of a column in plain text."""
-    return "mag" if name.endswith("_mag") or name == "a_v" else label(name).plain_unit
+    return "mag" if name.endswith("_mag") or name == "a_v" else get_label(name).plain_unit
 
 
-def in_reach(table):
+def select_covered(table):
     """The stars that the nodes reach, with the [X/M] that their spectra need, and the Counter of the others by cause."""
-    nodes = CHANGES[ELEMENTS.name]
+    nodes = ELEMENT_LIBRARIES[ELEMENT_FILE.name]
     ratios, iron = {}, table["feh"] - table["mh"]
     for element in nodes.elements:
         ratios[offset_name(element)] = (
@@ -183,12 +183,12 @@ def in_reach(table):
         left[f"have {name} outside {low:g} to {high:g}"] = int((keep & ~inside).sum())
         keep &= inside
     if not keep.any():
-        causes = ", ".join(f"{count(n)} {cause}" for cause, n in left.items() if n)
-        raise UserError(f"no star of {count(len(table))} is left: {causes}: name other tables")
+        causes = ", ".join(f"{format_count(n)} {cause}" for cause, n in left.items() if n)
+        raise UserError(f"no star of {format_count(len(table))} is left: {causes}: name other tables")
     return table[keep].reset_index(drop=True), +left
 
 
-def drawn(rng, stars):
+def draw_nuisances(rng, stars):
     """{name: (n,)} of vmic, vsini and rv (km/s) and S/N of a table of stars."""
     from scipy.stats import norm
 
@@ -199,7 +199,7 @@ def drawn(rng, stars):
     return {
         "vmic": 2.478 - 0.325 * stars["logg"] + rng.normal(0, VMIC_SCATTER, n),
         "vsini": np.where(stars["logg"] < GIANT, giant, dwarf),
-        "rv": rng.normal(0, RV, n),
+        "rv": rng.normal(0, RV_SCATTER, n),
         "snr": SNR * np.exp(SNR_SCATTER * norm.ppf(rng.uniform(*ends, n))),
     }
 
@@ -215,11 +215,11 @@ def write_spectra(h5, stars, rng):
         if name in stars
     }
     sampler = Sampler(
-        NODES,
+        NODE_FILE,
         {name: (values.min(), values.max()) for name, values in labels.items()},
-        VMIC,
+        VMIC_FILE,
         False,
-        ELEMENTS,
+        ELEMENT_FILE,
     )
     hdf5.write_wave(h5, WAVE, "air", RESOLVING_POWER)
     flux, error = (
@@ -227,20 +227,20 @@ def write_spectra(h5, stars, rng):
         for name in ("flux", "flux_err")
     )
     shares = []
-    for start in progress(range(0, len(stars), BLOCK), "sampling spectra"):
-        rows = slice(start, start + BLOCK)
-        clean = sampler.spectra(
+    for start in show_progress(range(0, len(stars), BLOCK_SPECTRA), "sampling spectra"):
+        rows = slice(start, start + BLOCK_SPECTRA)
+        clean = sampler.sample_spectra(
             {name: values[rows] for name, values in labels.items()}, WAVE, RESOLVING_POWER
         )
         sigma = 1 / stars["snr"].to_numpy()[rows, None]
-        bad = gaps(rng, *clean.shape)
-        observed = clean * (1 + wiggles(rng, len(clean))) + sigma * noise(rng, *clean.shape)
+        bad = draw_bad_pixels(rng, *clean.shape)
+        observed = clean * (1 + draw_continuum_errors(rng, len(clean))) + sigma * draw_noise(rng, *clean.shape)
         flux[rows], error[rows] = np.where(bad, 1, observed), np.where(bad, np.nan, sigma)
         shares.append(bad.mean(axis=1))
     return np.concatenate(shares)
 
 
-def noise(rng, n, n_pix):
+def draw_noise(rng, n, n_pix):
     """Noise (n, n_pix) of unit variance, each pixel a mixture of two: neighbours are correlated by CORRELATION, others not."""
     share = (1 - np.sqrt(1 - 4 * CORRELATION**2)) / (
         2 * CORRELATION
@@ -249,23 +249,23 @@ def noise(rng, n, n_pix):
     return (white[:, 1:] + share * white[:, :-1]) / np.sqrt(1 + share**2)
 
 
-def wiggles(rng, n):
+def draw_continuum_errors(rng, n):
     """Relative errors (n, n_pix) of a continuum: 1 to WAVES waves in the window, WIGGLE rms over all of n stars."""
-    phase = 2 * np.pi * np.arange(1, WAVES + 1)[:, None] * np.linspace(0, 1, len(WAVE))
+    phase = 2 * np.pi * np.arange(1, N_WAVES + 1)[:, None] * np.linspace(0, 1, len(WAVE))
     waves = np.concatenate([np.sin(phase), np.cos(phase)])  # (2 WAVES, n_pix), each of rms 2^-1/2
-    return rng.normal(0, WIGGLE / np.sqrt(WAVES), (n, 2 * WAVES)) @ waves
+    return rng.normal(0, CONTINUUM_RMS / np.sqrt(N_WAVES), (n, 2 * N_WAVES)) @ waves
 
 
-def gaps(rng, n, n_pix):
+def draw_bad_pixels(rng, n, n_pix):
     """Mask (n, n_pix) of bad pixels: runs of a random length anywhere."""
     bad = np.zeros((n, n_pix), bool)
-    rows = np.repeat(np.arange(n), rng.poisson(RUNS, n))
+    rows = np.repeat(np.arange(n), rng.poisson(N_RUNS, n))
     for row, first, length in zip(
-        rows, rng.integers(0, n_pix, len(rows)), rng.geometric(1 / RUN, len(rows))
+        rows, rng.integers(0, n_pix, len(rows)), rng.geometric(1 / RUN_LENGTH, len(rows))
     ):
         bad[row, first : first + length] = True
     return bad
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=lambda args: None)
+    command_line.run_command(write_mock_rave, __doc__, add_arguments, recipe=lambda args: None)

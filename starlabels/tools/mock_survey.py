@@ -49,7 +49,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import gamma
 
-from starlabels.base.console import count, fail
+from starlabels.base.console import format_count, exit_with_error
 
 SHARES = {"dwarf": 0.4, "subgiant": 0.15, "giant": 0.3, "clump": 0.15}  # of the stars
 LIMITS = {
@@ -58,7 +58,7 @@ LIMITS = {
     "mh": (-1.5, 0.5),
 }  # where atmospheres are sound, or nearly so
 MASSES, AGES, EVOLVED_AGES = (0.7, 2.2), (0.0, 12.0), (1.5, 12.0)
-SEEN, TIP = (5.0, 14.0), 1000.0  # K_s; luminosity at which no branch is warm enough
+K_LIMITS, TIP_LUMINOSITY = (5.0, 14.0), 1000.0  # K_s; luminosity at which no branch is warm enough
 SUN_LOGG, SUN_TEFF, SUN_MBOL = 4.438, 5772.0, 4.74  # IAU 2015 resolutions B2 and B3
 BC_G = (
     6.000e-2,
@@ -74,51 +74,51 @@ HIGHEST_B = 20.0  # degrees
 A_V, A_K, A_G = 1e-3, 0.078, 0.789  # mag/pc in the plane; in units of A_V
 
 
-def lifetime(mass, mh):
+def compute_lifetime(mass, mh):
     """Time (n,) on the main sequence, in Gyr."""
     return 10 * mass**-3.5 * 10 ** (0.25 * mh)
 
 
-def main_sequence(mass, mh, t):
+def evolve_main_sequence(mass, mh, t):
     """Luminosity and radius (n,) at a fraction t (n,) of the lifetime."""
     luminosity = 0.70 * mass**4.5 * 10 ** (-0.25 * mh + 0.27 * t + 0.15 * t**2)
     return luminosity, 0.89 * mass**0.89 * 10 ** (0.04 * t + 0.15 * mass * t**2)
 
 
-def branch(mass, mh, luminosity):
+def compute_branch_radius(mass, mh, luminosity):
     """Radius (n,) on the giant branch."""
     return mass**-0.26 * (luminosity**0.4 + 0.383 * luminosity**0.76) * 10 ** (0.07 * mh)
 
 
-def power_law(rng, low, high, slope):
+def draw_power_law(rng, low, high, slope):
     """Draws x (n,) between low and high with dN/dx ~ x^-slope."""
     a, b = low ** (1 - slope), high ** (1 - slope)
     return (a + (b - a) * rng.uniform(size=np.shape(a + b))) ** (1 / (1 - slope))
 
 
-def draw(rng, kind, n):
+def draw_kind(rng, kind, n):
     """n stars of a kind: a table of kind, mass, age, mh, luminosity and radius; some of them outside LIMITS."""
     young = rng.uniform(size=n) < 2 / 3
     mh = np.where(young, rng.normal(0, 0.2, n), rng.normal(-0.6, 0.35, n))
     if kind == "dwarf":
         mass, age = (
-            power_law(rng, *(np.full(n, end) for end in MASSES), 2.35),
+            draw_power_law(rng, *(np.full(n, end) for end in MASSES), 2.35),
             rng.uniform(*AGES, n),
         )
-        luminosity, radius = main_sequence(mass, mh, np.minimum(age / lifetime(mass, mh), 1))
-        radius[age > lifetime(mass, mh)] = np.nan  # no dwarf any more
+        luminosity, radius = evolve_main_sequence(mass, mh, np.minimum(age / compute_lifetime(mass, mh), 1))
+        radius[age > compute_lifetime(mass, mh)] = np.nan  # no dwarf any more
     else:
         age = rng.uniform(*EVOLVED_AGES, n)
         mass = (age / 10 * 10 ** (-0.25 * mh)) ** (-1 / 3.5)
-        luminosity, radius = main_sequence(mass, mh, 1.0)
+        luminosity, radius = evolve_main_sequence(mass, mh, 1.0)
         if kind == "subgiant":
-            radius *= (branch(mass, mh, luminosity) / radius) ** rng.uniform(size=n)
+            radius *= (compute_branch_radius(mass, mh, luminosity) / radius) ** rng.uniform(size=n)
         elif kind == "giant":
-            luminosity = power_law(rng, luminosity, np.full(n, TIP), 1.83)
-            radius = branch(mass, mh, luminosity)
+            luminosity = draw_power_law(rng, luminosity, np.full(n, TIP_LUMINOSITY), 1.83)
+            radius = compute_branch_radius(mass, mh, luminosity)
         else:
             luminosity = 50 * 10 ** rng.normal(0, 0.03, n)
-            radius = 0.9 * branch(mass, mh, luminosity)
+            radius = 0.9 * compute_branch_radius(mass, mh, luminosity)
     table = pd.DataFrame(
         {
             "kind": kind,
@@ -134,13 +134,13 @@ def draw(rng, kind, n):
     return table
 
 
-def stars(rng, n):
+def draw_stars(rng, n):
     """n stars inside LIMITS as a table, in shares of SHARES; the columns of `draw` with m_k and m_g."""
     parts = []
     for kind, wanted in zip(SHARES, rng.multinomial(n, list(SHARES.values()))):
-        table = draw(rng, kind, 0)
+        table = draw_kind(rng, kind, 0)
         while len(table) < wanted:
-            more = draw(rng, kind, 2 * wanted)
+            more = draw_kind(rng, kind, 2 * wanted)
             inside = np.all([more[name].between(*span) for name, span in LIMITS.items()], axis=0)
             table = pd.concat([table, more[inside]]) if len(table) else more[inside]
         parts.append(table.head(wanted))
@@ -156,7 +156,7 @@ def stars(rng, n):
     return table
 
 
-def place(rng, m_k, b=None):
+def draw_distances(rng, m_k, b=None):
     """Distances (n,) of stars of absolute magnitude m_k (n,) inside SEEN, and their extinctions A_V.
 
     b (n,): their galactic latitudes in degrees, not 0; None: uniform in 0 to HIGHEST_B.
@@ -164,24 +164,24 @@ def place(rng, m_k, b=None):
     b = rng.uniform(0, HIGHEST_B, len(m_k)) if b is None else np.abs(b)
     sin_b = np.sin(np.radians(b))
     law = gamma(3, scale=1 / (1 / DISC + sin_b / HEIGHT))
-    low, high = (law.cdf(10 ** (0.2 * (limit - m_k) + 1)) for limit in SEEN)
+    low, high = (law.cdf(10 ** (0.2 * (limit - m_k) + 1)) for limit in K_LIMITS)
     far = law.ppf(rng.uniform(low, high))
     path = DUST_HEIGHT / sin_b * -np.expm1(-far * sin_b / DUST_HEIGHT)  # pc of dust as in the plane
     return far, A_V * path
 
 
-def parallax_error(g_mag):
+def compute_parallax_error(g_mag):
     """Standard error (n,) in mas of the parallaxes of stars of that G magnitude (n,)."""
     z = 10 ** (0.4 * (np.maximum(g_mag, 13.0) - 15))
     return 1e-3 * np.sqrt(40 + 800 * z + 30 * z**2)
 
 
-def survey(rng, n, zero_point):
+def draw_survey(rng, n, zero_point):
     """The table of n stars as observed: labels, k_mag, a_k, parallax with their errors, ruwe; and the truth."""
-    table = stars(rng, n)
-    far, a_v = place(rng, table["m_k"].to_numpy())
+    table = draw_stars(rng, n)
+    far, a_v = draw_distances(rng, table["m_k"].to_numpy())
     modulus = 5 * np.log10(far / 10)
-    error = parallax_error(table["m_g"] + modulus + A_G * a_v) * np.exp(
+    error = compute_parallax_error(table["m_g"] + modulus + A_G * a_v) * np.exp(
         rng.normal(0, SCATTER["parallax_err"], n)
     )
     binary = rng.uniform(size=n) < BINARIES
@@ -202,21 +202,21 @@ def survey(rng, n, zero_point):
     return table.drop(columns=["m_g", "luminosity", "radius"])
 
 
-def run(args):
+def write_survey(args):
     """Write the CSV file and the figure, and print what is in them."""
     from starlabels.plots import mock_survey as plots
 
-    table = survey(np.random.default_rng(args.seed), args.n, args.zero_point)
+    table = draw_survey(np.random.default_rng(args.seed), args.n, args.zero_point)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     table.round(6).to_csv(args.out, index=False)
-    kinds = ", ".join(f"{count(n)} {kind}" for kind, n in table["kind"].value_counts().items())
-    print(f"{args.out}: {count(len(table))} stars: {kinds}")
+    kinds = ", ".join(f"{format_count(n)} {kind}" for kind, n in table["kind"].value_counts().items())
+    print(f"{args.out}: {format_count(len(table))} stars: {kinds}")
     negative, bad = (int(rows.sum()) for rows in (table["parallax"] < 0, table["ruwe"] > 1.4))
-    print(f"{count(negative)} have a negative parallax, {count(bad)} ruwe > 1.4")
-    print(f"wrote {plots.survey(table, args.out.with_suffix('.png'))}")
+    print(f"{format_count(negative)} have a negative parallax, {format_count(bad)} ruwe > 1.4")
+    print(f"wrote {plots.draw_mock_survey(table, args.out.with_suffix('.png'))}")
 
 
-def main(run, doc, n, out, **more):
+def run_mock(run, doc, n, out, **more):
     """The command line of a mock: --n, --out and --seed with their defaults, and more {option: (default, help)}."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("--n", type=int, default=n, help=f"number of stars (default {n})")
@@ -229,19 +229,19 @@ def main(run, doc, n, out, **more):
         )
     args = parser.parse_args()
     if args.n < 1 or args.seed < 0:
-        fail(
+        exit_with_error(
             f"--n {args.n} --seed {args.seed}: expected at least one star, and a seed of 0 or more"
         )
     try:
         run(args)
     except OSError as error:
-        fail(f"{error.filename or args.out}: {error.strerror or error}")
+        exit_with_error(f"{error.filename or args.out}: {error.strerror or error}")
 
 
 if __name__ == "__main__":
     sys.exit(
-        main(
-            run,
+        run_mock(
+            write_survey,
             __doc__,
             20_000,
             "data/mock_survey.csv",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.base.files import sha256
+from starlabels.base.files import compute_sha256
 from starlabels.base.provenance import ROOT, home, read
 from starlabels.stages import command_line
 
@@ -13,7 +13,7 @@ digest of a file of ours: of the settings and inputs that it was made with, not 
 of one larger than 2 MB of its size and its first and last MB only"""
 
 
-def state(path, digest):
+def describe_state(path, digest):
     """In words, whether a file still has the digest that was noted when it was read; path None: it is not there."""
     if digest in ("missing", "None"):
         return "was missing then"
@@ -25,7 +25,7 @@ def state(path, digest):
     return "as it was" if now == digest else f"has CHANGED, it is now {now}"
 
 
-def locate(name, beside):
+def find_input(name, beside):
     """Where the file is that a file `beside` was made of, by a name that may be relative to some folder above; or None."""
     return next(
         (
@@ -37,7 +37,7 @@ def locate(name, beside):
     )
 
 
-def tree(path, record, seen, depth=0, above=None):
+def format_history(path, record, seen, depth=0, above=None):
     """Lines that say how a file was made, then the same of each of its inputs that is not in the set `seen`, further in.
 
     above: the Record of what it is an input of.
@@ -50,46 +50,46 @@ def tree(path, record, seen, depth=0, above=None):
     if above and record.config and record.config != above.config:
         yield f"{pad}its recipe is another: python -m starlabels.tools.provenance {path}"
     for name, digest in record.files.items():
-        yield f"{pad}{name}: {own_state(home(path).with_name(name), digest)}"
+        yield f"{pad}{name}: {describe_model_file(home(path).with_name(name), digest)}"
     if not record.inputs:
         yield f"{pad}from nothing that it names"
     for name, digest in record.inputs.items():
-        found = locate(name, path)
+        found = find_input(name, path)
         again = found is not None and home(found).resolve() in seen
-        yield f"{pad}from {name}, digest {digest}: {state(found, digest)}{', see above' if again else ''}"
+        yield f"{pad}from {name}, digest {digest}: {describe_state(found, digest)}{', see above' if again else ''}"
         if found is None or again:
             continue
         try:
             inner = read(found)
         except UserError:
             continue  # a database or a table of the user's: the end of the chain
-        yield from tree(found, inner, seen, depth + 1, record)
+        yield from format_history(found, inner, seen, depth + 1, record)
 
 
-def own_state(path, digest):
+def describe_model_file(path, digest):
     """In words, whether a model's file is the one that its scaling.h5 was written with."""
     if not path.is_file():
         return "is missing now"
     return (
         f"SHA-256 {digest[:16]}..., as it was"
-        if sha256(path) == digest
+        if compute_sha256(path) == digest
         else "has CHANGED, it is another model's"
     )
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     parser.add_argument(
         "file", type=Path, help="an HDF5 file, a figure, a .keras file or a folder models/<run>"
     )
 
 
-def run(cfg, args):
+def print_provenance(run, args):
     """Print the tree of a file, then the recipe that it was made by; UserError if it is not ours."""
     record = read(args.file)
     lines = [
         f"{args.file}, digest {record.digest}",
-        *tree(args.file, record, set()),
+        *format_history(args.file, record, set()),
         "",
         *ENDING.splitlines(),
         "",
@@ -102,4 +102,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=lambda args: None)
+    command_line.run_command(print_provenance, __doc__, add_arguments, recipe=lambda args: None)

@@ -15,27 +15,27 @@ import numpy as np
 from astropy.io import fits
 
 from starlabels.base import hdf5
-from starlabels.base.console import count, progress
+from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.catalogues import allstar
 from starlabels.config import digests
 from starlabels.config.schema import MOST_PIXELS
-from starlabels.spectra import read
+from starlabels.spectra import readers
 from starlabels.spectra import spectrum as io
-from starlabels.spectra.apogee import CHIPS, in_chips, on_grid
-from starlabels.spectra.images import APOGEE_POWER
+from starlabels.spectra.apogee import CHIPS, select_chip_pixels, normalise_on_grid
+from starlabels.spectra.fits_images import APOGEE_POWER
 from starlabels.stages import command_line
 
-BLOCK = 64  # spectra in memory at a time
-MOST_LINES = 20  # spectra left out that have a line of their own; the others are counted only
-SPECTRUM = re.compile(r"(.+)\.fits?(\.gz)?", re.IGNORECASE)
+BLOCK_SPECTRA = 64  # spectra in memory at a time
+MAX_LINES = 20  # spectra left out that have a line of their own; the others are counted only
+SPECTRUM_NAME = re.compile(r"(.+)\.fits?(\.gz)?", re.IGNORECASE)
 
 
 class LeftOut(Exception):
     """Why a spectrum is left out: a cause, which is counted, and what there is to say of this one."""
 
 
-def arguments(parser):
+def add_arguments(parser):
     """Command-line arguments."""
     parser.add_argument(
         "table",
@@ -70,41 +70,41 @@ def arguments(parser):
     parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help=keep)
 
 
-def run(cfg, args):
+def write_survey(run, args):
     """Write the database and say what it was made of, and what was left out why."""
-    grid = pixels(args)
-    stars = allstar.read(args.table, args.keep)
+    grid = make_wave(args)
+    stars = allstar.read_allstar(args.table, args.keep)
     print(
         "\n".join(
             [
-                f"{args.table}: {count(len(stars.ids))} rows, of which are taken",
-                *allstar.summary(stars),
+                f"{args.table}: {format_count(len(stars.ids))} rows, of which are taken",
+                *allstar.summarize_columns(stars),
             ]
         )
     )
-    pairs, causes = match(stars, args.folder)
+    pairs, causes = match_files(stars, args.folder)
     inputs = {
         args.table: hdf5.file_digest(args.table),
-        args.folder: fingerprint(path for _, path in pairs),
+        args.folder: hash_files(path for _, path in pairs),
     }
     options = [list(args.wave), args.most_missing, args.order, args.keep]
-    digest = digests.sha([options, *map(str, inputs.values())])
-    with hdf5.create(args.out, "survey", digest, None, inputs) as h5:
+    digest = digests.short_hash([options, *map(str, inputs.values())])
+    with hdf5.create(args.out, "survey", digest, "", inputs) as h5:
         rows, missing = write_spectra(h5, stars, pairs, grid, args, causes)
-        reasons = ", ".join(f"{count(n)} {cause}" for cause, n in causes.items())
+        reasons = ", ".join(f"{format_count(n)} {cause}" for cause, n in causes.items())
         total = len(pairs) + causes["without a file"]
         if not rows:
             raise UserError(
-                f"no spectrum is left for {args.out}, of {count(total)}: {reasons}: mend the table or the folder"
+                f"no spectrum is left for {args.out}, of {format_count(total)}: {reasons}: mend the table or the folder"
             )
         write_labels(h5, stars, rows, missing)
     print(
-        f"{args.out}: kept {count(len(rows))} of {count(total)} spectra"
+        f"{args.out}: kept {format_count(len(rows))} of {format_count(total)} spectra"
         + (f": {reasons}" if reasons else "")
     )
 
 
-def pixels(args):
+def make_wave(args):
     """Wavelengths (n_pix,) of --wave; UserError if that, or another option, cannot be."""
     low, high, step = args.wave
     n = (high - low) / step if step > 0 else 0
@@ -117,13 +117,13 @@ def pixels(args):
     if not 0 <= args.order <= 10:
         raise UserError(f"--order {args.order}: expected 0 to 10")
     grid = low + step * np.arange(round(n))
-    if not in_chips(grid).any():
+    if not select_chip_pixels(grid).any():
         covered = ", ".join(f"{first:.0f}-{last:.0f}" for first, last in CHIPS)
         raise UserError(f"--wave {low:g} {high:g}: APOGEE sees {covered} Angstrom: mend it")
     return grid
 
 
-def match(stars, folder):
+def match_files(stars, folder):
     """([(row, path)] of the rows that have files, Counter of those without).
 
     A file is found by the table's FILE, else by a name that ends in the star's id; of several those whose folders are named
@@ -133,14 +133,14 @@ def match(stars, folder):
         raise UserError(f"{folder} is no folder: name the one that holds the spectra")
     ids, by_name, by_id = set(stars.ids) - {""}, defaultdict(list), defaultdict(list)
     for path in sorted(folder.rglob("*")):
-        if found := SPECTRUM.fullmatch(path.name):
+        if found := SPECTRUM_NAME.fullmatch(path.name):
             by_name[found[1]].append(path)
             words = found[1].split("-")
             for star in {"-".join(words[i:]) for i in range(len(words))} & ids:
                 by_id[star].append(path)
     pairs, causes = [], Counter()
     for row, (star, file, places) in enumerate(zip(stars.ids, stars.files, stars.places)):
-        name = SPECTRUM.fullmatch(file)
+        name = SPECTRUM_NAME.fullmatch(file)
         paths = by_name.get(name[1] if name else file) or by_id.get(star) or []
         shared = [len(places.intersection(path.parts)) for path in paths]
         pairs += [(row, path) for path, n in zip(paths, shared) if n == max(shared)]
@@ -148,7 +148,7 @@ def match(stars, folder):
     return pairs, +causes
 
 
-def fingerprint(paths):
+def hash_files(paths):
     """16 hex digits of the names, sizes and times of files."""
     found = hashlib.sha256()
     for path in paths:
@@ -166,10 +166,10 @@ def write_spectra(h5, stars, pairs, grid, args, causes):
     data = [
         hdf5.create_spectra(h5, None, len(grid), f"spectra/{name}") for name in ("flux", "flux_err")
     ]
-    rows, shares, block, inside = [], [], [], in_chips(grid)
-    for row, path in progress(pairs, "spectra"):
+    rows, shares, block, inside = [], [], [], select_chip_pixels(grid)
+    for row, path in show_progress(pairs, "spectra"):
         try:
-            flux, error = spectrum(path, stars.velocity[row], grid, args.order)
+            flux, error = read_spectrum(path, stars.velocity[row], grid, args.order)
             share = float(np.isnan(flux[inside]).mean())
             if share > args.most_missing:
                 raise LeftOut(
@@ -178,37 +178,37 @@ def write_spectra(h5, stars, pairs, grid, args, causes):
                 )
         except LeftOut as why:
             cause, text = why.args
-            if causes.total() - causes["without a file"] < MOST_LINES:
+            if causes.total() - causes["without a file"] < MAX_LINES:
                 print(f"left out: {text}")
             causes[cause] += 1
             continue
         rows.append(row)
         shares.append(share)
         block.append((np.where(np.isnan(flux), 1, flux), np.where(np.isnan(flux), np.nan, error)))
-        if len(block) == BLOCK:
-            append(data, block)
-    append(data, block)
+        if len(block) == BLOCK_SPECTRA:
+            append_block(data, block)
+    append_block(data, block)
     return rows, shares
 
 
-def append(data, block):
+def append_block(data, block):
     """Add the (flux, error) of a block to their datasets, and empty it."""
     for dataset, values in zip(data, zip(*block)):
         hdf5.append(dataset, np.array(values, "f4"))
     block.clear()
 
 
-def spectrum(path, velocity, grid, order):
+def read_spectrum(path, velocity, grid, order):
     """Normalised flux and error (n_pix,) on the grid of the spectrum in a file, NaN where missing; LeftOut if it cannot be.
 
     velocity: km/s as seen from the telescope, of those that are not at rest; NaN: the header says it.
     """
     try:
-        [observed] = read.read(path, io.Options())
+        [observed] = readers.read_spectra(path, io.ReadOptions())
         if observed.rest:
             velocity = 0.0
         elif not np.isfinite(velocity):
-            velocity = stated_velocity(path)
+            velocity = read_header_velocity(path)
     except (UserError, OSError) as error:
         raise LeftOut("that cannot be read", error) from None
     if observed.medium != "vacuum":
@@ -222,10 +222,10 @@ def spectrum(path, velocity, grid, order):
             "of unknown velocity",
             f"{path} is not at rest, and its velocity is not known: it takes {needed}",
         )
-    return on_grid(observed, velocity, grid, order)
+    return normalise_on_grid(observed, velocity, grid, order)
 
 
-def stated_velocity(path):
+def read_header_velocity(path):
     """Velocity in km/s as seen from the telescope by the header of an apVisit file: VREL, VHELIO less BC, or VRAD; else NaN."""
     header = fits.getheader(path)
     stated = {key: header.get(key) for key in ("VREL", "VHELIO", "BC", "VRAD")}
@@ -233,7 +233,7 @@ def stated_velocity(path):
         value if isinstance(value, (int, float)) else np.nan for value in stated.values()
     )
     return next(
-        (float(value) for value in (vrel, vhelio - bc, vrad) if abs(value) < allstar.FASTEST),
+        (float(value) for value in (vrel, vhelio - bc, vrad) if abs(value) < allstar.MAX_VELOCITY),
         np.nan,
     )
 
@@ -248,4 +248,4 @@ def write_labels(h5, stars, rows, missing):
 
 
 if __name__ == "__main__":
-    command_line.main(run, __doc__, arguments, recipe=lambda args: None)
+    command_line.run_command(write_survey, __doc__, add_arguments, recipe=lambda args: None)

@@ -17,8 +17,9 @@ from conftest import ROOT, write_grid
 from benchmarks import same
 from starlabels.base import checksums, hdf5
 from starlabels.base.errors import UserError
-from starlabels.base.files import replaced_folder, restore
+from starlabels.base.files import replace_folder, restore_folder
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.stages import join, label_study, locks, preprocess
 
 HOLD = """
@@ -76,26 +77,26 @@ def test_a_second_run_is_told_who_writes_and_a_killed_one_is_no_obstacle(grid, h
         UserError,
         match=rf"models/afgk.lock: afgk is being written by process {holder.pid} on \S+ \(.*wait",
     ):
-        join.run(grid)
-    assert not paths.paths(grid).joined.exists()
+        join.join_databases(Run(grid))
+    assert not paths.run_paths(grid).joined.exists()
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    join.run(grid)
-    assert not paths.paths(grid).lock.exists()
+    join.join_databases(Run(grid))
+    assert not paths.run_paths(grid).lock.exists()
 
 
 def test_another_run_is_not_kept_waiting(make_config, holder):
     other = make_config({"run": "other"})
-    join.run(other)
-    assert paths.paths(other).joined.is_file() and holder.poll() is None
+    join.join_databases(Run(other))
+    assert paths.run_paths(other).joined.is_file() and holder.poll() is None
 
 
 def test_a_lock_is_let_go_when_a_stage_fails(make_config):
     cfg = make_config()
     with pytest.raises(UserError, match="not found"):
-        label_study.run(cfg)
-    with locks.held(paths.paths(cfg).lock):
-        assert f"process {os.getpid()} on" in locks.holder(paths.paths(cfg).lock)
+        label_study.study_labels(Run(cfg))
+    with locks.held(paths.run_paths(cfg).lock):
+        assert f"process {os.getpid()} on" in locks.holder(paths.run_paths(cfg).lock)
 
 
 def test_a_folder_killed_at_any_step_of_its_replacement_is_the_old_or_the_new_one(tmp_path):
@@ -107,10 +108,10 @@ def test_a_folder_killed_at_any_step_of_its_replacement_is_the_old_or_the_new_on
         done = subprocess.run(
             [sys.executable, "-S", "-c", REPLACE, str(ROOT), str(step)], cwd=tmp_path, check=False
         )
-        restore(tmp_path / "state")
+        restore_folder(tmp_path / "state")
         found = [(tmp_path / "state" / name).read_text() for name in "ab"]
         assert found in (["old", "old"], ["new", "new"])
-        with replaced_folder(tmp_path / "state"):
+        with replace_folder(tmp_path / "state"):
             pass
         assert [path.name for path in tmp_path.iterdir()] == ["state"]
         if done.returncode == 0:
@@ -120,7 +121,7 @@ def test_a_folder_killed_at_any_step_of_its_replacement_is_the_old_or_the_new_on
 
 def test_a_flipped_bit_is_noticed_wherever_it_lies_and_never_changes_a_number(grid):
     """But for provenance in words, which HDF5 keeps without checksums."""
-    path, rng, noticed = paths.paths(grid).grid, np.random.default_rng(0), 0
+    path, rng, noticed = paths.run_paths(grid).grid, np.random.default_rng(0), 0
     sound = path.read_bytes()
     with hdf5.open_hdf5(path, "") as h5:
         good = {name: one.get("data") for name, one in same.hdf5(h5).items()}
@@ -153,12 +154,12 @@ def flip(path, name):
 
 
 def test_damage_found_in_the_middle_of_a_stage_names_the_file_among_several_and_the_script(grid):
-    join.run(grid)
-    files = paths.paths(grid)
+    join.join_databases(Run(grid))
+    files = paths.run_paths(grid)
     flip(files.joined, "spectra/flux")
     message = "data/afgk/0_joined.h5 is damaged, spectra/flux cannot be read: run python 0_join.py"
     with pytest.raises(UserError, match=message):
-        preprocess.run(grid)
+        preprocess.prepare_spectra(Run(grid))
     assert not files.prepared.exists() and not list(Path().rglob("*.tmp"))
     flip(files.grid, "spectra/flux")
     before = files.joined.read_bytes()
@@ -166,7 +167,7 @@ def test_damage_found_in_the_middle_of_a_stage_names_the_file_among_several_and_
         UserError,
         match="data/grids/afgk.h5 is damaged, spectra/flux cannot be read: run python grid.py",
     ):
-        join.run(grid)
+        join.join_databases(Run(grid))
     assert files.joined.read_bytes() == before
 
 
@@ -226,7 +227,7 @@ def test_a_recipe_that_is_edited_while_a_stage_runs_counts_from_the_next_stage_o
     grid, monkeypatch
 ):
     text, create = grid.text, hdf5.create
-    wanted = {stage: digests.digest(grid, stage) for stage in ("0_join", "2_preprocess")}
+    wanted = {stage: digests.stage_digest(grid, stage) for stage in ("0_join", "2_preprocess")}
 
     def edited(*args):
         Path("config.yaml").write_text(text.replace("seed: 1", "seed: 2"))
@@ -261,38 +262,38 @@ def test_a_database_that_is_replaced_while_it_is_joined_makes_the_joined_file_st
         return original(*args)
 
     monkeypatch.setattr(join, "write_spectra", replaced)
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     with pytest.raises(
         UserError, match="made with other settings of a.h5: re-run python 0_join.py"
     ):
-        preprocess.run(cfg)
+        preprocess.prepare_spectra(Run(cfg))
 
 
 def test_a_packaged_file_that_is_damaged_or_missing_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(checksums, "FOLDER", tmp_path)
+    monkeypatch.setattr(checksums, "DATA_FOLDER", tmp_path)
     path = tmp_path / "nodes/x.h5"
     path.parent.mkdir()
     path.write_bytes(b"sound")
-    (tmp_path / checksums.SUMS).write_text("")
-    checksums.record(path)
-    assert (tmp_path / checksums.SUMS).read_text().endswith("  nodes/x.h5\n")
-    assert checksums.checked(path) == path
+    (tmp_path / checksums.SUMS_FILE).write_text("")
+    checksums.record_checksum(path)
+    assert (tmp_path / checksums.SUMS_FILE).read_text().endswith("  nodes/x.h5\n")
+    assert checksums.verify_checksum(path) == path
     path.write_bytes(b"spoilt")
-    checksums.checked.cache_clear()
+    checksums.verify_checksum.cache_clear()
     with pytest.raises(
         UserError,
         match="is damaged: its checksum is not that of .*: git checkout .*, or make nodes",
     ):
-        checksums.checked(path)
+        checksums.verify_checksum(path)
     path.unlink()
     with pytest.raises(UserError, match="is missing, but named in"):
-        checksums.checked(path)
-    assert checksums.checked(tmp_path / "mine.h5")  # not packaged: not our business
+        checksums.verify_checksum(path)
+    assert checksums.verify_checksum(tmp_path / "mine.h5")  # not packaged: not our business
 
 
 def test_the_packaged_files_are_those_that_SHA256SUMS_names():
-    there = {str(path.relative_to(checksums.FOLDER)) for name in ("lines", "nodes", "atmospheres")
-             for path in (checksums.FOLDER / name).iterdir() if path.is_file()}  # fmt: skip
-    assert checksums.sums().keys() == there
+    there = {str(path.relative_to(checksums.DATA_FOLDER)) for name in ("lines", "nodes", "atmospheres")
+             for path in (checksums.DATA_FOLDER / name).iterdir() if path.is_file()}  # fmt: skip
+    assert checksums.read_checksums().keys() == there
     for name in there:
-        checksums.checked(checksums.FOLDER / name)
+        checksums.verify_checksum(checksums.DATA_FOLDER / name)

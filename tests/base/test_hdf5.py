@@ -21,7 +21,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from starlabels.base import hdf5
 from starlabels.config import load
-with hdf5.create("a.h5", "4_test", "d", load.load("config.yaml")) as h5:
+with hdf5.create("a.h5", "4_test", "d", load.load_config("config.yaml").text) as h5:
     h5["x"] = 2
     h5.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -30,14 +30,14 @@ with hdf5.create("a.h5", "4_test", "d", load.load("config.yaml")) as h5:
 
 def test_a_kill_while_writing_leaves_the_old_file_and_the_next_run_works(make_config):
     cfg = make_config()
-    with hdf5.create("a.h5", "4_test", "d", cfg) as h5:
+    with hdf5.create("a.h5", "4_test", "d", cfg.text) as h5:
         h5["x"] = 1
     done = subprocess.run([sys.executable, "-c", KILLED, str(ROOT)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert Path("a.h5.tmp").exists()
     with hdf5.open_stage("a.h5", "4_test", "d") as h5:
         assert h5["x"][()] == 1
-    with hdf5.create("a.h5", "4_test", "d", cfg) as h5:
+    with hdf5.create("a.h5", "4_test", "d", cfg.text) as h5:
         h5["x"] = 3
     with hdf5.open_stage("a.h5", "4_test", "d") as h5:
         assert h5["x"][()] == 3
@@ -45,7 +45,7 @@ def test_a_kill_while_writing_leaves_the_old_file_and_the_next_run_works(make_co
 
 def test_an_error_while_writing_leaves_no_file(make_config):
     cfg = make_config()
-    with pytest.raises(ZeroDivisionError), hdf5.create("sub/a.h5", "4_test", "d", cfg):
+    with pytest.raises(ZeroDivisionError), hdf5.create("sub/a.h5", "4_test", "d", cfg.text):
         raise ZeroDivisionError
     assert os.listdir("sub") == []
 
@@ -53,7 +53,7 @@ def test_an_error_while_writing_leaves_no_file(make_config):
 def test_a_file_says_how_it_was_made(make_config):
     cfg = make_config()
     write_grid(cfg)
-    with h5py.File(paths.paths(cfg).grid) as h5:
+    with h5py.File(paths.run_paths(cfg).grid) as h5:
         assert {
             "schema",
             "stage",
@@ -70,7 +70,7 @@ def test_a_file_says_how_it_was_made(make_config):
 
 def test_missing_truncated_foreign_and_stale_files_name_the_script(make_config):
     cfg = make_config()
-    path = paths.paths(cfg).grid
+    path = paths.run_paths(cfg).grid
     with (
         pytest.raises(UserError, match="afgk.h5 not found: run python grid.py"),
         hdf5.open_stage(path, "grid"),
@@ -82,7 +82,7 @@ def test_missing_truncated_foreign_and_stale_files_name_the_script(make_config):
         hdf5.open_stage(path, "4_test"),
     ):
         pass
-    digest = digests.digest(make_config({"grid.n_spectra": 61, "seed": 2}), "grid")
+    digest = digests.stage_digest(make_config({"grid.n_spectra": 61, "seed": 2}), "grid")
     message = "made with other settings of seed, grid: re-run python grid.py"
     with pytest.raises(UserError, match=message), hdf5.open_stage(path, "grid", digest):
         pass
@@ -103,7 +103,7 @@ def test_missing_truncated_foreign_and_stale_files_name_the_script(make_config):
 def test_labels_come_in_the_order_asked_and_missing_ones_are_named(make_config):
     cfg = make_config()
     labels = write_grid(cfg)
-    with hdf5.open_stage(paths.paths(cfg).grid, "grid") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).grid, "grid") as h5:
         assert np.array_equal(
             hdf5.read_labels(h5, ["mh", "teff"]), np.stack([labels["mh"], labels["teff"]], axis=1)
         )

@@ -14,7 +14,6 @@ from conftest import ROOT
 from starlabels.base import hdf5, stamp
 from starlabels.base import provenance as provenance_2
 from starlabels.base.errors import UserError
-from starlabels.config import load
 from starlabels.config import paths as config
 from starlabels.learning import trained_model
 from starlabels.plots import plt, save
@@ -23,7 +22,7 @@ from starlabels.tools import provenance
 
 def lines(path):
     """The tree of a file."""
-    return list(provenance.tree(Path(path), provenance_2.read(path), set()))
+    return list(provenance.format_history(Path(path), provenance_2.read(path), set()))
 
 
 def inputs(path):
@@ -38,7 +37,7 @@ def inputs(path):
 
 def test_the_chain_of_a_model_leads_back_to_its_database(run):
     folder, chain = (
-        config.paths(run).model_dir,
+        config.run_paths(run).model_dir,
         ["data/toy/2_prepared.h5", "data/toy/0_joined.h5", "data/grids/afgk.h5"],
     )
     for path in (folder, folder / "model.keras", folder / "scaling.h5"):
@@ -54,7 +53,7 @@ def test_the_chain_of_a_model_leads_back_to_its_database(run):
 
 
 def test_what_is_missing_or_has_changed_since_is_told(run):
-    paths = config.paths(run)
+    paths = config.run_paths(run)
     with h5py.File(paths.joined, "r+") as h5:
         h5.attrs["digest"] = "0" * 16
     paths.grid.unlink()
@@ -72,29 +71,25 @@ def test_a_chain_is_found_from_any_folder(run, tmp_path, monkeypatch):
 
 
 def test_a_figure_says_what_it_was_drawn_of(run):
-    hdf5.READ.clear()
-    load.load("config.yaml")
-    Path("stars.csv").write_text("teff\n5000\n")
-    with hdf5.open_stage(config.paths(run).prepared, "2_preprocess"):
-        save(plt.figure(), "a.png", [Path("stars.csv")])
-    found = inputs("a.png")
-    assert (
-        list(found)[0] == "data/toy/2_prepared.h5"
-        and found["stars.csv"] == "as it was"
-        and len(found) == 4
-    )
+    stars, prepared = Path("stars.csv"), config.run_paths(run).prepared
+    stars.write_text("teff\n5000\n")
+    sources = {path: hdf5.file_digest(path) for path in (prepared, stars)}
+    save(plt.figure(), "a.png")
+    pixels = plt.imread("a.png")
+    provenance_2.stamp_figure("a.png", run.text, sources)
+    assert (plt.imread("a.png") == pixels).all()
+    chain = inputs("a.png")
+    assert list(chain)[0] == "data/toy/2_prepared.h5"
+    assert chain["stars.csv"] == "as it was" and len(chain) == 4
     record = provenance_2.read("a.png")
-    assert (
-        record.config == run.text
-        and record.commit == stamp.commit()
-        and record.versions == stamp.versions()
-    )
-    Path("stars.csv").write_text("teff\n6000\n")
+    assert record.config == run.text
+    assert record.commit == stamp.commit() and record.versions == stamp.versions()
+    stars.write_text("teff\n6000\n")
     assert "has CHANGED" in inputs("a.png")["stars.csv"]
 
 
 def test_a_model_of_another_training_is_refused(run):
-    folder = config.paths(run).model_dir
+    folder = config.run_paths(run).model_dir
     assert json.loads(h5py.File(folder / "scaling.h5").attrs["files"]).keys() == {
         "model.keras",
         "decoder.keras",
@@ -119,7 +114,7 @@ def test_files_that_are_not_ours_are_one_line(tmp_path, monkeypatch, name):
     Path("models").mkdir()
     with h5py.File("theirs.h5", "w") as h5:
         h5["x"] = 1
-    with hdf5.create("odd.h5", "grid", "d", None) as h5:
+    with hdf5.create("odd.h5", "grid", "d") as h5:
         h5["x"] = 1
     with h5py.File("odd.h5", "r+") as h5:
         h5.attrs["inputs"] = "[1, 2"
@@ -131,9 +126,9 @@ def test_files_that_are_not_ours_are_one_line(tmp_path, monkeypatch, name):
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys):
-    with hdf5.create(tmp_path / "a.h5", "grid\x1b[2J", "d", None) as h5:
+    with hdf5.create(tmp_path / "a.h5", "grid\x1b[2J", "d") as h5:
         h5["x"] = 1
-    provenance.run(None, type("Arguments", (), {"file": tmp_path / "a.h5"}))
+    provenance.print_provenance(None, type("Arguments", (), {"file": tmp_path / "a.h5"}))
     assert "grid?[2J" in capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import cuts, tables
 from starlabels.config import load
 from starlabels.learning import generator, trained_model
-from starlabels.spectra import read as io
+from starlabels.spectra import readers as io
 from starlabels.spectra import spectrum
 from starlabels.synthesis import atmosphere, lines, solar
 
@@ -64,7 +64,7 @@ def models(tmp_path):
     keras.Model(inputs, keras.layers.Dense(2, activation="relu")(inputs)).save(
         tmp_path / "model.keras"
     )
-    with hdf5.create(tmp_path / "scaling.h5", "3_train", "d", None) as h5:
+    with hdf5.create(tmp_path / "scaling.h5", "3_train", "d") as h5:
         for name in ("mean", "std"):
             h5.create_dataset(f"scaling/{name}", data=[1.0]).attrs["names"] = ["teff"]
     return tmp_path
@@ -84,20 +84,20 @@ def rewrite(path, change=None, **members):
 
 
 def test_a_model_of_plain_layers_is_read(models):
-    assert trained_model.read(models / "model.keras").count_params() == 8
+    assert trained_model.read_keras_model(models / "model.keras").count_params() == 8
 
 
 def test_a_network_saved_inside_another_as_it_was_trained_is_read(models):
     import keras
 
-    from starlabels.learning.schedules import cosine
+    from starlabels.learning.schedules import build_cosine_schedule
 
     network = keras.models.load_model(models / "model.keras")
-    network.compile(keras.optimizers.Adam(cosine(0.1, 10), global_clipnorm=5.0), loss="mse")
+    network.compile(keras.optimizers.Adam(build_cosine_schedule(0.1, 10), global_clipnorm=5.0), loss="mse")
     inputs = keras.Input((3,))
     keras.Model(inputs, network(inputs)).save(models / "model.keras")
     assert "CosineDecay" in zipfile.ZipFile(models / "model.keras").read("config.json").decode()
-    assert trained_model.read(models / "model.keras").count_params() == 8
+    assert trained_model.read_keras_model(models / "model.keras").count_params() == 8
 
 
 def test_a_model_with_a_lambda_layer_is_refused(models, mark, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_model_with_a_lambda_layer_is_refused(models, mark, monkeypatch):
     with pytest.raises(
         UserError, match="model.keras is refused: it would run keras.layers Lambda"
     ) as error:
-        trained_model.read(models / "model.keras")
+        trained_model.read_keras_model(models / "model.keras")
     assert "3_train" not in one_line(error)
 
 
@@ -157,7 +157,7 @@ def test_a_model_that_names_anything_but_layers_is_refused(models, mark, trick, 
     with pytest.raises(
         UserError, match="is refused: it would run .* which no model of ours does"
     ) as error:
-        trained_model.read(models / "model.keras")
+        trained_model.read_keras_model(models / "model.keras")
     one_line(error)
 
 
@@ -165,13 +165,13 @@ def test_a_model_with_files_to_be_read_is_refused(models, tmp_path):
     whole = (models / "model.keras").read_bytes()
     rewrite(models / "model.keras", **{"assets/vocabulary.txt": b"x"})
     with pytest.raises(UserError, match="is refused: it has assets/vocabulary.txt"):
-        trained_model.read(models / "model.keras")
+        trained_model.read_keras_model(models / "model.keras")
     (models / "model.keras").write_bytes(whole)
     with h5py.File(tmp_path / "w.h5", "w") as h5:
         h5["layers"] = h5py.ExternalLink("secret.h5", "/")
     rewrite(models / "model.keras", **{"model.weights.h5": (tmp_path / "w.h5").read_bytes()})
     with pytest.raises(UserError, match="is refused: layers lies in another file, secret.h5"):
-        trained_model.read(models / "model.keras")
+        trained_model.read_keras_model(models / "model.keras")
 
 
 def test_a_pickle_under_any_name_is_not_unpickled(models, tmp_path, mark):
@@ -179,18 +179,18 @@ def test_a_pickle_under_any_name_is_not_unpickled(models, tmp_path, mark):
     assert snapped(mark)
     for name in ("model.keras", "scaling.h5", "a.h5", "a.npy", "a.fits", "a.csv"):
         (tmp_path / name).write_bytes(pickle.dumps(Trap(mark)))
-    for read in (trained_model.read, trained_model.check_sum):
+    for read in (trained_model.read_keras_model, trained_model.check_checksum):
         with pytest.raises(UserError, match="3_train.py"):
             read(tmp_path / "model.keras")
     with pytest.raises(UserError, match="scaling.h5 is not a sound HDF5 file"):
         generator.open_folder(tmp_path)
     for name in ("a.h5", "a.fits", "a.csv"):
-        for read in (tables.read, lambda path: list(io.read(path, spectrum.Options()))):
+        for read in (tables.read_table, lambda path: list(io.read_spectra(path, spectrum.ReadOptions()))):
             with pytest.raises(UserError) as error:
                 read(tmp_path / name)
             one_line(error)
     with pytest.raises(UserError, match="a.npy holds Python objects, which may run code"):
-        untrusted.arrays(tmp_path / "a.npy")
+        untrusted.read_arrays(tmp_path / "a.npy")
 
 
 def test_arrays_of_python_objects_are_refused(tmp_path, mark, monkeypatch):
@@ -199,9 +199,9 @@ def test_arrays_of_python_objects_are_refused(tmp_path, mark, monkeypatch):
     dict(np.load(path, allow_pickle=True))
     assert snapped(mark)
     for module, name, read in (
-        (lines, "LINE_FILE", lambda: lines.load(4500, 4600)),
-        (atmosphere, "TABLE_FILE", lambda: atmosphere._table.__wrapped__()),
-        (solar, "FILE", lambda: solar.factors(np.array([4500.0]))),
+        (lines, "LINE_FILE", lambda: lines.read_lines(4500, 4600)),
+        (atmosphere, "TABLE_FILE", lambda: atmosphere._read_table.__wrapped__()),
+        (solar, "FILE", lambda: solar.read_depth_factors(np.array([4500.0]))),
     ):
         monkeypatch.setattr(module, name, path)
         with pytest.raises(UserError, match="a.npz holds Python objects, which may run code"):
@@ -216,7 +216,7 @@ def test_python_objects_in_hdf5_stay_bytes(tmp_path, mark):
         )  # as pandas and PyTables store objects
         rows[0] = np.frombuffer(code, "u1")
         rows.attrs["pickled"] = np.void(code)
-    for read in (tables.read, lambda path: list(io.read(path, spectrum.Options()))):
+    for read in (tables.read_table, lambda path: list(io.read_spectra(path, spectrum.ReadOptions()))):
         try:
             read(path)
         except UserError as error:
@@ -249,7 +249,7 @@ def test_hdf5_that_reads_other_files_is_refused(tmp_path, monkeypatch, kind):
         elsewhere(kind, h5, "secret.h5")
     with h5py.File("a.h5") as h5:
         assert h5["spectra/flux"][:].any()
-    for read in (tables.read, lambda path: list(io.read(path, spectrum.Options()))):
+    for read in (tables.read_table, lambda path: list(io.read_spectra(path, spectrum.ReadOptions()))):
         with pytest.raises(
             UserError, match="a.h5 is refused: .* lies in another file, secret.h5"
         ) as error:
@@ -277,7 +277,7 @@ def test_yaml_makes_no_python_objects(make_config, mark):
     for line in (f"\nextra: {text}\n", f"\n{text}: 1\n"):
         Path("trap.yaml").write_text(Path("config.yaml").read_text() + line)
         with pytest.raises(UserError, match="trap.yaml:.*not valid YAML") as error:
-            load.load("trap.yaml")
+            load.load_config("trap.yaml")
         one_line(error)
 
 
@@ -300,7 +300,7 @@ def test_a_condition_on_columns_calls_nothing(mark, query):
             assert mark.exists()
         assert snapped(mark)
     with pytest.raises(UserError, match="is not allowed") as error:
-        cuts.keep(frame, query, "where")
+        cuts.evaluate_query(frame, query, "where")
     one_line(error)
 
 
@@ -309,4 +309,4 @@ def test_a_condition_on_columns_calls_nothing(mark, query):
     ["1 < teff & ~(teff > 3)", "teff.isna() or sqrt(`teff`) > 1", "teff in [2, 5]", "not teff < 2"],
 )
 def test_conditions_that_compare_and_calculate_are_allowed(query):
-    assert cuts.keep(pd.DataFrame({"teff": [1.0, 2.0]}), query, "where").tolist() == [False, True]
+    assert cuts.evaluate_query(pd.DataFrame({"teff": [1.0, 2.0]}), query, "where").tolist() == [False, True]

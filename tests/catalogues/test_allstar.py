@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.config import paths
@@ -117,15 +118,15 @@ def test_the_grid_of_a_catalogue_holds_its_columns_and_errors_for_where_and_labe
     where = [{"path": "data/grids/afgk.h5", "where": "parallax_err < 0.025"}]
     cfg = make_config({"grid.labels_csv": "stars.csv", "join.databases": where})
     Path("stars.csv").write_text(STARS)
-    grid.run(cfg)
+    grid.make_grid(Run(cfg))
     assert (
         "not used: kind (text), source_id (whole numbers too long for float32)"
         in capsys.readouterr().out
     )
-    with h5py.File(paths.paths(cfg).grid) as h5:
+    with h5py.File(paths.run_paths(cfg).grid) as h5:
         assert h5["spectra/flux"].shape[0] == 2 and np.isfinite(h5["spectra/flux"][:]).all()
         assert hdf5.label_units(h5)["parallax"] == "mas" and hdf5.label_units(h5)["ruwe"] == ""
         errors = hdf5.read_label_errors(h5, ["teff", "parallax"])
     np.testing.assert_allclose(errors, [[np.nan, 0.02], [np.nan, 0.03]], rtol=1e-6)
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     assert "kept 1 of 2 spectra: 1 excluded by where" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 from conftest import write_grid
 from test_tables import RECIPE, joined
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.catalogues import crossmatch
@@ -29,7 +30,7 @@ def match(make_config, capsys):
         databases = [{"path": "ours.csv", **(database or {})}]
         catalogues = [{"path": "gaia.csv", "match": how, **keys}]
         cfg = make_config({**RECIPE, "join.databases": databases, "join.catalogues": catalogues})
-        join.run(cfg)
+        join.join_databases(Run(cfg))
         return joined(cfg), capsys.readouterr().out
 
     return of
@@ -114,7 +115,7 @@ def test_proper_motion_brings_positions_to_one_epoch(match):
 
 
 def test_motion_across_the_pole_and_the_meridian_is_along_the_sky():
-    ra, dec = crossmatch.moved(
+    ra, dec = crossmatch.propagate_positions(
         np.array([0.0, 0.0]),
         np.array([90 - 1 * ARCSEC, 0.0]),
         np.array([0.0, -1000.0]),
@@ -195,7 +196,7 @@ def test_positions_that_one_database_keeps_as_columns_are_those_of_all(make_conf
             "join.catalogues": [{"path": "gaia.csv", "match": SKY}],
         }
     )
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     np.testing.assert_array_equal(joined(cfg)["g"], [1, 2, 3, 4])
 
 
@@ -210,7 +211,7 @@ def test_a_catalogue_may_bring_the_identifiers_of_the_next(make_config, capsys):
     cfg = make_config(
         {**RECIPE, "join.databases": [{"path": "ours.csv"}], "join.catalogues": catalogues}
     )
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     np.testing.assert_array_equal(joined(cfg)["k_mag"], [np.nan, 9])
     assert "two.csv: matched 1 of 2 stars by id: 1 have no tmass" in capsys.readouterr().out
 
@@ -222,13 +223,13 @@ def test_catalogues_and_cuts_go_with_spectra_too(make_config):
     )
     labels = write_grid(cfg, 5, star_id=["a", "b", "c", "d", "e"])
     Path("phot.csv").write_text("star,k_mag\ne,8\nb,7\nc,9.5\n")
-    join.run(cfg)
-    with h5py.File(paths.paths(cfg).joined) as h5, h5py.File(paths.paths(cfg).grid) as grid:
+    join.join_databases(Run(cfg))
+    with h5py.File(paths.run_paths(cfg).joined) as h5, h5py.File(paths.run_paths(cfg).grid) as grid:
         assert h5["source_row"][:].tolist() == [1, 4] and h5["star_id"][:].tolist() == [b"b", b"e"]
         np.testing.assert_array_equal(h5["spectra/flux"][:], grid["spectra/flux"][:][[1, 4]])
         np.testing.assert_array_equal(
             hdf5.read_labels(h5, ["teff", "k_mag"]).T, [labels["teff"][[1, 4]], [7, 8]]
         )
-    digest = digests.digest(cfg, "0_join")
+    digest = digests.stage_digest(cfg, "0_join")
     Path("phot.csv").write_text("star,k_mag\ne,8\nb,7\nc,8.5\n")
-    assert digests.digest(cfg, "0_join") != digest
+    assert digests.stage_digest(cfg, "0_join") != digest

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import changed, draw, toy_spectra, write_grid
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.catalogues import distances, sdss_flags
@@ -16,37 +17,37 @@ from starlabels.stages import join, preprocess, test_labels, train_labels
 
 
 def test_a_star_of_absolute_magnitude_zero_at_100_parsec():
-    assert distances.fakemag(10.0, 5.0, 0.0) == pytest.approx(100.0)  # 10^(M_K / 5 + 2)
-    assert distances.distance(100.0, 0.0, 5.0, 0.0)[0] == pytest.approx(100.0)
-    assert distances.parallax(100.0, 5.0, 0.0) == pytest.approx(10.0)
+    assert distances.compute_fakemag(10.0, 5.0, 0.0) == pytest.approx(100.0)  # 10^(M_K / 5 + 2)
+    assert distances.compute_distance(100.0, 0.0, 5.0, 0.0)[0] == pytest.approx(100.0)
+    assert distances.compute_parallax(100.0, 5.0, 0.0) == pytest.approx(10.0)
 
 
 def test_extinction_brings_a_star_nearer():
-    near, _ = distances.distance(100.0, 0.0, 5.0, 0.3)
+    near, _ = distances.compute_distance(100.0, 0.0, 5.0, 0.3)
     assert near == pytest.approx(100 * 10**-0.06)
-    assert distances.distance(100.0, 0.0, 5.0, np.nan)[0] == pytest.approx(100.0)
+    assert distances.compute_distance(100.0, 0.0, 5.0, np.nan)[0] == pytest.approx(100.0)
 
 
 def test_two_stars_with_swapped_magnitudes_get_swapped_brightness():
     k = np.array([5.0, 9.0])
-    one, _ = distances.distance([100.0, 100.0], 0.0, k, 0.0)
-    other, _ = distances.distance([100.0, 100.0], 0.0, k[::-1], 0.0)
+    one, _ = distances.compute_distance([100.0, 100.0], 0.0, k, 0.0)
+    other, _ = distances.compute_distance([100.0, 100.0], 0.0, k[::-1], 0.0)
     np.testing.assert_allclose(one, other[::-1])
 
 
 def test_errors_are_those_of_many_draws():
     rng, n = np.random.default_rng(0), 200_000
-    drawn, _ = distances.distance(
+    drawn, _ = distances.compute_distance(
         rng.normal(100, 5, n), 0.0, rng.normal(9, 0.02, n), rng.normal(0.2, 0.03, n)
     )
-    value, error = distances.distance(100.0, 5.0, 9.0, 0.2, 0.02, 0.03)
+    value, error = distances.compute_distance(100.0, 5.0, 9.0, 0.2, 0.02, 0.03)
     assert np.median(drawn) == pytest.approx(value, rel=1e-3) and drawn.std() == pytest.approx(
         error, rel=0.02
     )
 
 
 def test_what_is_missing_or_impossible_has_no_distance():
-    found, error = distances.distance([100.0, -1.0, np.nan], 1.0, [np.nan, 9.0, 9.0], 0.0)
+    found, error = distances.compute_distance([100.0, -1.0, np.nan], 1.0, [np.nan, 9.0, 9.0], 0.0)
     assert np.isnan(found).all() and np.isnan(error).all()
 
 
@@ -65,8 +66,8 @@ def group(tmp_path):
 
 def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(group):
     found = {"mean": np.full((3, 1), 100.0), "err": np.full((3, 1), 5.0)}
-    one = distances.of_part(found, group(k_mag=[5.0, 9.0, 7.0], a_k=[0.0, 0.3, 0.1]))
-    other = distances.of_part(found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1]))
+    one = distances.compute_part_distances(found, group(k_mag=[5.0, 9.0, 7.0], a_k=[0.0, 0.3, 0.1]))
+    other = distances.compute_part_distances(found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1]))
     for name in ("distance", "distance_err", "parallax", "parallax_err"):
         np.testing.assert_allclose(one[name], other[name][[1, 0, 2]])
     np.testing.assert_allclose(one["distance"], [100, 10 ** (2 + 0.2 * 3.7), 10 ** (2 + 0.2 * 1.9)])
@@ -75,7 +76,7 @@ def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(gro
 def test_errors_of_magnitudes_are_in_distances_and_in_what_they_are_learnt_from(group):
     h5 = group(k_mag=[9.0], a_k=[0.2], parallax=[2.0])
     h5["grid_label_errors"] = np.array([[0.03, 0.04, 0.01]])
-    found = distances.of_part(
+    found = distances.compute_part_distances(
         {"mean": np.full((1, 1), 100.0), "err": np.zeros((1, 1))}, h5, offset=-0.05
     )
     part = 0.2 * np.log(10) * 0.05
@@ -104,18 +105,18 @@ def test_beyond_the_reach_of_parallaxes_their_errors_are_compared_with_the_netwo
         "catalogue_parallax": 1000 / truth + rng.normal(0, 0.05, n),
         "catalogue_parallax_err": np.full(n, 0.05),
     }
-    found = distances.scores(stars)
+    found = distances.score_distances(stars)
     assert found["reach"] == pytest.approx(2000, rel=0.05)  # 0.05 mas is a tenth of 0.5
     assert found["coverage_68"] == pytest.approx(0.6827, abs=0.02)
     assert (
         found["network_beyond"] == pytest.approx(0.67 * 0.03, rel=0.1)
         and found["catalogue_beyond"] > 0.1
     )
-    assert distances.catalogue_fraction(
+    assert distances.compute_catalogue_errors(
         np.array([-0.1, 2.0]), np.array([500.0, 500.0])
     ).tolist() == [np.inf, 0.0]
     del stars["catalogue_parallax"]
-    assert "reach" not in distances.scores(stars)
+    assert "reach" not in distances.score_distances(stars)
 
 
 @pytest.fixture
@@ -147,8 +148,8 @@ def survey(make_config):
     value = np.column_stack(list(labels.values())).astype("f4")
     errors = np.full_like(value, np.nan)
     errors[:, list(labels).index("parallax")] = error
-    path = paths.paths(cfg).grid
-    with hdf5.create(path, "grid", digests.digest(cfg, "grid"), cfg) as h5:
+    path = paths.run_paths(cfg).grid
+    with hdf5.create(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
         hdf5.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
         hdf5.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
         hdf5.write_labels(h5, value, labels, [""] * len(labels), errors)
@@ -158,10 +159,10 @@ def survey(make_config):
 
 
 def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, capsys):
-    for stage in (join, preprocess, train_labels, test_labels):
-        stage.run(survey)
-    metrics = json.loads(paths.paths(survey).metrics.read_text())
-    assert (paths.paths(survey).figure_dir / "4_distance_200_400.png").exists()
+    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
+        stage(Run(survey))
+    metrics = json.loads(paths.run_paths(survey).metrics.read_text())
+    assert (paths.run_paths(survey).figure_dir / "4_distance_200_400.png").exists()
     assert metrics["parallax_offset"] == pytest.approx(-0.05, abs=0.015)
     found = metrics["distance"]["200_400"]
     assert found["median_fraction"] < 0.06 and 0.5 < found["coverage_68"] < 0.85
@@ -174,7 +175,7 @@ def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, cap
 
 def test_cuts_may_ask_errors_of_labels(survey, capsys):
     entry = survey.join.databases[0].model_copy(update={"where": "parallax_err < 0.05"})
-    join.run(changed(survey, join={"databases": [entry]}))
+    join.join_databases(Run(changed(survey, join={"databases": [entry]})))
     assert "excluded by where" in capsys.readouterr().out
 
 
@@ -185,7 +186,7 @@ def test_fakemag_without_its_columns_says_which(make_config):
         UserError,
         match="fakemag is made of parallax, k_mag, a_k; .* but no parallax, k_mag, a_k: add it",
     ):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
 
 
 def test_where_every_distance_is_flagged_bad_the_scores_say_of_no_star():
@@ -194,9 +195,9 @@ def test_where_every_distance_is_flagged_bad_the_scores_say_of_no_star():
         "distance": np.ones(3),
         "distance_flags": np.full(3, sdss_flags.FAKEMAG_UNRELIABLE),
     }
-    found = distances.scores(stars)
+    found = distances.score_distances(stars)
     assert found["n"] == 0 and np.isnan(found["median_fraction"])
 
 
 def test_a_handful_of_stars_tells_no_reach():
-    assert distances.reach_of(np.full(60, 5000.0), np.full(60, 0.05)) is None
+    assert distances.find_reach(np.full(60, 5000.0), np.full(60, 0.05)) is None

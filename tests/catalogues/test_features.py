@@ -15,7 +15,7 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import features
 from starlabels.config import load
 from starlabels.learning import batches, losses
-from starlabels.learning.networks import predictor
+from starlabels.learning.networks import build_predictor
 from starlabels.learning.networks.layers import Flagged
 from starlabels.stages import preprocess
 
@@ -38,7 +38,7 @@ def asked(**changes):
 
 def made(table, **changes):
     """{feature: (n,)} of columns {name: [n numbers]}, and the features.Table."""
-    found = features.make(
+    found = features.compute_features(
         asked(**changes), {name: np.array(values, float) for name, values in table.items()}
     )
     return dict(zip(found.names, found.values.T)), found
@@ -59,26 +59,26 @@ def test_a_parallax_below_the_least_counts_as_that():
 
 
 def test_a_band_loses_the_extinction_of_its_wavelength():
-    assert photometry.extinction("V") == pytest.approx(1, abs=0.01)
-    assert photometry.extinction("Ks") == pytest.approx(0.12, abs=0.02) and photometry.extinction(
+    assert photometry.compute_relative_extinction("V") == pytest.approx(1, abs=0.01)
+    assert photometry.compute_relative_extinction("Ks") == pytest.approx(0.12, abs=0.02) and photometry.compute_relative_extinction(
         "BP"
-    ) > photometry.extinction("G")
+    ) > photometry.compute_relative_extinction("G")
     found, _ = made(STAR)
-    assert found["g_mag_0"] == pytest.approx(10 - photometry.extinction("G"))
+    assert found["g_mag_0"] == pytest.approx(10 - photometry.compute_relative_extinction("G"))
     assert found["abs_g_mag_0"] == pytest.approx(found["g_mag_0"])  # at 10 pc
 
 
 def test_a_colour_without_extinction_is_bluer_by_the_difference_of_both_bands():
     found, _ = made(STAR)
     assert found["g_mag-j_mag"] == pytest.approx(1) and found["j_mag-k_mag"] == pytest.approx(0.5)
-    reddening = photometry.extinction("G") - photometry.extinction("J")
+    reddening = photometry.compute_relative_extinction("G") - photometry.compute_relative_extinction("J")
     assert reddening > 0.4 and found["g_mag-j_mag_0"] == pytest.approx(1 - reddening)
 
 
 @pytest.mark.parametrize("column", ["j_mag", "parallax", "a_v"])
 def test_a_missing_value_hides_exactly_the_features_made_of_it(column):
     found, table = made({**STAR, "extra": [1.0]} | {column: [np.nan]}, columns=["extra"])
-    of_it = table.uses[:, features.columns_of(asked(columns=["extra"])).index(column)]
+    of_it = table.uses[:, features.list_feature_columns(asked(columns=["extra"])).index(column)]
     assert of_it.any() and not of_it.all()
     assert np.array_equal(np.isnan(table.values[0]), of_it)
     assert np.isfinite(found["extra"])
@@ -87,7 +87,7 @@ def test_a_missing_value_hides_exactly_the_features_made_of_it(column):
 def test_training_hides_a_share_of_the_columns_and_prediction_none():
     _, table = made({name: values * 4000 for name, values in STAR.items()})
     rows, rng = np.arange(4000), np.random.default_rng(0)
-    stars = batches.Beside(None, table.values, table.uses, hidden=0.2)
+    stars = batches.SpectraWithFeatures(None, table.values, table.uses, hidden=0.2)
     hidden, shown = np.isnan(stars.batch(rows, None, rng)), stars.batch(rows, None, None)
     assert np.isfinite(shown).all() and stars.n_inputs == len(table.names)
     assert hidden.mean(axis=0) == pytest.approx(1 - 0.8 ** table.uses.sum(axis=1), abs=0.03)
@@ -113,7 +113,7 @@ def test_an_ensemble_answers_with_the_mean_and_the_total_variance_of_its_members
     stars = np.random.default_rng(0).normal(size=(5, 4)).astype("f4")
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 4) and each.std(axis=1).min() > 1e-3  # members differ
-    mean, total, between = np.split(np.asarray(predictor(network, members=3)(stars)), 3, axis=1)
+    mean, total, between = np.split(np.asarray(build_predictor(network, members=3)(stars)), 3, axis=1)
     np.testing.assert_allclose(mean, each[..., :2].mean(axis=1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.exp(between), each[..., :2].var(axis=1), rtol=1e-4)
     np.testing.assert_allclose(
@@ -127,7 +127,7 @@ def test_members_without_errors_learn_each_for_itself_and_answer_with_their_mean
     stars, true = (np.random.default_rng(0).normal(size=(5, n)).astype("f4") for n in (40, 2))
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 2) and each.std(axis=1).min() > 1e-3  # members differ
-    mean = np.asarray(predictor(network, errors=False, members=3)(stars))
+    mean = np.asarray(build_predictor(network, errors=False, members=3)(stars))
     np.testing.assert_allclose(mean, each.mean(axis=1), rtol=1e-5, atol=1e-6)
     loss = ops.convert_to_numpy(
         losses.mse(ops.convert_to_tensor(true), ops.convert_to_tensor(each))
@@ -201,5 +201,5 @@ def test_features_that_lack_what_they_are_made_of_are_named(tmp_path, changes, m
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(UserError) as error:
-        load.load(path)
+        load.load_config(path)
     assert message in str(error.value)

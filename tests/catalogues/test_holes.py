@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import changed, draw, toy_spectra
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
@@ -50,9 +51,9 @@ def test_a_factor_is_found_also_where_labels_have_errors():
     own, err = np.full((n, 1), 0.8), np.full((n, 1), 0.5)  # the network says 0.5, the truth is 1
     mean, true = rng.normal(size=(n, 1)), own * rng.normal(size=(n, 1))
     true[::3] = np.nan
-    table = calibration.fit(true, mean, err, np.full(n, 100.0), own)
+    table = calibration.fit_calibration(true, mean, err, np.full(n, 100.0), own)
     assert table["factor"] == pytest.approx(2, rel=0.05)
-    found = calibration.report(true, mean, calibration.apply(table, err, np.full(n, 100.0)), own)
+    found = calibration.score_errors(true, mean, calibration.apply_calibration(table, err, np.full(n, 100.0)), own)
     assert found["coverage_68"] == pytest.approx(0.6827, abs=0.01) and found[
         "pull_std"
     ] == pytest.approx(1, abs=0.03)
@@ -70,8 +71,8 @@ def survey(make_config):
     value[:50, names.index("mh")] = np.nan
     error = np.full_like(value, np.nan)
     error[:, names.index("teff")] = 50.0
-    path = paths.paths(cfg).grid
-    with hdf5.create(path, "grid", digests.digest(cfg, "grid"), cfg) as h5:
+    path = paths.run_paths(cfg).grid
+    with hdf5.create(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
         hdf5.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
         hdf5.create_spectra(h5, 400, cfg.wave.n_pix)[:] = flux
         hdf5.write_labels(h5, value, names, [""] * len(names), error)
@@ -82,9 +83,9 @@ def survey(make_config):
 
 
 def test_bits_become_holes_and_errors_are_carried(survey, capsys):
-    join.run(survey)
+    join.join_databases(Run(survey))
     assert "logg is taken as missing in" in capsys.readouterr().out
-    with h5py.File(paths.paths(survey).joined) as h5:
+    with h5py.File(paths.run_paths(survey).joined) as h5:
         names = list(h5["labels/value"].attrs["names"])
         value, error = h5["labels/value"][:], h5["labels/error"][:]
     hidden = value[:, names.index("bits")] == 4
@@ -108,20 +109,20 @@ def test_bits_become_holes_and_errors_are_carried(survey, capsys):
 def test_a_bitmask_that_is_none_is_an_error(survey, missing, message):
     entry = survey.join.databases[0].model_copy(update={"missing": missing})
     with pytest.raises(UserError, match=message):
-        join.run(changed(survey, join={"databases": [entry]}))
+        join.join_databases(Run(changed(survey, join={"databases": [entry]})))
 
 
 def test_a_survey_with_holes_is_learnt_and_scored(survey):
-    for stage in (join, preprocess, train_labels, test_labels):
-        stage.run(survey)
-    metrics = json.loads(paths.paths(survey).metrics.read_text())
+    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
+        stage(Run(survey))
+    metrics = json.loads(paths.run_paths(survey).metrics.read_text())
     for scores in metrics["snr"].values():
         assert all(np.isfinite(list(values.values())).all() for values in scores.values())
 
 
 def test_mean_squares_want_complete_labels(survey):
-    join.run(survey)
+    join.join_databases(Run(survey))
     with pytest.raises(
         UserError, match="NaN labels, logg in .* use train.loss: gaussian_nll, or exclude them"
     ):
-        preprocess.run(changed(survey, train={"loss": "mse"}))
+        preprocess.prepare_spectra(Run(changed(survey, train={"loss": "mse"})))

@@ -29,21 +29,21 @@ SUN = {"teff": 5772.0, "logg": 4.44, "fe_h": 0.0, "e_teff": 40.0, "e_logg": 0.05
 )
 def test_labels_are_flagged_as_documented(change, flags):
     star = SUN | change
-    assert sdss_flags.label_flags(*([value] for value in star.values())).tolist() == [flags]
+    assert sdss_flags.flag_labels(*([value] for value in star.values())).tolist() == [flags]
 
 
 def test_any_flag_warns_and_three_together_are_bad():
     flags = np.array([0, 1, 3, 6, 7, 2048])
-    assert sdss_flags.label_warn(flags).tolist() == [False, True, True, True, True, True]
-    assert sdss_flags.label_bad(flags).tolist() == [False, False, False, False, True, False]
+    assert sdss_flags.warn_labels(flags).tolist() == [False, True, True, True, True, True]
+    assert sdss_flags.reject_labels(flags).tolist() == [False, False, False, False, True, False]
 
 
 def test_distances_are_flagged_as_documented():
     nan = np.nan
     fakemag, error = [10.0, 10.0, 10.0, 10.0, nan], [1.9, 2.0, 1.0, 1.0, 1.0]
-    flags = sdss_flags.distance_flags(
+    flags = sdss_flags.flag_distances(
         fakemag, error, [9.0, 9.0, nan, 9.0, 9.0], [0.1, 0.1, 0.1, nan, 0.1]
     )
     assert flags.tolist() == [0, 1, 2, 4, 2048]
-    assert sdss_flags.distance_warn(flags).tolist() == [False, False, False, True, False]
-    assert sdss_flags.distance_bad(flags).tolist() == [False, True, True, False, True]
+    assert sdss_flags.warn_distances(flags).tolist() == [False, False, False, True, False]
+    assert sdss_flags.reject_distances(flags).tolist() == [False, True, True, False, True]

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.catalogues import tables
+from starlabels.catalogues import table_columns, tables
 from starlabels.config import digests, paths
-from starlabels.plots.tables import common_patterns
+from starlabels.plots.tables import find_common_patterns
 from starlabels.stages import join, label_study
 
 RECIPE = {
@@ -55,7 +56,7 @@ def make(make_config):
 
 def joined(cfg):
     """{name: (n,)} of the joined file, with the errors as <name>_err, star_id and source_row."""
-    with hdf5.open_stage(paths.paths(cfg).joined, "0_join", digests.digest(cfg, "0_join")) as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")) as h5:
         assert "spectra" not in h5
         names = hdf5.label_names(h5)
         found = dict(zip(names, hdf5.read_labels(h5, names).T))
@@ -90,7 +91,7 @@ def test_a_malformed_csv_is_one_line_with_file_line_and_column(tmp_path, text, m
     path = tmp_path / "stars.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=f"stars.csv:? {message}") as error:
-        tables.columns(tables.read(path))
+        table_columns.extract_columns(tables.read_table(path))
     assert "\n" not in str(error.value)
 
 
@@ -103,17 +104,17 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path):
     ]:
         path.write_bytes(content)
         with pytest.raises(UserError, match=message) as error:
-            tables.read(path)
+            tables.read_table(path)
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="is a directory"):
-        tables.read(tmp_path)
+        tables.read_table(tmp_path)
 
 
 def test_a_column_that_is_not_there_suggests_the_nearest(tmp_path):
     path = tmp_path / "stars.csv"
     path.write_text(STARS)
     with pytest.raises(UserError, match="stars.csv has no column Tef, did you mean teff?"):
-        tables.read(path, ["Tef"])
+        tables.read_table(path, ["Tef"])
 
 
 def test_only_the_listed_words_are_missing_values(tmp_path):
@@ -121,7 +122,7 @@ def test_only_the_listed_words_are_missing_values(tmp_path):
     path.write_text(
         "a,b\n1,\n2,NaN\n3, nan\n4,NULL\n5,--\n6,0\n7,true\n8,1e3\n9,2\n10,3\n11,4\n12,5\n"
     )
-    b = tables.columns(tables.read(path)).values["b"]
+    b = table_columns.extract_columns(tables.read_table(path)).values["b"]
     np.testing.assert_array_equal(b, [np.nan] * 5 + [0, 1, 1000, 2, 3, 4, 5])
 
 
@@ -130,18 +131,18 @@ def test_blanks_quotes_and_line_ends_of_windows_do_not_matter(tmp_path):
     path.write_bytes(
         b'\xef\xbb\xbfname, teff ,mh\r\n"a, ""b""",5800 ,\r\n\r\n"x\r\ny", 4700,-1\r\n'
     )
-    table = tables.read(path, texts=["name"])
+    table = tables.read_table(path, texts=["name"])
     assert list(table.frame["name"]) == ['a, "b"', "x\r\ny"] and [
         table.place(0),
         table.place(1),
     ] == ["line 2", "line 4"]
-    np.testing.assert_array_equal(tables.columns(table).values["teff"], [5800, 4700])
+    np.testing.assert_array_equal(table_columns.extract_columns(table).values["teff"], [5800, 4700])
 
 
 def test_a_csv_becomes_columns_errors_and_identifiers_and_names_what_is_left(make, capsys):
     Path("stars.csv").write_text(STARS)
     cfg = make([{"path": "stars.csv", "id": "source_id"}])
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     found, said = joined(cfg), capsys.readouterr().out
     assert found["star_id"].tolist() == [b"5853498713190525697", b"5853498713190525696", b"12"]
     assert found["teff"].tolist() == [5800, 4700, 6100] and found["teff_err"].tolist() == [
@@ -160,7 +161,7 @@ def test_columns_are_chosen_and_renamed_and_where_reads_the_new_names(make):
     cfg = make(
         [{"path": "stars.csv", "columns": columns, "where": "teff > 5000 and teff_err < 55"}]
     )
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     found = joined(cfg)
     assert (
         found["teff"].tolist() == [5800]
@@ -170,7 +171,7 @@ def test_columns_are_chosen_and_renamed_and_where_reads_the_new_names(make):
     with pytest.raises(
         UserError, match="stars.csv: column kind has text, expected numbers: take teff out of"
     ):
-        join.run(make([{"path": "stars.csv", "columns": {"teff": "kind"}}]))
+        join.join_databases(Run(make([{"path": "stars.csv", "columns": {"teff": "kind"}}])))
 
 
 def test_fits_and_hdf5_tables_hold_the_same_stars_as_csv(make):
@@ -188,7 +189,7 @@ def test_fits_and_hdf5_tables_hold_the_same_stars_as_csv(make):
         h5["ID"], h5["teff"], h5["n"], h5["kind"] = ids, teff, [1, np.nan, 3], [b"a", b"", b"c"]
     for path in ("stars.fits", "stars.h5"):
         cfg = make([{"path": path, "id": "ID"}])
-        join.run(cfg)
+        join.join_databases(Run(cfg))
         found = joined(cfg)
         assert found["star_id"].tolist() == [str(one).encode() for one in ids]
         np.testing.assert_array_equal(found["teff"], teff.astype("f4"))
@@ -199,12 +200,12 @@ def test_fits_and_hdf5_tables_hold_the_same_stars_as_csv(make):
 def test_the_labels_of_our_own_files_are_a_table_and_their_spectra_are_left_alone(make):
     Path("stars.csv").write_text(STARS)
     first = make([{"path": "stars.csv", "id": "source_id"}])
-    join.run(first)
-    paths.paths(first).joined.rename("ours.h5")
+    join.join_databases(Run(first))
+    paths.run_paths(first).joined.rename("ours.h5")
     with h5py.File("ours.h5", "r+") as h5:
         h5["spectra/flux"] = np.ones((3, 5))
     cfg = make([{"path": "ours.h5"}, {"path": "stars.csv", "id": "source_id"}])
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     found = joined(cfg)
     assert found["star_id"].tolist() == 2 * [b"5853498713190525697", b"5853498713190525696", b"12"]
     assert (
@@ -218,20 +219,20 @@ def test_identifiers_that_went_through_float_are_refused(make):
     with pytest.raises(
         UserError, match=r"line 2: id is 5.853498713190525e\+18, an identifier that has lost digits"
     ):
-        join.run(make([{"path": "stars.csv", "id": "id"}]))
+        join.join_databases(Run(make([{"path": "stars.csv", "id": "id"}])))
     columns = [
         fits.Column("id", "D", array=[5.853498713190525e18]),
         fits.Column("teff", "E", array=[5800]),
     ]
     fits.BinTableHDU.from_columns(columns).writeto("stars.fits")
     with pytest.raises(UserError, match="row 1: id is .* lost digits"):
-        join.run(make([{"path": "stars.fits", "id": "id"}]))
+        join.join_databases(Run(make([{"path": "stars.fits", "id": "id"}])))
 
 
 def test_without_identifiers_equal_rows_are_one_star(make):
     Path("stars.csv").write_text("teff,logg\n5800,4\n5800,4.5\n5800,4\n")
     cfg = make([{"path": "stars.csv"}])
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     a, b, c = joined(cfg)["star_id"]
     assert a == c != b
 
@@ -241,7 +242,7 @@ def test_cuts_say_how_many_they_remove_and_how_many_of_them_for_a_missing_value(
         "teff,feh,teff_err\n5800,0.1,10\n4700,,10\n6100,-1,10\n6200,0,99\n6300,0.2,\n"
     )
     cfg = make([{"path": "stars.csv"}], cuts=["feh > -0.5", "teff_err < 50"])
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     assert joined(cfg)["teff"].tolist() == [5800] and joined(cfg)["source_row"].tolist() == [0]
     said = capsys.readouterr().out
     assert "cut feh > -0.5: removed 2 of 5, 1 of them for a missing value\n" in said
@@ -251,14 +252,14 @@ def test_cuts_say_how_many_they_remove_and_how_many_of_them_for_a_missing_value(
         UserError,
         match="join.cuts: 'fe > 0': name 'fe' is not defined; a condition on teff, feh, teff_err",
     ):
-        join.run(make([{"path": "stars.csv"}], cuts=["fe > 0"]))
+        join.join_databases(Run(make([{"path": "stars.csv"}], cuts=["fe > 0"])))
     with pytest.raises(UserError, match="no star is left to join: loosen `where` and `cuts`"):
-        join.run(make([{"path": "stars.csv"}], cuts=["teff > 9000"]))
+        join.join_databases(Run(make([{"path": "stars.csv"}], cuts=["teff > 9000"])))
 
 
 def test_patterns_of_missing_values_are_counted_the_most_common_first():
     mask = np.array([[0, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 1]], bool)
-    patterns, share, n = common_patterns(mask)
+    patterns, share, n = find_common_patterns(mask)
     assert (
         patterns[0].tolist() == [False, False, True]
         and share.tolist() == [0.6, 0.2, 0.2]
@@ -270,10 +271,10 @@ def test_three_stars_have_all_figures_and_those_of_a_table_before_go(make):
     Path("stars.csv").write_text(
         "teff,teff_err,ra,dec,g\n5800,50,10,80,\n4700,0,350,-80,9\n6100,,180,0,8\n"
     )
-    join.run(cfg := make([{"path": "stars.csv"}]))
-    label_study.run(cfg)
-    folder, drawn = paths.paths(cfg).figure_dir, {"1_missing.png", "1_errors.png", "1_sky.png"}
+    join.join_databases(Run(cfg := make([{"path": "stars.csv"}])))
+    label_study.study_labels(Run(cfg))
+    folder, drawn = paths.run_paths(cfg).figure_dir, {"1_missing.png", "1_errors.png", "1_sky.png"}
     assert drawn <= {path.name for path in folder.iterdir()}
-    join.run(cfg := make([{"path": "stars.csv", "columns": {"teff": "teff", "ra": "ra"}}]))
-    label_study.run(cfg)
+    join.join_databases(Run(cfg := make([{"path": "stars.csv", "columns": {"teff": "teff", "ra": "ra"}}])))
+    label_study.study_labels(Run(cfg))
     assert not drawn & {path.name for path in folder.iterdir()}

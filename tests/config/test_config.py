@@ -104,7 +104,7 @@ def test_a_mistake_is_one_line_with_file_line_and_key(tmp_path, old, new, messag
     path = tmp_path / "config.yaml"
     path.write_text(TEXT.replace(old, new, 1))
     with pytest.raises(UserError) as error:
-        load.load(path)
+        load.load_config(path)
     assert str(error.value).startswith(f"{path}:")
     assert str(error.value).endswith(message)
     assert "\n" not in str(error.value)
@@ -114,7 +114,7 @@ def test_what_does_not_go_with_a_generator_is_named(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(TEXT.replace("target: labels", "target: flux"))
     with pytest.raises(UserError) as error:
-        load.load(path)
+        load.load_config(path)
     first, second = str(error.value).splitlines()
     assert first.endswith("train.loss: expected mse where target is flux")
     assert second.endswith("train.noise: expected null where target is flux")
@@ -126,10 +126,10 @@ def test_a_generator_has_components_or_an_autoencoder(tmp_path):
     with pytest.raises(
         UserError, match="found autoencoder and preprocess.components, expected one of"
     ):
-        load.load(path)
+        load.load_config(path)
     path.write_text(text.replace("target: flux  ", "target: labels"))
     with pytest.raises(UserError, match="autoencoder: expected none where target is labels"):
-        load.load(path)
+        load.load_config(path)
 
 
 def test_the_line_is_that_of_the_mistake(tmp_path):
@@ -139,7 +139,7 @@ def test_the_line_is_that_of_the_mistake(tmp_path):
         next(x for x in path.read_text().splitlines() if "tef: {" in x)
     )
     with pytest.raises(UserError, match=f":{line}: grid.labels.tef: unknown key"):
-        load.load(path)
+        load.load_config(path)
 
 
 def test_several_mistakes_are_one_line_each(tmp_path):
@@ -148,7 +148,7 @@ def test_several_mistakes_are_one_line_each(tmp_path):
         TEXT.replace("batch_size: 256", "batch_size: x").replace("seed: 1 ", "seed: -1 ")
     )
     with pytest.raises(UserError) as error:
-        load.load(path)
+        load.load_config(path)
     assert len(str(error.value).splitlines()) == 2
 
 
@@ -168,15 +168,15 @@ def test_teff_beyond_the_built_in_atmospheres_is_an_error_unless_others_are_name
 def test_text_numbers_such_as_1e_3_are_numbers(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(TEXT.replace("learning_rate: 0.002", "learning_rate: 2e-3"))
-    assert load.load(path).train.learning_rate == 0.002
+    assert load.load_config(path).train.learning_rate == 0.002
 
 
 def test_missing_and_empty_files_are_one_line(tmp_path):
     with pytest.raises(UserError, match="not found: name a configuration with --config"):
-        load.load(tmp_path / "none.yaml")
+        load.load_config(tmp_path / "none.yaml")
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     with pytest.raises(UserError, match="expected sections"):
-        load.load(tmp_path / "empty.yaml")
+        load.load_config(tmp_path / "empty.yaml")
 
 
 def test_the_model_section_is_the_signature_of_its_builder(make_config, monkeypatch):
@@ -218,7 +218,7 @@ def test_a_change_makes_only_what_depends_on_it_stale(make_config, change, first
     before, after = make_config(), make_config(change)
     stages = ["grid", "0_join", "2_preprocess", "3_train", "4_test", "jacobian"]
     stale = [
-        stage for stage in stages if digests.digest(before, stage) != digests.digest(after, stage)
+        stage for stage in stages if digests.stage_digest(before, stage) != digests.stage_digest(after, stage)
     ]
     expected = stages[stages.index(first_stale) :] if first_stale else []
     if first_stale == "4_test":
@@ -228,24 +228,24 @@ def test_a_change_makes_only_what_depends_on_it_stale(make_config, change, first
 
 def test_running_grid_again_leaves_later_files_fresh(make_config):
     cfg = make_config()
-    before = digests.digest(cfg, "0_join")
+    before = digests.stage_digest(cfg, "0_join")
     write_grid(cfg)
-    assert digests.digest(cfg, "0_join") == before
+    assert digests.stage_digest(cfg, "0_join") == before
 
 
 def test_a_foreign_database_that_changes_makes_the_joined_file_stale(make_config):
     cfg = make_config({"join.databases": [{"path": "a.h5"}]})
     labels = {name: [1.0, 2.0] for name in ("teff", "logg", "vsini", "mh")}
     write_published("a.h5", labels, [[1.0] * 200] * 2)
-    before = digests.digest(cfg, "0_join")
+    before = digests.stage_digest(cfg, "0_join")
     write_published("a.h5", labels, [[1.0] * 199 + [0.5]] * 2)
-    after = digests.digest(cfg, "0_join")
+    after = digests.stage_digest(cfg, "0_join")
     assert before != after
     assert after.changes(before.parts) == "a.h5"
 
 
 def test_paths_follow_the_names_of_run_and_grid(make_config):
-    files = paths.paths(make_config({"run": "r-1", "grid.name": "g"}))
+    files = paths.run_paths(make_config({"run": "r-1", "grid.name": "g"}))
     assert files.grid == Path("data/grids/g.h5")
     assert files.prepared == Path("data/r-1/2_prepared.h5")
     assert files.metrics == Path("models/r-1/metrics.json")
@@ -255,7 +255,7 @@ def test_paths_follow_the_names_of_run_and_grid(make_config):
     "path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_every_recipe_loads_under_its_own_name(path):
-    assert load.load(path).run == path.stem
+    assert load.load_config(path).run == path.stem
 
 
 def test_the_default_is_the_afgk_recipe():
@@ -288,11 +288,11 @@ def test_a_recipe_for_tables_has_neither_wavelengths_nor_grid(make_config):
             "join.databases": [{"path": "stars.csv", "columns": {"teff": "Teff"}, "id": "name"}],
         }
     )
-    files = paths.paths(cfg)
+    files = paths.run_paths(cfg)
     assert files.grid is None and files.joined == Path("data/afgk/0_joined.h5") and cfg.lines == {}
     assert (
         not digests.is_own_grid(cfg, "data/grids/afgk.h5")
-        and len(digests.digest(cfg, "jacobian")) == 16
+        and len(digests.stage_digest(cfg, "jacobian")) == 16
     )
 
 

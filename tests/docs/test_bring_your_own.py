@@ -10,9 +10,10 @@ import yaml
 from astropy.table import Table
 from test_documentation import PAGES, SNIPPETS, blocks, recipe
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.config import schema
-from starlabels.spectra.spectrum import Options
+from starlabels.spectra.spectrum import ReadOptions
 from starlabels.stages import command_line, grid, join, predict, preprocess, recipe_stars
 from starlabels.tools import mock_catalogue, survey
 
@@ -29,8 +30,8 @@ def own(tmp_path, monkeypatch):
 
 def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(own):
     cfg = own("narrow")
-    for stage in (grid, join, preprocess):
-        stage.run(cfg)
+    for stage in (grid.make_grid, join.join_databases, preprocess.prepare_spectra):
+        stage(Run(cfg))
     [readme] = (block for page, block in SNIPPETS if page == "README")
     assert ("bring_your_own", readme) in SNIPPETS
     assert set(yaml.safe_load(readme)["grid"]["labels"]) == set(
@@ -40,7 +41,7 @@ def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(ow
 
 def answer(wave):
     """What predict makes of the first star of data/mine.h5 for a model without a grid that reads the pixels wave (n_pix,)."""
-    star = next(predict.spectra([Path("data/mine.h5")], Options(), wave))
+    star = next(predict.spectra([Path("data/mine.h5")], ReadOptions(), wave))
     return predict.prepare(star, None, hdf5.Axis(wave), None, anyway=False)
 
 
@@ -49,8 +50,8 @@ def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, t
     (tmp_path / "data").mkdir()
     [code] = blocks(PAGES["bring_your_own"].read_text(encoding="utf-8"), "python")
     exec(compile(code, "bring_your_own", "exec"), {})
-    for stage in (join, preprocess):
-        stage.run(cfg)
+    for stage in (join.join_databases, preprocess.prepare_spectra):
+        stage(Run(cfg))
     wave = cfg.wave.grid()
     assert answer(wave).as_it_is
     assert "in steps of 0.05" in answer(wave[:-1]).failure
@@ -69,14 +70,14 @@ def test_a_survey_is_joined_and_tested_as_it_is(own, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "sys.argv", ["survey", "allStar.fits", "spectra", "--out", "data/apogee.h5"]
     )
-    command_line.main(survey.run, survey.__doc__, survey.arguments, recipe=lambda args: None)
-    join.run(cfg)
-    assert schema.as_they_are(cfg)
+    command_line.run_command(survey.write_survey, survey.__doc__, survey.add_arguments, recipe=lambda args: None)
+    join.join_databases(Run(cfg))
+    assert schema.has_own_noise(cfg)
 
 
 def tables_of(n=300):
     """Write the tables that the recipe of catalogues reads: stars of 2016 that move 1 arcsec a year, and two catalogues."""
-    made = mock_catalogue.catalogue(np.random.default_rng(1), n).assign(
+    made = mock_catalogue.draw_catalogue(np.random.default_rng(1), n).assign(
         ruwe=1.0, pmra=0.0, pmdec=1000.0
     )
     made["source_id"] = 4_000_000_000_000_000_000 + np.arange(n)
@@ -104,8 +105,8 @@ def tables_of(n=300):
 def test_catalogues_are_joined_with_all_that_the_recipe_reads(own, capsys):
     tables_of()
     cfg = own("catalogue")
-    for stage in (join, preprocess):
-        stage.run(cfg)
+    for stage in (join.join_databases, preprocess.prepare_spectra):
+        stage(Run(cfg))
     printed = capsys.readouterr().out
     assert (
         "wise.fits: matched 300 of 300" in printed and "twomass.csv: matched 300 of 300" in printed

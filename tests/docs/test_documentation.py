@@ -135,7 +135,7 @@ class Workplace:
 
     def stages(self, scripts, recipe):
         """The stages of a recipe, or a copy of what they wrote before."""
-        cfg = load.load(self.folder / recipe)
+        cfg = load.load_config(self.folder / recipe)
         if cfg.run in self.finished:
             for part in ("data", "models", "figures"):
                 shutil.copytree(
@@ -221,7 +221,7 @@ def recipe(block, path):
         (ROOT / (base[1] if base else "config.yaml")).read_text(encoding="utf-8")
     )
     path.write_text(yaml.safe_dump(merged(values, yaml.safe_load(block)), sort_keys=False))
-    return load.load(path)
+    return load.load_config(path)
 
 
 SNIPPETS = [

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 
 from starlabels.learning.batches import (
-    Components,
-    Pixels,
+    ComponentSpectra,
+    PixelSpectra,
     SpectrumBatches,
     add_noise,
-    log_uniform,
-    uniform,
+    log_uniform_snr,
+    uniform_snr,
 )
 
 
 def stamped(n, n_pix=4):
     """Pixels whose every one is the row's number, and the same number as its target."""
-    return Pixels(np.repeat(np.arange(n, dtype="f4")[:, None], n_pix, axis=1)), np.arange(
+    return PixelSpectra(np.repeat(np.arange(n, dtype="f4")[:, None], n_pix, axis=1)), np.arange(
         n, dtype="f4"
     )[:, None]
 
@@ -41,10 +41,10 @@ def test_noise_is_gaussian_and_independent_from_pixel_to_pixel_and_star_to_star(
 
 def test_signal_to_noise_follows_its_distribution():
     rng = np.random.default_rng(0)
-    assert np.median(log_uniform(20, 400)(rng, 100_000)) == pytest.approx(
+    assert np.median(log_uniform_snr(20, 400)(rng, 100_000)) == pytest.approx(
         np.sqrt(20 * 400), rel=0.02
     )
-    assert np.median(uniform(100, 200)(rng, 100_000)) == pytest.approx(150, rel=0.02)
+    assert np.median(uniform_snr(100, 200)(rng, 100_000)) == pytest.approx(150, rel=0.02)
 
 
 @pytest.mark.parametrize("n, batch_size", [(1000, 64), (1003, 64), (30, 64), (100, 7), (64, 32)])
@@ -59,7 +59,7 @@ def test_every_epoch_yields_each_row_once_with_its_own_target(n, batch_size):
 
 @pytest.mark.parametrize("n, batch_size", [(1003, 64), (30, 64)])
 def test_passes_show_each_row_as_often_in_one_epoch(n, batch_size):
-    batches = SpectrumBatches(*stamped(n), batch_size, uniform(1e8, 2e8), training=True, passes=3)
+    batches = SpectrumBatches(*stamped(n), batch_size, uniform_snr(1e8, 2e8), training=True, passes=3)
     flux, target = map(np.concatenate, zip(*(batches[i] for i in range(len(batches)))))
     assert sorted(target[:, 0]) == sorted(list(range(n)) * 3)
     np.testing.assert_allclose(flux[:, 0], target[:, 0], rtol=1e-6)
@@ -67,7 +67,7 @@ def test_passes_show_each_row_as_often_in_one_epoch(n, batch_size):
 
 def test_an_epoch_does_not_depend_on_those_before_it():
     went, came = (
-        SpectrumBatches(*stamped(100), 32, uniform(1, 2), training=True) for _ in range(2)
+        SpectrumBatches(*stamped(100), 32, uniform_snr(1, 2), training=True) for _ in range(2)
     )
     went.on_epoch_end()
     came.go_to(epoch=1)
@@ -75,14 +75,14 @@ def test_an_epoch_does_not_depend_on_those_before_it():
 
 
 def test_noise_in_components_is_noise_in_pixels_projected():
-    from starlabels.learning.components import Basis, project
+    from starlabels.learning.components import Basis, project_flux
 
     rng, n, n_pix, k = np.random.default_rng(0), 4000, 300, 5
     axes = np.linalg.qr(rng.normal(size=(n_pix, k)))[0].T.astype("f4")
     flux = np.repeat(1 - 0.02 - 0.1 * axes[:1], n, axis=0).astype("f4")
     basis, snr = Basis(np.full(n_pix, 0.02, "f4"), axes, None, 1), np.full(n, 50.0)
-    clean, there = project(flux, basis), project(add_noise(flux.copy(), snr, rng), basis)
-    made = Components(clean["components"], clean["outside"], clean["level"], n_pix - k).batch(
+    clean, there = project_flux(flux, basis), project_flux(add_noise(flux.copy(), snr, rng), basis)
+    made = ComponentSpectra(clean["components"], clean["outside"], clean["level"], n_pix - k).batch(
         np.arange(n), snr, rng
     )
     ln_noise = 0.5 * np.log(there["outside"] / (n_pix - k))
@@ -93,7 +93,7 @@ def test_noise_in_components_is_noise_in_pixels_projected():
 
 def test_training_epochs_differ_in_order_and_noise_and_follow_from_the_seed():
     first, same, other = (
-        SpectrumBatches(*stamped(200), 32, uniform(1, 2), (seed,), training=True)
+        SpectrumBatches(*stamped(200), 32, uniform_snr(1, 2), (seed,), training=True)
         for seed in (1, 1, 2)
     )
     epochs = []
@@ -106,7 +106,7 @@ def test_training_epochs_differ_in_order_and_noise_and_follow_from_the_seed():
 
 
 def test_validation_noise_and_order_are_fixed_from_epoch_to_epoch():
-    batches = SpectrumBatches(*stamped(100), 32, log_uniform(20, 400))
+    batches = SpectrumBatches(*stamped(100), 32, log_uniform_snr(20, 400))
     before = [batches[i] for i in range(len(batches))]
     batches.on_epoch_end()
     for (flux, target), (flux_again, target_again) in zip(
@@ -125,7 +125,7 @@ def test_batches_stream_from_hdf5_as_from_memory_and_use_only_the_rows_asked_for
         h5.create_dataset("flux", data=pixels.flux, chunks=(16, 4))
         for part in (150, 70):
             disk, memory = (
-                SpectrumBatches(Pixels(source), target[:part], 32, uniform(1, 2), training=True)
+                SpectrumBatches(PixelSpectra(source), target[:part], 32, uniform_snr(1, 2), training=True)
                 for source in (h5["flux"], pixels.flux)
             )
             for i in range(len(disk)):
@@ -146,7 +146,7 @@ def test_keras_takes_each_epoch_from_one_plan_and_the_next_from_another():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.fit(
-        Noted(*stamped(128), 32, uniform(1, 2), training=True), epochs=3, shuffle=False, verbose=0
+        Noted(*stamped(128), 32, uniform_snr(1, 2), training=True), epochs=3, shuffle=False, verbose=0
     )
     plans = [
         plan for plan, _ in Noted.seen[-12:]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import SECTIONS, write_grid
 
-from starlabels.learning.networks import BUILDERS, predictor
+from starlabels.config.run import Run
+from starlabels.learning.networks import BUILDERS, build_predictor
 from starlabels.stages import join, load_model, preprocess, train_labels
 
 
@@ -60,7 +61,7 @@ def test_total_variance_is_that_of_the_passes_plus_their_mean():
 def test_two_predictions_differ_by_little_and_survive_saving(tmp_path):
     import keras
 
-    model = predictor(BUILDERS["bayesian_cnn"](300, 4, passes=50), passes=50)
+    model = build_predictor(BUILDERS["bayesian_cnn"](300, 4, passes=50), passes=50)
     flux = np.random.default_rng(2).uniform(0.5, 1, (6, 300)).astype("f4")
     first, second = (model.predict(flux, verbose=0) for _ in range(2))
     assert 0 < np.abs(first - second)[:, :2].max() < np.exp(0.5 * first[:, 4:]).max()
@@ -81,10 +82,10 @@ def test_predictions_carry_both_parts_of_the_error(make_config):
     }
     cfg = make_config(changes | {"train.max_epochs": 2, "train.passes": 1, "train.batch_size": 64})
     write_grid(cfg, 300)
-    for stage in (join, preprocess, train_labels):
-        stage.run(cfg)
+    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
+        stage(Run(cfg))
     flux = np.ones((5, cfg.wave.n_pix), "f4")
-    found = load_model.load(cfg).predict(flux, np.full(5, 100.0))
+    found = load_model.load_trained_model(Run(cfg)).predict(flux, np.full(5, 100.0))
     assert found["err"].shape == (5, 4) and (found["err_model"] > 0).all()
     np.testing.assert_allclose(
         found["err_model"] ** 2 + found["err_predictive"] ** 2, found["err"] ** 2, rtol=1e-4

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from starlabels.learning import components
-from starlabels.learning.batches import Components, Pixels, draw_missing
+from starlabels.learning.batches import ComponentSpectra, PixelSpectra, draw_missing_blocks
 from starlabels.learning.networks import layers
 from starlabels.learning.networks.arguments import MISSING
 
@@ -22,7 +22,7 @@ def flux():
 
 @pytest.fixture(scope="module")
 def basis(flux):
-    return components.fit(flux, 24, BLOCKS, seed=0)
+    return components.fit_basis(flux, 24, BLOCKS, seed=0)
 
 
 def layer_of(basis):
@@ -41,7 +41,7 @@ def test_each_component_lives_in_one_block_and_they_are_orthonormal(basis):
 
 def test_the_layer_gives_what_the_projection_gives_block_by_block(flux, basis):
     noisy = flux[:20] + np.random.default_rng(1).normal(0, 0.01, (20, N_PIX)).astype("f4")
-    found, expected = layer_of(basis).predict(noisy, verbose=0), components.project(noisy, basis)
+    found, expected = layer_of(basis).predict(noisy, verbose=0), components.project_flux(noisy, basis)
     np.testing.assert_allclose(found[:, :24], expected["components"], atol=1e-5)
     np.testing.assert_allclose(
         np.exp(2 * found[:, 24:]) * basis.n_left, expected["outside"], rtol=1e-3
@@ -58,14 +58,14 @@ def test_a_nan_makes_its_block_missing_and_leaves_the_others_alone(flux, basis):
 
 
 def test_training_inputs_of_missing_blocks_are_those_of_the_layer(flux, basis):
-    made = components.project(flux, basis)
-    data = Components(made["components"], made["outside"], made["level"], basis.n_left, missing=1.0)
+    made = components.project_flux(flux, basis)
+    data = ComponentSpectra(made["components"], made["outside"], made["level"], basis.n_left, missing=1.0)
     inputs = data.batch(np.arange(300), np.full(300, 100.0), np.random.default_rng(2))
     hidden = inputs[:, 24:] == np.float32(MISSING)
     assert 0.1 < hidden.mean() < 0.7
     assert not np.any(data.batch(np.arange(300), None, None)[:, 24:] == np.float32(MISSING))
     assert np.all(inputs[:, :24][np.repeat(hidden, 6, axis=1)] == 0)
-    pixels = Pixels(flux, BLOCKS, 1.0).batch(
+    pixels = PixelSpectra(flux, BLOCKS, 1.0).batch(
         np.arange(300), np.full(300, 100.0), np.random.default_rng(3)
     )
     seen = layer_of(basis).predict(pixels, verbose=0)
@@ -73,7 +73,7 @@ def test_training_inputs_of_missing_blocks_are_those_of_the_layer(flux, basis):
 
 
 def test_missing_blocks_are_one_run_in_the_share_of_spectra_that_is_asked():
-    hidden = draw_missing(np.random.default_rng(4), 20_000, 27, 0.4)
+    hidden = draw_missing_blocks(np.random.default_rng(4), 20_000, 27, 0.4)
     runs = (np.diff(hidden.astype(int), axis=1, prepend=0) == 1).sum(axis=1)
     assert runs.max() == 1 and 0.25 < np.mean(runs) <= 0.4 and not hidden.all(axis=1).any()
 
@@ -84,12 +84,12 @@ def test_small_holes_are_filled_to_the_accuracy_of_the_noise(flux, basis):
         holed = star + rng.normal(0, 0.005, N_PIX).astype("f4")
         gone = rng.uniform(size=N_PIX) < 0.1
         holed[gone] = np.nan
-        errors.append((components.fill(holed, basis, 0.005) - star)[gone])
+        errors.append((components.fill_missing_pixels(holed, basis, 0.005) - star)[gone])
     assert np.std(np.concatenate(errors)) < 0.006
 
 
 def test_a_block_of_which_half_is_missing_stays_missing(flux, basis):
     holed = flux[0].copy()
     holed[60:95] = np.nan
-    found = components.fill(holed, basis, 0.01)
+    found = components.fill_missing_pixels(holed, basis, 0.01)
     assert np.isnan(found[60:120]).all() and np.isfinite(np.delete(found, np.s_[60:120])).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.learning import calibration
 
 NAMES = ["teff", "logg"]
@@ -30,14 +30,14 @@ def growing(snr):
 def test_coverage_of_true_errors_is_the_level():
     true, mean, err, _ = stars(40_000, lambda snr: np.ones((len(snr), 2)))
     for level in (0.05, 0.5, 0.95, 0.99):
-        assert calibration.coverage(true, mean, err, level) == pytest.approx(
+        assert calibration.compute_coverage(true, mean, err, level) == pytest.approx(
             np.full(2, level), abs=0.01
         )
 
 
 def test_report_of_true_errors_is_that_of_the_normal_distribution():
     true, mean, err, _ = stars(40_000, lambda snr: np.ones((len(snr), 2)))
-    found = calibration.report(true, mean, err)
+    found = calibration.score_errors(true, mean, err)
     assert found["coverage_68"] == pytest.approx(np.full(2, 0.6827), abs=0.01)
     assert found["coverage_95"] == pytest.approx(np.full(2, 0.95), abs=0.005)
     assert found["pull_mean"] == pytest.approx(np.zeros(2), abs=0.02)
@@ -46,30 +46,30 @@ def test_report_of_true_errors_is_that_of_the_normal_distribution():
 
 @pytest.mark.parametrize("wrong", [constant, growing])
 def test_factors_fitted_on_some_stars_make_the_errors_of_others_true_in_every_range(wrong):
-    table = calibration.fit(*stars(7000, wrong, seed=1))
+    table = calibration.fit_calibration(*stars(7000, wrong, seed=1))
     for low, high in ((20, 60), (60, 150), (150, 400)):
         true, mean, err, snr = stars(7000, wrong, seed=low, low=low, high=high)
-        assert np.abs(calibration.coverage(true, mean, err, 0.6827) - 0.6827).max() > 0.07
-        mended = calibration.apply(table, err, snr)
-        assert calibration.coverage(true, mean, mended, 0.6827) == pytest.approx(
+        assert np.abs(calibration.compute_coverage(true, mean, err, 0.6827) - 0.6827).max() > 0.07
+        mended = calibration.apply_calibration(table, err, snr)
+        assert calibration.compute_coverage(true, mean, mended, 0.6827) == pytest.approx(
             np.full(2, 0.6827), abs=0.025
         )
-        assert calibration.coverage(true, mean, mended, 0.95) == pytest.approx(
+        assert calibration.compute_coverage(true, mean, mended, 0.95) == pytest.approx(
             np.full(2, 0.95), abs=0.015
         )
 
 
 def test_factors_are_constant_beyond_the_end_knots():
-    table = calibration.fit(*stars(7000, growing))
-    ends = calibration.apply(table, np.ones((4, 2)), np.array([1e-3, 1.0, 1e4, np.inf]))
+    table = calibration.fit_calibration(*stars(7000, growing))
+    ends = calibration.apply_calibration(table, np.ones((4, 2)), np.array([1e-3, 1.0, 1e4, np.inf]))
     np.testing.assert_allclose(ends, table["factor"][[0, 0, -1, -1]])
 
 
 def test_fewer_stars_make_fewer_knots_and_a_few_hardly_move_the_errors():
-    knots = [len(calibration.fit(*stars(n, constant))["log_snr"]) for n in (8, 399, 1300, 100_000)]
-    assert knots == [1, 1, 6, calibration.MOST_KNOTS]
+    knots = [len(calibration.fit_calibration(*stars(n, constant))["log_snr"]) for n in (8, 399, 1300, 100_000)]
+    assert knots == [1, 1, 6, calibration.MAX_KNOTS]
     small, large = (
-        np.log(calibration.fit(*stars(n, constant))["factor"][0, 0]) for n in (4, 20_000)
+        np.log(calibration.fit_calibration(*stars(n, constant))["factor"][0, 0]) for n in (4, 20_000)
     )
     assert abs(small) < 0.7 * large and large == pytest.approx(np.log(2), abs=0.05)
 
@@ -77,9 +77,9 @@ def test_fewer_stars_make_fewer_knots_and_a_few_hardly_move_the_errors():
 @pytest.mark.parametrize("snr", [np.inf, 100.0])
 def test_stars_of_one_signal_to_noise_have_one_knot(snr):
     true, mean, err, drawn = stars(5000, constant)
-    table = calibration.fit(true, mean, err, np.full(len(drawn), snr))
+    table = calibration.fit_calibration(true, mean, err, np.full(len(drawn), snr))
     assert table["factor"].shape == (1, 2)
-    assert calibration.apply(table, np.ones((1, 2)), np.array([50.0]))[0] == pytest.approx(
+    assert calibration.apply_calibration(table, np.ones((1, 2)), np.array([50.0]))[0] == pytest.approx(
         [2, 1 / 1.5], rel=0.05
     )
 
@@ -87,13 +87,13 @@ def test_stars_of_one_signal_to_noise_have_one_knot(snr):
 def test_stars_to_which_no_noise_was_added_have_a_factor_of_their_own():
     noisy, plain = stars(5000, growing), stars(5000, constant, seed=1)
     both = [np.concatenate(pair) for pair in zip(noisy[:3], plain[:3])]
-    table = calibration.fit(*both, np.append(noisy[3], np.full(5000, np.inf)))
+    table = calibration.fit_calibration(*both, np.append(noisy[3], np.full(5000, np.inf)))
     snr = np.array([1.0, 100.0, 399.0, 1e9, np.inf])
     ones = np.ones((5, 2))
-    found = calibration.apply(table, ones, snr)
+    found = calibration.apply_calibration(table, ones, snr)
     assert found[-1] == pytest.approx([2, 1 / 1.5], rel=0.05)
     np.testing.assert_array_equal(
-        found[:-1], calibration.apply(calibration.fit(*noisy), ones, snr)[:-1]
+        found[:-1], calibration.apply_calibration(calibration.fit_calibration(*noisy), ones, snr)[:-1]
     )
 
 
@@ -106,17 +106,17 @@ def test_strict_names_the_label_and_range_whose_coverage_is_off_and_leaves_noise
             "inf": {"coverage_68": bad},
         }
     }
-    (line,) = calibration.violations(metrics)
+    (line,) = calibration.find_violations(metrics)
     assert line == "logg at S/N 100-200: 58.1% of the stars within one error, expected 63% to 73%"
-    assert not calibration.violations({"snr": {"20_100": {"coverage_68": good}}})
-    assert calibration.violations({"snr": {"20_100": {"coverage_68": {"teff": float("nan")}}}})
+    assert not calibration.find_violations({"snr": {"20_100": {"coverage_68": good}}})
+    assert calibration.find_violations({"snr": {"20_100": {"coverage_68": {"teff": float("nan")}}}})
 
 
 def test_strict_is_not_content_with_a_model_that_predicts_no_errors():
-    assert calibration.violations(
+    assert calibration.find_violations(
         {"snr": {"inf": {"coverage_68": {"teff": 0.9}}}}
     )  # no range to check is no proof
-    assert calibration.violations(
+    assert calibration.find_violations(
         {"snr": {"20_100": {"rmse": {"teff": 1.0}}, "inf": {"rmse": {"teff": 1.0}}}}
     )
 
@@ -139,12 +139,12 @@ def test_figures_are_drawn_for_any_number_of_labels(results, names, tmp_path):
         key: {k: v if k == "snr" else v[:, columns] for k, v in r.items()}
         for key, r in results.items()
     }
-    labels, one = [label(name) for name in names], results["20_100"]
+    labels, one = [get_label(name) for name in names], results["20_100"]
     drawn = [
-        uncertainty.pulls(results, labels, tmp_path / "pulls.png"),
-        uncertainty.reliability(results, labels, tmp_path / "reliability.png"),
-        predictions.error_vs_snr(results, labels, tmp_path / "snr.png"),
-        predictions.error_over_bound(
+        uncertainty.draw_pulls(results, labels, tmp_path / "pulls.png"),
+        uncertainty.draw_reliability(results, labels, tmp_path / "reliability.png"),
+        predictions.draw_error_vs_snr(results, labels, tmp_path / "snr.png"),
+        predictions.draw_error_over_bound(
             one["true"],
             one["mean"] - one["true"],
             one["crlb"],
@@ -158,24 +158,24 @@ def test_figures_are_drawn_for_any_number_of_labels(results, names, tmp_path):
 
 
 def test_planes_of_labels_are_kiel_first_whatever_the_order_and_leave_no_label_out():
-    from starlabels.plots.predictions import planes_of
+    from starlabels.plots.predictions import choose_label_planes
 
-    assert planes_of([label(name) for name in ("teff", "logg", "vsini", "mh")]) == [(0, 1), (2, 3)]
-    assert planes_of([label(name) for name in ("mh", "logg", "teff")]) == [(2, 1), (1, 0)]
-    assert planes_of([label(name) for name in ("vsini", "mh")]) == [(0, 1)]
-    assert planes_of([label("teff")]) == []
+    assert choose_label_planes([get_label(name) for name in ("teff", "logg", "vsini", "mh")]) == [(0, 1), (2, 3)]
+    assert choose_label_planes([get_label(name) for name in ("mh", "logg", "teff")]) == [(2, 1), (1, 0)]
+    assert choose_label_planes([get_label(name) for name in ("vsini", "mh")]) == [(0, 1)]
+    assert choose_label_planes([get_label("teff")]) == []
 
 
 def test_ratio_in_a_cell_is_rms_over_rms_and_empty_below_five_stars():
-    from starlabels.plots.predictions import ratios
+    from starlabels.plots.predictions import compute_cell_ratios
 
     cell, error = np.array([0] * 5 + [2] * 4), np.array([3.0, -3, 3, -3, 3, 9, 9, 9, 9])
-    np.testing.assert_array_equal(ratios(cell, 3, error, np.full(9, 2.0)), [1.5, np.nan, np.nan])
+    np.testing.assert_array_equal(compute_cell_ratios(cell, 3, error, np.full(9, 2.0)), [1.5, np.nan, np.nan])
 
 
 def test_without_ranges_of_noise_coverage_is_checked_on_the_stars_as_they_are():
     metrics = {"snr": {calibration.NOISE_FREE: {"coverage_68": {"teff": 0.5, "logg": 0.68}}}}
-    [line] = calibration.violations(metrics)
+    [line] = calibration.find_violations(metrics)
     assert line.startswith("teff: 50.0% of the stars within one error")
     metrics["snr"]["100_200"] = {"coverage_68": {"teff": 0.68, "logg": 0.68}}
-    assert calibration.violations(metrics) == []
+    assert calibration.find_violations(metrics) == []

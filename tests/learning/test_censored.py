@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from conftest import draw, write_grid
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.learning.networks import BUILDERS, predictor
-from starlabels.learning.networks.censored import inside
+from starlabels.learning.networks import BUILDERS, build_predictor
+from starlabels.learning.networks.censored import mask_windows
 from starlabels.plots import jacobian as plots
 from starlabels.stages import (
     element_windows,
@@ -46,7 +47,7 @@ def test_an_element_is_blind_outside_its_windows_where_the_auxiliary_values_are_
     model.get_layer("auxiliary").set_weights([np.zeros((12, 2)), np.zeros(2)])
     found = jacobian_labels.jacobian(model, FLUX, 10)
     for i, name in enumerate(LABELS):
-        seen = inside(WAVE, WINDOWS[name]) if name in WINDOWS else np.ones(400, bool)
+        seen = mask_windows(WAVE, WINDOWS[name]) if name in WINDOWS else np.ones(400, bool)
         for output in (i, 5 + i):  # mean and ln variance
             assert not found[:, output, ~seen].any()
             assert (found[:, output, seen] != 0).mean() > 0.9
@@ -87,16 +88,16 @@ def test_without_dropout_all_passes_say_what_the_network_says_and_saving_keeps_i
     model = network(dropout=0.0)
     expected = model.predict(FLUX, verbose=0)
     np.testing.assert_allclose(
-        predictor(model, passes=7).predict(FLUX, verbose=0)[:, :10], expected, atol=1e-5
+        build_predictor(model, passes=7).predict(FLUX, verbose=0)[:, :10], expected, atol=1e-5
     )
-    for name, made in (("network", model), ("passes", predictor(model, passes=7))):
+    for name, made in (("network", model), ("passes", build_predictor(model, passes=7))):
         made.save(tmp_path / f"{name}.keras")
         again = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)
         np.testing.assert_allclose(again.predict(FLUX, verbose=0)[:, :10], expected, atol=1e-5)
 
 
 def test_passes_scatter_the_elements_too():
-    found = predictor(network(dropout=0.3), passes=200).predict(FLUX, verbose=0)
+    found = build_predictor(network(dropout=0.3), passes=200).predict(FLUX, verbose=0)
     assert (
         found[:, 10:] > np.log(1e-9)
     ).all()  # ln variance of the means; without scatter it is ln 1e-12
@@ -171,7 +172,7 @@ def test_windows_of_the_nodes_are_around_the_lines_of_the_element(toy, capsys):
     low, high = found["mg_h"][0]
     assert low < 5008 < high and 0.2 < high - low < 0.5  # 0.14 A is a resolution element
     assert capsys.readouterr().out.startswith(
-        f"mg_h: {inside(cfg.wave.grid(), found['mg_h']).sum()} of 400 pixels, in 1 windows"
+        f"mg_h: {mask_windows(cfg.wave.grid(), found['mg_h']).sum()} of 400 pixels, in 1 windows"
     )
 
 
@@ -248,14 +249,14 @@ def test_a_model_keeps_its_windows_and_the_jacobian_shows_them(make_config, monk
     )
     labels = draw(cfg, 300)
     write_grid(cfg, labels=labels | {"mg_h": labels["mh"]})
-    for stage in (join, preprocess, train_labels):
-        stage.run(cfg)
-    assert {name: pairs.tolist() for name, pairs in load_model.load(cfg).windows.items()} == {
+    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
+        stage(Run(cfg))
+    assert {name: pairs.tolist() for name, pairs in load_model.load_trained_model(Run(cfg)).windows.items()} == {
         "mg_h": [[4475, 4478]]
     }
     shaded = []
     monkeypatch.setattr(
-        plots, "shade", lambda ax, windows: shaded.append(np.array(windows).tolist())
+        plots, "shade_windows", lambda ax, windows: shaded.append(np.array(windows).tolist())
     )
-    jacobian_labels.run(cfg)
+    jacobian_labels.average_jacobians(Run(cfg))
     assert shaded[:3] == [[], [], [[4475, 4478]]]

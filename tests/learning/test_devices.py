@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import ROOT, changed, fit
 
+from starlabels.config.run import Run
 from starlabels.base.errors import UserError
 from starlabels.config import digests, load, paths
 from starlabels.learning import batches, devices, trained_model, training
@@ -30,7 +31,7 @@ from starlabels.learning import devices
 from starlabels.stages import train_labels
 
 train_labels.start = lambda train: devices.mirrored(train.precision, ["CPU:0", "CPU:1"])
-train_labels.run(load.load("config.yaml"))
+train_labels.run(load.load_config("config.yaml"))
 """  # two devices of a machine without GPUs
 
 
@@ -76,7 +77,7 @@ def rewrite(**train):
     values = yaml.safe_load(Path("config.yaml").read_text())
     values["train"] |= train
     Path("config.yaml").write_text(yaml.safe_dump(values))
-    return load.load("config.yaml")
+    return load.load_config("config.yaml")
 
 
 def losses(folder):
@@ -96,8 +97,8 @@ def plain_folder(trained_folder, tmp_path_factory):
     shutil.copytree(trained_folder, folder, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train_labels.run(
-            rewrite(batch_size=33, loss="mse")
+        train_labels.train_label_network(
+            Run(rewrite(batch_size=33, loss="mse"))
         )  # without errors, whose calibration takes longer
     return folder
 
@@ -107,19 +108,19 @@ def plain(plain_folder, tmp_path, monkeypatch):
     """A copy of it to work in: its history.csv, and its answers to a few spectra."""
     shutil.copytree(plain_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    cfg = load.load("config.yaml")
-    return losses(paths.paths(cfg).model_dir), answers(cfg)
+    cfg = load.load_config("config.yaml")
+    return losses(paths.run_paths(cfg).model_dir), answers(cfg)
 
 
 def answers(cfg):
     """What the model on disk says of a few spectra (50, 2 n_labels)."""
     flux = np.random.default_rng(0).normal(1, 0.02, (50, cfg.wave.n_pix)).astype("f4")
-    return trained_model.read(paths.paths(cfg).model_dir / "model.keras").predict(flux, verbose=0)
+    return trained_model.read_keras_model(paths.run_paths(cfg).model_dir / "model.keras").predict(flux, verbose=0)
 
 
 def assert_as(plain, cfg):
     """The losses and answers of the model on disk are those of one device."""
-    found = losses(paths.paths(cfg).model_dir)
+    found = losses(paths.run_paths(cfg).model_dir)
     for key, wanted in plain[
         0
     ].items():  # a batch that was filled up weighs a little more in the loss of its epoch
@@ -129,7 +130,7 @@ def assert_as(plain, cfg):
 
 def test_two_workers_give_the_model_of_one_and_the_chief_alone_writes_it(plain, start):
     cfg = rewrite(devices="workers")
-    model = paths.paths(cfg).model_dir / "model.keras"
+    model = paths.run_paths(cfg).model_dir / "model.keras"
     before, places = model.stat().st_mtime_ns, addresses(2)
     workers = [start(ROOT / "3_train.py", TF_CONFIG=task(i, places)) for i in range(2)]
     (chief, _), (other, _) = (worker.communicate(timeout=600) for worker in workers)
@@ -150,11 +151,11 @@ def test_two_devices_of_a_machine_give_the_model_of_one(plain, start):
 @pytest.mark.parametrize("n", [2, 3])
 def test_the_mean_over_the_shares_of_a_batch_is_that_of_the_batch(rows, n):
     inputs = np.random.default_rng(rows).normal(size=(rows, 3)).astype("f4")
-    parts = [batches.shared((inputs, inputs[:, :1]), i, n) for i in range(n)]
+    parts = [batches.share_batch((inputs, inputs[:, :1]), i, n) for i in range(n)]
     assert len({len(weights) for *_, weights in parts}) == 1  # the devices are equally busy
     means = [(x[:, 0] * weights).mean() for x, _, weights in parts]
     assert np.mean(means) == pytest.approx(inputs[:, 0].mean(), abs=1e-6)
-    for one, whole in zip(zip(*parts), batches.shared((inputs, inputs[:, :1]), None, n)):
+    for one, whole in zip(zip(*parts), batches.share_batch((inputs, inputs[:, :1]), None, n)):
         np.testing.assert_array_equal(np.concatenate(one), whole)
 
 
@@ -164,14 +165,14 @@ def test_a_network_trained_in_mixed_precision_answers_in_float32_and_about_the_s
 ):
     import keras
 
-    train_labels.run(cfg := rewrite(precision=precision))
+    train_labels.train_label_network(Run(cfg := rewrite(precision=precision)))
     assert f"train.precision {precision}: without a GPU it is slower" in capsys.readouterr().out
     assert keras.config.dtype_policy().name == "float32"
     found = answers(cfg)
     assert found.dtype == np.float32
     difference = np.abs(found - plain[1]).max()
     assert 0 < difference < 0.05 * plain[1].std()
-    network = trained_model.read(paths.paths(cfg).model_dir / "model.keras").get_layer(
+    network = trained_model.read_keras_model(paths.run_paths(cfg).model_dir / "model.keras").get_layer(
         "residual_mlp"
     )
     assert {layer.compute_dtype for layer in network._flatten_layers()} == {"float32"}
@@ -187,7 +188,7 @@ def test_every_network_of_mixed_precision_gives_float32(builder):
         if "cens" in builder
         else {}
     )
-    with training.policy("mixed_bfloat16"):
+    with training.dtype_policy("mixed_bfloat16"):
         network = BUILDERS[builder](64, 4, **known)
     output = np.asarray(
         network(np.random.default_rng(0).normal(size=(3, 64)).astype("f4"), training=True)
@@ -200,22 +201,22 @@ def test_every_network_of_mixed_precision_gives_float32(builder):
 
 def test_a_run_is_followed_by_a_line_an_epoch_and_by_tensorboard(run, monkeypatch):
     cfg, seen = changed(run, train={"tensorboard": True}), []
-    folder, kept = paths.paths(cfg).partial_dir, training.checkpoint
+    folder, kept = paths.run_paths(cfg).partial_dir, training.write_checkpoint
 
     def checkpoint(*args):
         kept(*args)
         seen.append((folder / "history.csv").read_text().splitlines())
 
-    monkeypatch.setattr(training, "checkpoint", checkpoint)
-    train_labels.run(cfg)
+    monkeypatch.setattr(training, "write_checkpoint", checkpoint)
+    train_labels.train_label_network(Run(cfg))
     assert [len(lines) for lines in seen] == [2, 3, 4]
-    assert (paths.paths(cfg).model_dir / "history.csv").read_text().splitlines() == seen[-1]
-    events = (paths.paths(cfg).model_dir / "tensorboard").glob("*/events.*")
+    assert (paths.run_paths(cfg).model_dir / "history.csv").read_text().splitlines() == seen[-1]
+    events = (paths.run_paths(cfg).model_dir / "tensorboard").glob("*/events.*")
     assert {path.parent.name for path in events} == {"train", "validation"}
 
 
 def test_a_run_that_goes_on_continues_the_lines_of_its_history(run, monkeypatch):
-    kept = training.checkpoint
+    kept = training.write_checkpoint
 
     def checkpoint(network, history, *args):
         kept(network, history, *args)
@@ -223,9 +224,9 @@ def test_a_run_that_goes_on_continues_the_lines_of_its_history(run, monkeypatch)
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "checkpoint", checkpoint)
+        patch.setattr(training, "write_checkpoint", checkpoint)
         fit(run)
-    path = paths.paths(run).partial_dir / "history.csv"
+    path = paths.run_paths(run).partial_dir / "history.csv"
     with path.open("a") as file:
         file.write("3,0.1")  # a line that was cut off
     fit(run)
@@ -233,12 +234,12 @@ def test_a_run_that_goes_on_continues_the_lines_of_its_history(run, monkeypatch)
 
 
 def test_devices_and_what_is_followed_make_no_model_stale_but_precision_does(run):
-    digest = digests.digest(run, "3_train")
+    digest = digests.stage_digest(run, "3_train")
     assert (
-        digests.digest(changed(run, train={"devices": "workers", "tensorboard": True}), "3_train")
+        digests.stage_digest(changed(run, train={"devices": "workers", "tensorboard": True}), "3_train")
         == digest
     )
-    assert digests.digest(changed(run, train={"precision": "mixed_float16"}), "3_train") != digest
+    assert digests.stage_digest(changed(run, train={"precision": "mixed_float16"}), "3_train") != digest
 
 
 @pytest.mark.parametrize(
@@ -258,12 +259,12 @@ def test_workers_without_a_sound_tf_config_are_told_what_it_is(run, monkeypatch,
     with pytest.raises(
         UserError, match="train.devices: workers needs the environment variable TF_CONFIG"
     ):
-        devices.start(changed(run, train={"devices": "workers"}).train)
+        devices.start_devices(changed(run, train={"devices": "workers"}).train)
 
 
 def test_all_gpus_of_a_machine_without_any_are_its_cpu_and_that_is_said(run, capsys):
-    found = devices.start(changed(run, train={"devices": "all"}).train)
+    found = devices.start_devices(changed(run, train={"devices": "all"}).train)
     assert (
-        found == devices.ONE
+        found == devices.ONE_DEVICE
         and "no GPU found, the network trains on the CPU" in capsys.readouterr().out
     )

@@ -17,7 +17,7 @@ STAR = {"teff": 8000.0, "logg": 4.0, "vsini": 30.0, "mh": 0.0}
 @pytest.fixture
 def cfg(generator_folder, monkeypatch):
     monkeypatch.chdir(generator_folder)
-    return load.load("config.yaml")
+    return load.load_config("config.yaml")
 
 
 def test_generated_spectra_are_those_of_the_labels(cfg):
@@ -62,11 +62,11 @@ def test_the_linear_code_returns_spectra_to_the_rms_that_components_leave(cfg):
     from starlabels.base import hdf5
     from starlabels.learning import components
 
-    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
-        basis, flux = components.read(h5), h5["train/flux"][:50]
+    with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
+        basis, flux = components.read_basis(h5), h5["train/flux"][:50]
     code = train_flux.linear_code(basis, cfg.labels)
-    left = generator.call(code.decoder, generator.call(code.encoder, flux)) - flux
-    expected = components.project(flux, basis)["outside"].sum(axis=1) / flux.shape[1]
+    left = generator.call_model(code.decoder, generator.call_model(code.encoder, flux)) - flux
+    expected = components.project_flux(flux, basis)["outside"].sum(axis=1) / flux.shape[1]
     np.testing.assert_allclose((left**2).mean(axis=1), expected, rtol=0.01, atol=1e-12)
 
 

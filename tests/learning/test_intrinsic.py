@@ -8,6 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
@@ -44,25 +45,25 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
-        cfg = load.load("config.yaml")
-        for stage in (grid, join, preprocess, train_flux):
-            stage.run(cfg)
+        cfg = load.load_config("config.yaml")
+        for stage in (grid.make_grid, join.join_databases, preprocess.prepare_spectra, train_flux.train_generator):
+            stage(Run(cfg))
     return folder
 
 
 @pytest.fixture
 def cfg(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    return load.load("config.yaml")
+    return load.load_config("config.yaml")
 
 
 def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
-    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         found, codes = train_flux.of_nodes(cfg, h5)
         test, truth = h5["test"], h5["test/flux"][:]
         flux = found.flux(codes(test), train_flux.columns(test, slice(None)), hdf5.read_wave(h5))
         assert np.abs(flux - truth).max() < 5e-4  # what 60 components leave
-        again = intrinsic.of_table(found.table)  # as it is saved
+        again = intrinsic.build_intrinsic(found.table)  # as it is saved
         np.testing.assert_array_equal(
             again.flux(codes(test), train_flux.columns(test, slice(None)), hdf5.read_wave(h5)), flux
         )
@@ -70,13 +71,13 @@ def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
 
 def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_derivatives(cfg):
     made = generator.open_folder("models/small")
-    with hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         labels, wave = hdf5.read_labels(h5["test"], cfg.labels)[:20], hdf5.read_wave(h5)
         nodes = sensitivity_of(cfg, h5["test"], wave)(slice(0, 20))
     changed = labels.copy()
     changed[:, [cfg.labels.index("vsini"), cfg.labels.index("resolving_power")]] *= 0.9
     np.testing.assert_array_equal(
-        generator.call(made.model, labels), generator.call(made.model, changed)
+        generator.call_model(made.model, labels), generator.call_model(made.model, changed)
     )
     scatter = dict(
         zip(cfg.labels, jacobian_flux.disagreement(jacobian_flux.slopes(made, labels), nodes))
@@ -86,9 +87,9 @@ def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_
 
 
 def test_its_stages_run(cfg, capsys):
-    test_flux.run(cfg)
-    jacobian_flux.run_jacobian(cfg)
-    shown, metrics = capsys.readouterr().out, json.loads(paths.paths(cfg).metrics.read_text())
+    test_flux.score_generator(Run(cfg))
+    jacobian_flux.compare_derivatives(Run(cfg))
+    shown, metrics = capsys.readouterr().out, json.loads(paths.run_paths(cfg).metrics.read_text())
     assert (
         "autoencoder" not in shown
         and "autoencoder" not in metrics
@@ -101,7 +102,7 @@ def test_spectra_that_are_not_of_nodes_have_no_intrinsic_ones(cfg, tmp_path):
         update={"join": SimpleNamespace(databases=[SimpleNamespace(path="other.h5")])}
     )
     with (
-        hdf5.open_stage(paths.paths(cfg).prepared, "2_preprocess") as h5,
+        hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5,
         pytest.raises(UserError, match=r"intrinsic: not all spectra are from grid.py"),
     ):
         train_flux.of_nodes(strange, h5)

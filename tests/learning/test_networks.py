@@ -47,7 +47,7 @@ def test_components_of_a_layer_are_those_of_the_projection_and_survive_saving(tm
     flux = (1 - rng.random((60, 3)) @ rng.random((3, 200)) - 0.01 * rng.random((60, 200))).astype(
         "f4"
     )
-    basis = components.fit(flux, 3, 1, seed=0)
+    basis = components.fit_basis(flux, 3, 1, seed=0)
     layer, inputs = Components(3), keras.Input((200,))
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([basis.mean, basis.components])
@@ -55,7 +55,7 @@ def test_components_of_a_layer_are_those_of_the_projection_and_survive_saving(tm
     found = keras.models.load_model(tmp_path / "model.keras", safe_mode=True).predict(
         flux, verbose=0
     )
-    expected = components.project(flux, basis)
+    expected = components.project_flux(flux, basis)
     np.testing.assert_allclose(found[:, :3], expected["components"], atol=1e-5)
     np.testing.assert_allclose(
         np.exp(2 * found[:, 3]) * basis.n_left, expected["outside"][:, 0], rtol=1e-3

@@ -33,7 +33,7 @@ def observe(flux, true, basis, seed, noise=(0.003, 0.05)):
     """(inputs, mean) of spectra (n, n_pix) in white noise, with labels as of an ideal network."""
     rng, n = np.random.default_rng(seed), len(flux)
     sigma = np.exp(rng.uniform(*np.log(noise), n))[:, None]
-    found = components.project((flux + sigma * rng.normal(size=flux.shape)).astype("f4"), basis)
+    found = components.project_flux((flux + sigma * rng.normal(size=flux.shape)).astype("f4"), basis)
     inputs = np.column_stack(
         [found["components"], 0.5 * np.log(found["outside"][:, 0] / basis.n_left)]
     )
@@ -43,30 +43,30 @@ def observe(flux, true, basis, seed, noise=(0.003, 0.05)):
 
 @pytest.fixture(scope="module")
 def basis():
-    return components.fit(spectra(draw(2000, 0)), N_COMPONENTS, 1, seed=1)
+    return components.fit_basis(spectra(draw(2000, 0)), N_COMPONENTS, 1, seed=1)
 
 
 @pytest.fixture(scope="module")
 def made(basis):
     labels, validation = draw(2000, 0), draw(4000, 1)
-    found = components.project(spectra(labels), basis)["components"]
+    found = components.project_flux(spectra(labels), basis)["components"]
     decoder = outliers.train_decoder(labels, found, basis.variance, seed=1)
-    return outliers.fit(
+    return outliers.fit_detector(
         decoder, labels, found, *observe(spectra(validation), validation, basis, 2), LEAST
     )
 
 
 def rates(made, *observed):
     """Fractions of stars that are flagged as edge and as unlike."""
-    found, _ = outliers.flags(made, *observed)
+    found, _ = outliers.flag_outliers(made, *observed)
     assert found.dtype == np.uint8 and found.shape == (len(observed[0]),)
     return np.mean(found & EDGE > 0), np.mean(found & UNLIKE > 0)
 
 
 def test_decoder_returns_the_components_of_stars_it_has_not_seen(made, basis):
     labels = draw(1000, 3)
-    true = components.project(spectra(labels), basis)["components"]
-    error = outliers.expected(made.decoder, labels) - true
+    true = components.project_flux(spectra(labels), basis)["components"]
+    error = outliers.predict_components(made.decoder, labels) - true
     assert np.sqrt(np.mean(np.sum(error**2, axis=1)) / N_PIX) < 0.005  # of the continuum
 
 
@@ -108,8 +108,8 @@ def test_spectra_that_no_labels_give_are_flagged_as_unlike(made, basis, change):
 
 def test_errors_grow_with_how_unlike_a_star_is_and_only_then(made, basis):
     labels = draw(1000, 17)
-    _, like = outliers.flags(made, *observe(spectra(labels), labels, basis, 18))
-    _, unlike = outliers.flags(made, *observe(1 - 2 * (1 - spectra(labels)), labels, basis, 18))
+    _, like = outliers.flag_outliers(made, *observe(spectra(labels), labels, basis, 18))
+    _, unlike = outliers.flag_outliers(made, *observe(1 - 2 * (1 - spectra(labels)), labels, basis, 18))
     assert np.mean(like == 1) > 0.98 and like.mean() < 1.05
     assert np.median(unlike) > 2
 
@@ -124,17 +124,17 @@ def test_what_is_not_a_number_is_unlike(made, basis):
     labels = draw(5, 13)
     inputs, mean = observe(spectra(labels), labels, basis, 14)
     inputs[0, 3], inputs[1, -1], mean[2, 0], inputs[3, 0] = np.nan, np.nan, np.nan, 1e30
-    found, _ = outliers.flags(made, inputs, mean)
+    found, _ = outliers.flag_outliers(made, inputs, mean)
     assert np.all(found[:4] & UNLIKE)
 
 
 def test_validation_without_noise_sets_thresholds_too(made, basis):
     labels = draw(2000, 0)
     inputs = np.column_stack(
-        [components.project(spectra(labels), basis)["components"], np.full(2000, np.log(1e-3))]
+        [components.project_flux(spectra(labels), basis)["components"], np.full(2000, np.log(1e-3))]
     )
-    found = outliers.fit(made.decoder, labels, inputs[:, :-1], inputs, labels, LEAST)
-    assert np.mean(outliers.flags(found, inputs, labels)[0] > 0) < 0.02
+    found = outliers.fit_detector(made.decoder, labels, inputs[:, :-1], inputs, labels, LEAST)
+    assert np.mean(outliers.flag_outliers(found, inputs, labels)[0] > 0) < 0.02
 
 
 def test_flags_are_the_same_after_saving_decoder_and_table(made, basis, tmp_path):
@@ -142,13 +142,13 @@ def test_flags_are_the_same_after_saving_decoder_and_table(made, basis, tmp_path
 
     made.decoder.save(tmp_path / "decoder.keras")
     np.savez(tmp_path / "table.npz", **made.table)
-    again = outliers.Guard(
+    again = outliers.OutlierDetector(
         keras.models.load_model(tmp_path / "decoder.keras", safe_mode=True),
         dict(np.load(tmp_path / "table.npz")),
     )
     labels = draw(1000, 15)
     observed = observe(spectra(labels, shift=0.02), labels, basis, 16)
-    for one, other in zip(outliers.flags(again, *observed), outliers.flags(made, *observed)):
+    for one, other in zip(outliers.flag_outliers(again, *observed), outliers.flag_outliers(made, *observed)):
         np.testing.assert_array_equal(one, other)
 
 

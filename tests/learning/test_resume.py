@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import changed, fit
 
-from starlabels.base.files import remove
+from starlabels.config.run import Run
+from starlabels.base.files import remove_folder
 from starlabels.config import paths
 from starlabels.learning import training
 from starlabels.stages import train_labels
@@ -46,21 +47,21 @@ def weights(network, *_):
 
 def kill_after(monkeypatch, epoch):
     """Interrupt the training once the checkpoint of that epoch is written; undo() lets it go on."""
-    kept = training.checkpoint
+    kept = training.write_checkpoint
 
     def checkpoint(network, history, *args):
         kept(network, history, *args)
         if len(history["loss"]) == epoch:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "checkpoint", checkpoint)
-    return lambda: monkeypatch.setattr(training, "checkpoint", kept)
+    monkeypatch.setattr(training, "write_checkpoint", checkpoint)
+    return lambda: monkeypatch.setattr(training, "write_checkpoint", kept)
 
 
 def test_training_stops_early_and_keeps_the_weights_of_its_best_epoch(run, monkeypatch):
     pretend(monkeypatch)
     _, best = fit(stopping(run, 9, 3, schedule="plateau"), weights)
-    remove(paths.paths(run).partial_dir)
+    remove_folder(paths.run_paths(run).partial_dir)
     history, kept = fit(stopping(run, 2, 8, schedule="plateau"), weights)
     assert history["val_loss"] == LOSSES[:5]
     for found, wanted in zip(kept, best):
@@ -83,7 +84,7 @@ def test_a_killed_training_goes_on_to_the_same_history_and_weights(
         reduce_lr=run.train.reduce_lr.model_copy(update={"patience": 1}),
     )
     whole, expected = fit(cfg, weights)
-    remove(paths.paths(cfg).partial_dir)
+    remove_folder(paths.run_paths(cfg).partial_dir)
     undo = kill_after(monkeypatch, killed)
     with pytest.raises(KeyboardInterrupt):
         fit(cfg)
@@ -99,11 +100,11 @@ def test_a_killed_training_goes_on_to_the_same_history_and_weights(
 def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypatch):
     undo = kill_after(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
-        train_labels.run(run)
+        train_labels.train_label_network(Run(run))
     undo()
     other = stopping(run, 9, 4)
-    train_labels.run(other)
-    assert len((paths.paths(other).model_dir / "history.csv").read_text().split()) == 1 + 4
+    train_labels.train_label_network(Run(other))
+    assert len((paths.run_paths(other).model_dir / "history.csv").read_text().split()) == 1 + 4
 
 
 def test_dropout_draws_go_on_where_they_were(tmp_path):
@@ -129,8 +130,8 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
     logs = {"loss": 1.0, "val_loss": 1.0, "learning_rate": 1e-3, "seconds": 1.0}
     whole.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
     killed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
-    training.checkpoint(killed, {key: [] for key in logs}, logs, tmp_path / "state", "digest")
-    history, ended = training.resume(resumed, tmp_path / "state", "digest")
+    training.write_checkpoint(killed, {key: [] for key in logs}, logs, tmp_path / "state", "digest")
+    history, ended = training.resume_training(resumed, tmp_path / "state", "digest")
     assert (len(history["loss"]), ended) == (1, False)
     resumed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
     for found, wanted in zip(resumed.get_weights(), whole.get_weights()):
@@ -140,14 +141,14 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
 @pytest.mark.parametrize("spoilt", [training.LAST, training.BEST, "history.json"])
 def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
     fit(stopping(run, 9, 2))
-    folder = paths.paths(run).partial_dir
+    folder = paths.run_paths(run).partial_dir
     file = folder / training.STATE / spoilt
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content if spoilt != "history.json" else content[: len(content) // 2])
     untouched, resumed = (stopping(run, 9, 3) for _ in range(2))
     history, kept = fit(resumed, weights)
-    remove(folder)
+    remove_folder(folder)
     expected, wanted = fit(untouched, weights)
     assert history["loss"] == expected["loss"] and len(history["loss"]) == 3
     for found, one in zip(kept, wanted):

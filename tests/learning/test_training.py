@@ -10,9 +10,10 @@ import pytest
 import yaml
 from conftest import ROOT, changed, fit, toy_spectra
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.base.files import replaced_folder
+from starlabels.base.files import replace_folder
 from starlabels.config import digests, load, paths
 from starlabels.learning import calibration, components, outliers, trained_model
 from starlabels.stages import (
@@ -29,7 +30,7 @@ NAMES = ["teff", "logg", "vsini", "mh"]
 
 
 def test_model_scaling_history_and_config_are_saved_together(run):
-    folder = paths.paths(run).model_dir
+    folder = paths.run_paths(run).model_dir
     files = {"model.keras", "decoder.keras", "scaling.h5", "history.csv", "config.yaml"}
     assert {path.name for path in folder.iterdir()} == files
     assert (folder / "config.yaml").read_text() == run.text
@@ -37,10 +38,10 @@ def test_model_scaling_history_and_config_are_saved_together(run):
     assert (
         header == "epoch,loss,val_loss,learning_rate,seconds" and len(rows) == run.train.max_epochs
     )
-    stored = load_model.load(run)
-    with hdf5.open_stage(paths.paths(run).prepared, "2_preprocess") as h5:
+    stored = load_model.load_trained_model(Run(run))
+    with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
         np.testing.assert_array_equal(stored.mean, h5["scaling/mean"][:])
-    assert stored.seconds > 0 and stored.digest == digests.digest(run, "3_train")
+    assert stored.seconds > 0 and stored.digest == digests.stage_digest(run, "3_train")
 
 
 class ToySampler:
@@ -48,7 +49,7 @@ class ToySampler:
 
     elements = None
 
-    def sensitivities(self, labels, names, wave, resolving_power):
+    def compute_sensitivities(self, labels, names, wave, resolving_power):
         found = []
         for name in names:
             step = {"teff": 20, "logg": 0.02, "vsini": 1, "mh": 0.02}[name]
@@ -61,8 +62,8 @@ class ToySampler:
 
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
     monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: ToySampler())
-    test_labels.run(run)
-    metrics = json.loads(paths.paths(run).metrics.read_text())
+    test_labels.score_labels(Run(run))
+    metrics = json.loads(paths.run_paths(run).metrics.read_text())
     assert list(metrics) == [
         "run",
         "labels",
@@ -74,7 +75,7 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
     ]
     assert metrics["labels"] == NAMES and metrics["n_test"] == 120
     assert list(metrics["snr"]) == ["20_100", "100_200", "200_400", "inf"]
-    with hdf5.open_stage(paths.paths(run).predictions, "4_test") as h5:
+    with hdf5.open_stage(paths.run_paths(run).predictions, "4_test") as h5:
         residual = h5["snr20_100/mean"][:] - h5["snr20_100/true"][:]
         assert 20 <= h5["snr20_100/snr"][:].min() and h5["snr20_100/snr"][:].max() <= 100
         assert h5["snr20_100/mean"][:, 2].min() >= 0 and h5["snr20_100/err"][:].min() > 0
@@ -86,7 +87,7 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
         assert 0 <= table["coverage_68"][name] <= table["coverage_95"][name] <= 1
     assert list(rmse.values()) == pytest.approx(np.sqrt((residual**2).mean(axis=0)), rel=1e-4)
     assert rmse["teff"] > 10  # kelvin, not z-scores
-    figures = {path.name for path in paths.paths(run).figure_dir.glob("4_*.png")}
+    figures = {path.name for path in paths.run_paths(run).figure_dir.glob("4_*.png")}
     several = {
         "4_error_vs_snr.png",
         "4_residuals.png",
@@ -105,16 +106,16 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
         return {"mean": mean, "err": err, "flags": np.zeros(len(snr), "u1")}
 
     monkeypatch.setattr(test_figures, "draw", lambda *args: None)
-    monkeypatch.setattr(trained_model.Trained, "predict", gaussian)
+    monkeypatch.setattr(trained_model.TrainedModel, "predict", gaussian)
     monkeypatch.setattr(
-        calibration, "violations", partial(calibration.violations, low=0.5, high=0.85)
+        calibration, "find_violations", partial(calibration.find_violations, low=0.5, high=0.85)
     )
     strict = Namespace(strict=True)
     if code is None:
-        test_labels.run(run, strict)
+        test_labels.score_labels(Run(run), strict)
     else:
         with pytest.raises(SystemExit) as left:
-            test_labels.run(run, strict)
+            test_labels.score_labels(Run(run), strict)
         assert left.value.code == code
         assert (
             "error: teff at S/N 20-100: 0.0% of the stars within one error, expected"
@@ -124,12 +125,12 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
 
 def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(run, monkeypatch):
     monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: ToySampler())
-    jacobian_labels.run(run)
-    stored = load_model.load(run)
-    with hdf5.open_stage(paths.paths(run).prepared, "2_preprocess") as h5:
+    jacobian_labels.average_jacobians(Run(run))
+    stored = load_model.load_trained_model(Run(run))
+    with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
         flux = h5["test/flux"][:20]
     expected = jacobian_labels.jacobian(stored.model, flux, 4).mean(axis=0) * stored.std[:, None]
-    with hdf5.open_stage(paths.paths(run).jacobian, "jacobian") as h5:
+    with hdf5.open_stage(paths.run_paths(run).jacobian, "jacobian") as h5:
         np.testing.assert_allclose(
             h5["network/mean"][:], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
         )
@@ -142,7 +143,7 @@ def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(ru
         assert (
             h5["sensitivity/mean"][0, 167] > 0 > h5["sensitivity/mean"][3, 167]
         )  # deeper with mh, weaker with teff
-    assert {path.name for path in paths.paths(run).figure_dir.glob("j*")} == {
+    assert {path.name for path in paths.run_paths(run).figure_dir.glob("j*")} == {
         "jacobian.png",
         "jacobian_zoom.png",
     }
@@ -155,9 +156,9 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
         raise UserError("no nodes for this grid")
 
     monkeypatch.setattr(recipe_nodes, "sampler_for", no_nodes)
-    jacobian_labels.run(run)
+    jacobian_labels.average_jacobians(Run(run))
     assert "neither bound nor sensitivity: no nodes for this grid" in capsys.readouterr().out
-    with hdf5.open_stage(paths.paths(run).jacobian, "jacobian") as h5:
+    with hdf5.open_stage(paths.run_paths(run).jacobian, "jacobian") as h5:
         assert "network" in h5 and "sensitivity" not in h5
     foreign = run.join.databases[0].model_copy(update={"path": "elsewhere.h5"})
     assert (
@@ -168,11 +169,11 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
 
 def test_same_seed_gives_the_same_metrics(run, monkeypatch):
     monkeypatch.setattr(test_figures, "draw", lambda *args: None)
-    test_labels.run(run)
-    first = paths.paths(run).metrics.read_text()
-    train_labels.run(run)
-    test_labels.run(run)
-    again = json.loads(paths.paths(run).metrics.read_text())["snr"]
+    test_labels.score_labels(Run(run))
+    first = paths.run_paths(run).metrics.read_text()
+    train_labels.train_label_network(Run(run))
+    test_labels.score_labels(Run(run))
+    again = json.loads(paths.run_paths(run).metrics.read_text())["snr"]
     for key, table in json.loads(first)["snr"].items():
         assert list(again[key]["rmse"].values()) == pytest.approx(
             list(table["rmse"].values()), rel=0.01
@@ -187,8 +188,8 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
     }
     values["preprocess"] |= {"components": None}
     Path("seed.yaml").write_text(yaml.safe_dump(values))
-    cfg = load.load("seed.yaml")
-    preprocess.run(cfg)
+    cfg = load.load_config("seed.yaml")
+    preprocess.prepare_spectra(Run(cfg))
     train = {
         "noise": None,
         "loss": "mse",
@@ -200,17 +201,17 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
     cfg = changed(cfg, train=train)
     history, _ = fit(cfg)
     assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
-    train_labels.run(cfg)
-    test_labels.run(cfg)
-    with hdf5.open_stage(paths.paths(cfg).predictions, "4_test") as h5:
+    train_labels.train_label_network(Run(cfg))
+    test_labels.score_labels(Run(cfg))
+    with hdf5.open_stage(paths.run_paths(cfg).predictions, "4_test") as h5:
         assert "err" not in h5["snr20_100"] and h5["snr20_100/mean"].shape == (120, 4)
 
 
 def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags(run):
-    stored, std = load_model.load(run), np.array([1000.0, 1.0, 90.0, 0.9])
-    with hdf5.open_stage(paths.paths(run).prepared, "2_preprocess") as h5:
-        basis, flux = components.read(h5), h5["test/flux"][:50]
-    found = components.project(flux, basis)
+    stored, std = load_model.load_trained_model(Run(run)), np.array([1000.0, 1.0, 90.0, 0.9])
+    with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
+        basis, flux = components.read_basis(h5), h5["test/flux"][:50]
+    found = components.project_flux(flux, basis)
     inputs = np.column_stack(
         [found["components"], 0.5 * np.log(found["outside"][:, 0] / basis.n_left)]
     ).astype("f4")
@@ -224,7 +225,7 @@ def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags
         stored.predict(flux, np.full(50, 100.0)),
         np.exp(0.5 * output[:, 4:]) * stored.std,
     )
-    growth = answered["err"] / calibration.apply(stored.calibration, raw, np.full(50, 100.0))
+    growth = answered["err"] / calibration.apply_calibration(stored.calibration, raw, np.full(50, 100.0))
     like = answered["flags"] & outliers.BITS["unlike"] == 0
     np.testing.assert_allclose(growth[like], 1, rtol=1e-2)
     assert (growth[~like] > 0.99).all()
@@ -237,26 +238,26 @@ def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags
 
 def test_missing_and_stale_inputs_name_the_script_to_run(run):
     with pytest.raises(UserError, match="re-run python 3_train.py"):
-        test_labels.run(changed(run, train={"max_epochs": 9}))
-    paths.paths(run).prepared.unlink()
+        test_labels.score_labels(Run(changed(run, train={"max_epochs": 9})))
+    paths.run_paths(run).prepared.unlink()
     with pytest.raises(UserError, match="2_preprocess.py"):
-        train_labels.run(run)
-    assert (paths.paths(run).model_dir / "model.keras").exists()  # the old model is untouched
+        train_labels.train_label_network(Run(run))
+    assert (paths.run_paths(run).model_dir / "model.keras").exists()  # the old model is untouched
 
 
 def test_damaged_model_names_the_script_to_run(run):
-    path = paths.paths(run).model_dir / "model.keras"
+    path = paths.run_paths(run).model_dir / "model.keras"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be read: run python 3_train.py"):
-        test_labels.run(run)
+        test_labels.score_labels(Run(run))
 
 
 def test_diverged_training_is_refused_and_leaves_the_old_model(run):
-    before = (paths.paths(run).model_dir / "model.keras").read_bytes()
+    before = (paths.run_paths(run).model_dir / "model.keras").read_bytes()
     with pytest.raises(UserError, match="lower train.learning_rate"):
-        train_labels.run(changed(run, train={"learning_rate": 1e30, "schedule": "plateau"}))
-    assert (paths.paths(run).model_dir / "model.keras").read_bytes() == before
-    assert not list(paths.paths(run).model_dir.parent.glob("*.tmp"))
+        train_labels.train_label_network(Run(changed(run, train={"learning_rate": 1e30, "schedule": "plateau"})))
+    assert (paths.run_paths(run).model_dir / "model.keras").read_bytes() == before
+    assert not list(paths.run_paths(run).model_dir.parent.glob("*.tmp"))
 
 
 def test_arguments_that_do_not_go_together_are_a_users_mistake(run):
@@ -267,13 +268,13 @@ def test_arguments_that_do_not_go_together_are_a_users_mistake(run):
 
 def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
     target = tmp_path / "model"
-    with replaced_folder(target) as folder:
+    with replace_folder(target) as folder:
         (folder / "a").write_text("1")
-    with pytest.raises(RuntimeError), replaced_folder(target) as folder:
+    with pytest.raises(RuntimeError), replace_folder(target) as folder:
         (folder / "b").write_text("2")
         raise RuntimeError
     assert [path.name for path in target.iterdir()] == ["a"]
-    with replaced_folder(target) as folder:
+    with replace_folder(target) as folder:
         (folder / "b").write_text("2")
     assert [path.name for path in target.iterdir()] == ["b"] and [
         path.name for path in tmp_path.iterdir()

@@ -45,7 +45,7 @@ def stars():
 
 def figures(stars, lines, folder, n_labels=6, n_stars=4):
     """{name: path} of the six figures, drawn in a folder."""
-    from starlabels.plots import generator
+    from starlabels.plots import generator_errors
 
     values, truth, generated = stars
     labels, error = [LABELS[name] for name in NAMES][:n_labels], np.abs(generated - truth)
@@ -73,16 +73,16 @@ def figures(stars, lines, folder, n_labels=6, n_stars=4):
         for name in ("over", "wavelength", "stars", "labels", "derivatives", "inferred")
     }
     drawn = [
-        generator.overplots(WAVE, truth[rows], generated[rows], titles, lines, paths["over"]),
-        generator.error_by_wavelength(
+        generator_errors.draw_spectrum_pairs(WAVE, truth[rows], generated[rows], titles, lines, paths["over"]),
+        generator_errors.draw_error_by_wavelength(
             WAVE, truth.mean(axis=0), by_pixel, lines, paths["wavelength"]
         ),
-        generator.distribution({"mean": size, "max": error.max(axis=1)}, paths["stars"]),
-        generator.error_by_label(values[:, :n_labels], size, labels, paths["labels"]),
-        generator.derivatives(
+        generator_errors.draw_error_distribution({"mean": size, "max": error.max(axis=1)}, paths["stars"]),
+        generator_errors.draw_error_by_label(values[:, :n_labels], size, labels, paths["labels"]),
+        generator_errors.draw_derivatives(
             WAVE, network[:n_labels], nodes[:n_labels], scatter, labels, lines, paths["derivatives"]
         ),
-        generator.inferred(residuals, labels, paths["inferred"]),
+        generator_errors.draw_inferred_labels(residuals, labels, paths["inferred"]),
     ]
     assert drawn == list(paths.values())
     return paths
@@ -122,48 +122,48 @@ def test_a_generator_without_error_is_drawn(stars, tmp_path):
 
 @pytest.mark.filterwarnings("error")
 def test_stars_all_alike_without_lines_are_drawn(tmp_path):
-    from starlabels.plots import generator
+    from starlabels.plots import generator_errors
 
     labels, flux = np.full((300, 6), 0.5 * (LOW + HIGH)), np.ones((300, len(WAVE)))
     paths = figures((labels, flux, flux), {}, tmp_path, n_labels=1, n_stars=1)
     nothing = np.zeros((1, len(WAVE)))
-    generator.derivatives(
+    generator_errors.draw_derivatives(
         WAVE, nothing, nothing, np.array([np.nan]), [LABELS["vmic"]], LINES, paths["derivatives"]
     )
     widths(paths)
 
 
 def test_worst_lines_are_those_of_largest_error_and_of_two_close_ones_the_worse():
-    from starlabels.plots.generator import worst_lines
+    from starlabels.plots.generator_errors import find_worst_lines
 
     error = sum(
         size * np.exp(-0.5 * ((WAVE - place) / 0.5) ** 2)
         for place, size in ((8498.5, 2.0), (8502.5, 3.0), (8680.3, 1.0))
     )
-    found = worst_lines(WAVE, error, LINES)
+    found = find_worst_lines(WAVE, error, LINES)
     assert [(name, place) for _, name, place in found[:2]] == [("Paschen", 8502.5), ("N I", 8680.3)]
     np.testing.assert_allclose(WAVE[[i for i, _, _ in found[:2]]], [8502.5, 8680.3], atol=0.4)
 
 
 def test_numbers_in_figures_have_two_digits_and_no_exponent():
-    from starlabels.plots.generator import short
+    from starlabels.plots.generator_errors import format_digits
 
-    assert [short(value) for value in (0.0, 3.0, 0.000123, 26.6, 12345.6)] == [
+    assert [format_digits(value) for value in (0.0, 3.0, 0.000123, 26.6, 12345.6)] == [
         "0.0",
         "3.0",
         "0.00012",
         "27",
         "12000",
     ]
-    assert short(np.float32(0.6), 3) == "0.600"
+    assert format_digits(np.float32(0.6), 3) == "0.600"
 
 
 def test_tick_of_a_symmetric_axis_is_round_and_inside():
     from starlabels.plots import plt
-    from starlabels.plots.generator import symmetric
+    from starlabels.plots.generator_errors import set_symmetric_axis
 
     fig, ax = plt.subplots()
-    symmetric(ax, np.array([-0.3, 2.0]))
+    set_symmetric_axis(ax, np.array([-0.3, 2.0]))
     plt.close(fig)
     assert ax.get_ylim() == (-2.3, 2.3)
     np.testing.assert_allclose(ax.get_yticks(), [-1, 0, 1])

@@ -10,7 +10,7 @@ import pytest
 from published import MODELS, SHARED, structure
 
 from starlabels.synthesis import broaden, lines, nodes, sme
-from starlabels.synthesis.library import FOLDER, PACKAGED
+from starlabels.synthesis.library import NODE_FOLDER, PACKAGED
 from starlabels.synthesis.sampler import Sampler
 
 pytestmark = [
@@ -37,15 +37,15 @@ def published_and_built_in(name):
 
     _, teff, logg, mh, _ = MODELS[name]
     column, temperature, pressure = structure(name)
-    wave, line_list, engine = np.arange(4450, 4990, 0.025), lines.load(4450.0, 4990.0), sme.Engine()
+    wave, line_list, engine = np.arange(4450, 4990, 0.025), lines.read_lines(4450.0, 4990.0), sme.Engine()
     total, electrons = (
         pressure / (BOLTZMANN * temperature),
         saha_electrons(temperature, pressure, mh),
     )
-    published = sme.structure(column, temperature, electrons, total - electrons, total * 2.1e-24)
+    published = sme.make_structure(column, temperature, electrons, total - electrons, total * 2.1e-24)
     engine.load(line_list, published, mh, 2.0, teff, logg, adopt_eos=True)
     first = engine.spectrum(wave)
-    engine.load(line_list, sme.atmosphere("builtin", teff, logg, mh), mh, 2.0, teff, logg)
+    engine.load(line_list, sme.make_atmosphere("builtin", teff, logg, mh), mh, 2.0, teff, logg)
     return first, engine.spectrum(wave)
 
 
@@ -61,7 +61,7 @@ def test_built_in_atmospheres_agree_with_published_ones():
 def node_directly(name, point):
     """The spectrum of one off-node point of a library, synthesised."""
     grid = PACKAGED[name]
-    return nodes.node_spectrum(sme.Engine(), lines.load(grid.wave_min, grid.wave_max), grid, *point)
+    return nodes.synthesise_node(sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max), grid, *point)
 
 
 def degrade(flux, grid, fwhm):
@@ -82,9 +82,9 @@ def test_sampled_spectra_agree_with_synthesised_ones_between_nodes(name, low, hi
     grid, points = PACKAGED[name], np.random.default_rng(11).uniform(low, high, (N_POINTS, 4))
     labels = dict(zip(nodes.AXES, points.T))
     wave, window = grid.wave(), np.arange(grid.wave_min, grid.wave_max, step)
-    vmic = None if low[3] == high[3] else FOLDER / name.replace(".h5", "_vmic.h5")
-    sampled = Sampler(FOLDER / name, vmic_path=vmic).spectra(labels, window, R_CHECK)
-    fwhm = broaden.instrument_fwhm(R_CHECK, grid.fwhm)
+    vmic = None if low[3] == high[3] else NODE_FOLDER / name.replace(".h5", "_vmic.h5")
+    sampled = Sampler(NODE_FOLDER / name, vmic_path=vmic).sample_spectra(labels, window, R_CHECK)
+    fwhm = broaden.compute_remaining_fwhm(R_CHECK, grid.fwhm)
     made = in_workers(partial(node_directly, name), points)
     direct = np.array([np.interp(window, wave, degrade(flux, grid, fwhm)) for flux in made])
     error = np.abs(sampled - direct)
@@ -113,7 +113,7 @@ def continuum_matched(observed, model, wave, width=20.0):
 def test_the_observed_sun_agrees_with_ours():
     from astropy.io import fits
 
-    from starlabels.plots import observed as plots
+    from starlabels.plots import observed_spectra as plots
 
     with fits.open(SHARED / "real/sun_harps.fits") as found:
         header, flux = found[0].header, np.array(found[0].data, float)
@@ -126,11 +126,11 @@ def test_the_observed_sun_agrees_with_ours():
         partial(node_directly, BLUE), [(5772.0, 4.44, 0.0, 1.0)]
     )  # the nodes have vmic 2, the Sun about 1 km/s
     ours = np.interp(
-        wave, grid.wave(), degrade(ours, grid, broaden.instrument_fwhm(R_CHECK, grid.fwhm))
+        wave, grid.wave(), degrade(ours, grid, broaden.compute_remaining_fwhm(R_CHECK, grid.fwhm))
     )
     seen = continuum_matched(seen, ours, wave)
     error = np.abs(seen - ours).mean()
     print(f"observed Sun (HARPS) against ours, R = {R_CHECK}: mean |dF| {error:.4f}")
     name = f"the Sun (HARPS) over ours at 5772 K, 4.44, [M/H] 0, vmic 1 km/s; R = {R_CHECK}, mean |dF| {error:.3f}"
-    plots.comparison(wave, seen, ours, name, ROOT / "figures/real/sun.png")
+    plots.draw_model_comparison(wave, seen, ours, name, ROOT / "figures/real/sun.png")
     assert error <= 0.022

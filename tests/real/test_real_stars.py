@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from published import SHARED
 
-from starlabels.spectra import continuum, read, spectrum
-from starlabels.spectra.prepare import Preparation
-from starlabels.synthesis.library import FOLDER
+from starlabels.spectra import continuum, readers, spectrum
+from starlabels.spectra.preparation import SpectrumPreparer
+from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 
 pytestmark = [
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here"),
 ]
 ROOT = Path(__file__).parents[2]
-REAL, BLUE = SHARED / "real", FOLDER / "blue_4450_4990"
+REAL, BLUE = SHARED / "real", NODE_FOLDER / "blue_4450_4990"
 SMALLER = {"n_spectra": 20000, "max_epochs": 14}  # of the recipe's 60 000 spectra and 24 epochs
 STAGES = ["grid.py", "0_join.py", "2_preprocess.py", "3_train.py"]
 
@@ -131,14 +131,14 @@ def test_factors_measured_on_the_sun_pay_on_procyon():
     stars = {name: rng.uniform(*ends, 500) for name, ends in ranges.items()} | {
         "vsini": rng.uniform(0, 50, 500)
     }
-    [procyon] = read.read(REAL / "procyon_harps.fits", spectrum.Options(resolving_power=115_000))
+    [procyon] = readers.read_spectra(REAL / "procyon_harps.fits", spectrum.ReadOptions(resolving_power=115_000))
     error = {}
     for solar in (False, True):
         sampler = Sampler(f"{BLUE}.h5", ranges, f"{BLUE}_vmic.h5", solar)
-        curve = continuum.learn(sampler.spectra(stars, wave, 20_000), wave, 4)
-        seen = Preparation(wave, 20_000, 20_000, curve, sampler)(procyon).flux
+        curve = continuum.fit_continuum_model(sampler.sample_spectra(stars, wave, 20_000), wave, 4)
+        seen = SpectrumPreparer(wave, 20_000, 20_000, curve, sampler)(procyon).flux
         error[solar] = np.nanmean(
-            np.abs(seen - curve.normalise(sampler.spectra(labels, wave, 20_000))[0])
+            np.abs(seen - curve.normalise(sampler.sample_spectra(labels, wave, 20_000))[0])
         )
     print(
         f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error[False]:.4f}, with the factors {error[True]:.4f}"

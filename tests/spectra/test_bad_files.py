@@ -10,8 +10,8 @@ from astropy.io import fits
 from observed_files import FLUX, WAVE, N, image, table
 
 from starlabels.base.errors import UserError
-from starlabels.spectra.read import read
-from starlabels.spectra.spectrum import Options
+from starlabels.spectra.readers import read_spectra
+from starlabels.spectra.spectrum import ReadOptions
 
 
 def sound(path):
@@ -145,6 +145,6 @@ def test_a_bad_file_is_one_line_that_names_it(tmp_path, capfd, case):
     make(path)
     with pytest.raises(UserError, match=message) as error, warnings.catch_warnings():
         warnings.simplefilter("error")
-        list(read(path, Options()))
+        list(read_spectra(path, ReadOptions()))
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
     assert capfd.readouterr() == ("", "")

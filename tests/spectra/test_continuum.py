@@ -27,12 +27,12 @@ def stars(n, seed):
 
 @pytest.fixture(scope="module")
 def curve():
-    return continuum.learn(stars(800, 1), WAVE, 6)
+    return continuum.fit_continuum_model(stars(800, 1), WAVE, 6)
 
 
 def bent(flux, seed):
     """Flux (n, n_pix) under smooth curves of any scale, and the curves."""
-    shapes = 1e4 * faults.continuum_shapes(
+    shapes = 1e4 * faults.draw_continuum_shapes(
         len(flux), flux.shape[1], 3, 0.3, np.random.default_rng(seed)
     )
     return (flux * shapes).astype("f4"), shapes
@@ -69,30 +69,30 @@ def test_spikes_do_not_lift_the_continuum(curve):
 def test_a_continuum_is_the_same_after_writing(curve, tmp_path):
     flux = stars(5, 9)
     with h5py.File(tmp_path / "x.h5", "w") as h5:
-        assert continuum.read(h5) is None
-        continuum.write(h5, curve)
-        np.testing.assert_array_equal(continuum.read(h5).fit(flux), curve.fit(flux))
+        assert continuum.read_continuum(h5) is None
+        continuum.write_continuum(h5, curve)
+        np.testing.assert_array_equal(continuum.read_continuum(h5).fit(flux), curve.fit(flux))
 
 
 def test_disturbed_spectra_do_not_depend_on_how_many_come_at_a_time():
     flux = stars(30, 10)
-    whole = faults.disturb(flux, WAVE, 20_000, SETTINGS, np.random.default_rng(1).spawn(2))
+    whole = faults.disturb_spectra(flux, WAVE, 20_000, SETTINGS, np.random.default_rng(1).spawn(2))
     generators = np.random.default_rng(1).spawn(2)
     parts = [
-        faults.disturb(flux[i : i + 10], WAVE, 20_000, SETTINGS, generators) for i in (0, 10, 20)
+        faults.disturb_spectra(flux[i : i + 10], WAVE, 20_000, SETTINGS, generators) for i in (0, 10, 20)
     ]
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6)
 
 
 def test_disturbances_have_the_size_that_is_asked():
     rng = np.random.default_rng(2)
-    assert np.std(faults.line_errors(200, WAVE, 20_000, 0.1, rng)) == pytest.approx(
+    assert np.std(faults.draw_line_errors(200, WAVE, 20_000, 0.1, rng)) == pytest.approx(
         0.1 * np.sqrt(2 / 3), rel=0.1
     )
-    shapes = faults.continuum_shapes(500, len(WAVE), 6, 0.02, rng)
+    shapes = faults.draw_continuum_shapes(500, len(WAVE), 6, 0.02, rng)
     assert np.std(np.log(shapes)) == pytest.approx(0.02, rel=0.15)
     calm = SimpleNamespace(order=6, continuum_error=0.0, line_error=0.0)
     flux = stars(3, 11)
     np.testing.assert_allclose(
-        faults.disturb(flux, WAVE, 20_000, calm, rng.spawn(2)), flux, atol=1e-6
+        faults.disturb_spectra(flux, WAVE, 20_000, calm, rng.spawn(2)), flux, atol=1e-6
     )

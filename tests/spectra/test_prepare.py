@@ -9,19 +9,19 @@ from starlabels.base import hdf5, workers
 from starlabels.base.errors import UserError
 from starlabels.config.schema import Cluster
 from starlabels.spectra import continuum, velocity
-from starlabels.spectra.prepare import (
-    Preparation,
-    around,
+from starlabels.spectra.preparation import (
+    SpectrumPreparer,
+    cut_around_window,
     check_window,
-    noise_of,
-    rebin,
+    estimate_noise,
+    rebin_spectrum,
     to_air,
-    without_spikes,
+    remove_spikes,
 )
-from starlabels.spectra.spectrum import Observed
+from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.spectra.velocity import WEAK
 from starlabels.stages import predict
-from starlabels.synthesis.library import FOLDER
+from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 
 POWER = 10_000
@@ -31,7 +31,7 @@ RANGES = {"teff": (6000, 7000), "logg": (3.5, 4.5), "mh": (-0.5, 0.5), "vmic": (
 
 @pytest.fixture(scope="module")
 def sampler():
-    return Sampler(FOLDER / "blue_4450_4990.h5", RANGES)
+    return Sampler(NODE_FOLDER / "blue_4450_4990.h5", RANGES)
 
 
 def draw(n, seed):
@@ -43,8 +43,8 @@ def draw(n, seed):
 
 @pytest.fixture(scope="module")
 def prepare(sampler):
-    curve = continuum.learn(sampler.spectra(draw(300, 1), WAVE, POWER), WAVE, 4)
-    return Preparation(WAVE, POWER, 0.9 * POWER, curve, sampler)
+    curve = continuum.fit_continuum_model(sampler.sample_spectra(draw(300, 1), WAVE, POWER), WAVE, 4)
+    return SpectrumPreparer(WAVE, POWER, 0.9 * POWER, curve, sampler)
 
 
 def observe(
@@ -52,18 +52,18 @@ def observe(
 ):
     """An Observed star of labels {name: (1,)}, receding at rv km/s, under a sloping continuum of 500 counts."""
     wave = np.arange(low, high, 0.05)
-    flux = sampler.spectra(star | {"rv": np.array([rv])}, wave, power)[0]
+    flux = sampler.sample_spectra(star | {"rv": np.array([rv])}, wave, power)[0]
     flux = flux * 500 * (1 + 0.002 * (wave - wave[0])) + np.random.default_rng(seed).normal(
         0, 500 / snr, len(wave)
     )
-    return Observed("star", wave, flux, np.full(len(wave), 500 / snr), medium, power, False, False)
+    return ObservedSpectrum("star", wave, flux, np.full(len(wave), 500 / snr), medium, power, False, False)
 
 
 @pytest.mark.parametrize("rv", [-220.0, -3.0, 0.0, 12.5, 180.0])
 def test_velocity_slope_and_resolving_power_are_taken_out(sampler, prepare, rv):
     star = {name: values[:1] for name, values in draw(1, 5).items()}
     found = prepare(observe(sampler, star, rv))
-    true = sampler.spectra(star, WAVE, POWER)[0]
+    true = sampler.sample_spectra(star, WAVE, POWER)[0]
     assert found.velocity.rv == pytest.approx(rv, abs=0.6) and found.velocity.r > WEAK
     inner = slice(30, -30)
     assert (
@@ -92,7 +92,7 @@ def test_pure_noise_has_a_weak_peak(prepare):
     wave = np.arange(4770, 4930, 0.05)
     flux = 1 + np.random.default_rng(3).normal(0, 0.3, len(wave))
     found = prepare(
-        Observed("noise", wave, flux, np.full(len(wave), 0.3), "air", 20_000.0, False, False)
+        ObservedSpectrum("noise", wave, flux, np.full(len(wave), 0.3), "air", 20_000.0, False, False)
     )
     assert found.weak
 
@@ -119,7 +119,7 @@ def test_a_lower_or_unknown_resolving_power_is_an_error_not_a_guess(sampler, pre
 
 
 def test_a_window_elsewhere_is_an_error_that_names_both():
-    far = Observed(
+    far = ObservedSpectrum(
         "far", np.linspace(15145, 16960, 100), np.ones(100), None, "vacuum", 22_500.0, False, False
     )
     with pytest.raises(UserError, match="15145 to 16960 A lies outside the model's 4800 to 4900 A"):
@@ -129,7 +129,7 @@ def test_a_window_elsewhere_is_an_error_that_names_both():
 def test_spikes_go_and_lines_stay():
     flux = np.ones(300) + np.random.default_rng(4).normal(0, 0.01, 300)
     flux[100], flux[200:203] = 9.0, 0.2
-    found = without_spikes(flux)
+    found = remove_spikes(flux)
     assert np.isnan(found[100]) and np.isfinite(np.delete(found, 100)).all()
 
 
@@ -138,7 +138,7 @@ def test_rebinning_conserves_flux_and_knows_holes():
     flux = 1 + 0.3 * np.sin(wave / 3)
     flux[1000:1100] = np.nan
     target = np.arange(4805, 4895, 0.5)
-    found, error = rebin(wave, flux, np.full(len(wave), 0.1), target)
+    found, error = rebin_spectrum(wave, flux, np.full(len(wave), 0.1), target)
     hole = (target > 4830.2) & (target < 4832.8)
     assert (
         np.isnan(found[hole]).all() and np.isfinite(found[(target < 4829) | (target > 4834)]).all()
@@ -154,7 +154,7 @@ def test_noise_is_measured_under_lines():
         - 0.5 * np.exp(-0.5 * ((np.arange(2000) - 1000) / 20) ** 2)
         + np.random.default_rng(0).normal(0, 0.02, 2000)
     )
-    assert noise_of(flux) == pytest.approx(0.02, rel=0.1)
+    assert estimate_noise(flux) == pytest.approx(0.02, rel=0.1)
 
 
 def same(one, other):
@@ -168,7 +168,7 @@ def test_what_lies_far_from_the_window_changes_nothing(sampler, prepare):
     wide = observe(
         sampler, {name: values[:1] for name, values in draw(1, 5).items()}, low=4500, high=4980
     )
-    near = around(wide, WAVE)
+    near = cut_around_window(wide, WAVE)
     assert len(near.wave) < 0.5 * len(wide.wave) and same(prepare(near), prepare(wide))
 
 
@@ -185,7 +185,7 @@ def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
     machine, found = SimpleNamespace(prepare=prepare, axis=hdf5.Axis(WAVE)), []
     options = SimpleNamespace(rv=None, prepare=False)
     for section in (None, Cluster(scheduler=None, workers=2)):
-        with workers.caller(section, len(stars)) as call:
+        with workers.open_caller(section, len(stars)) as call:
             found.append(predict.prepared(machine, stars, options, call))
     for i, (here, there) in enumerate(zip(*found)):
         assert here.failure == there.failure != "" if i in (3, 5) else same(here[1], there[1]), i

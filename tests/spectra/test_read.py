@@ -12,10 +12,10 @@ from observed_files import ERROR, FLUX, WAVE, N, apogee, image, one, table
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.config import paths
-from starlabels.spectra.read import read
-from starlabels.spectra.spectrum import Options, check
+from starlabels.spectra.readers import read_spectra
+from starlabels.spectra.spectrum import ReadOptions, check_spectrum
 
-NOTHING = Options()
+NOTHING = ReadOptions()
 
 
 def same(observed, wave=WAVE, flux=FLUX, error=None, medium="air"):
@@ -233,7 +233,7 @@ def test_apstar_gives_the_combined_spectrum_at_rest(tmp_path):
 
 def test_our_hdf5_is_read_row_by_row_and_a_bad_row_stops_no_other(make_config, monkeypatch):
     cfg = make_config()
-    path = paths.paths(cfg).grid
+    path = paths.run_paths(cfg).grid
     write_grid(cfg, 10, star_id=[f"HD {i}" for i in range(10)])
     with h5py.File(path, "r+") as h5:
         flux = h5["spectra/flux"][:]
@@ -241,14 +241,14 @@ def test_our_hdf5_is_read_row_by_row_and_a_bad_row_stops_no_other(make_config, m
         h5["spectra/flux_err"] = np.full(flux.shape, 0.01, "f4")
         wave = h5["spectra/wave"][:]
     monkeypatch.setattr(hdf5, "CHUNK_BYTES", 3 * 4 * len(wave))
-    found = list(read(path, NOTHING))
+    found = list(read_spectra(path, NOTHING))
     assert [star.name for star in found] == [f"{path.name} HD {i}" for i in range(10)]
     for i in (0, 2, 9):
         np.testing.assert_array_equal(found[i].flux, flux[i])
-        check(found[i])
+        check_spectrum(found[i])
     for i in (3, 4):
         with pytest.raises(UserError, match=f"HD {i}: all .* NaN or masked"):
-            check(found[i])
+            check_spectrum(found[i])
     assert np.isnan(found[5].flux).sum() == 9
     assert found[0].wave.tolist() == wave.tolist() and np.all(found[0].error == np.float32(0.01))
     assert found[0][4:8] == ("air", cfg.grid.resolving_power, True, True)
@@ -268,7 +268,7 @@ def write_rows(path, n=3, flux=None, attributes=None, **more):
 
 
 def test_hdf5_with_the_least_of_our_schema_claims_no_more_than_it_says(tmp_path):
-    found = list(read(write_rows(tmp_path / "a.h5"), NOTHING))
+    found = list(read_spectra(write_rows(tmp_path / "a.h5"), NOTHING))
     assert [star.name for star in found] == [f"a.h5 row {i}" for i in range(3)]
     assert found[0][3:8] == (None, "air", None, False, False)
     path = write_rows(
@@ -277,12 +277,12 @@ def test_hdf5_with_the_least_of_our_schema_claims_no_more_than_it_says(tmp_path)
         attributes={"medium": b"vacuum", "resolving_power": 42000},
         star_id=["HD 1", "HD 1"],
     )
-    found = list(read(path, NOTHING))
+    found = list(read_spectra(path, NOTHING))
     assert [star.name for star in found] == ["b.h5 HD 1 row 0", "b.h5 HD 1 row 1"]
     assert found[0][4:8] == ("vacuum", 42000, False, False)
     counts = write_rows(tmp_path / "c.h5", flux=np.tile(np.arange(N) * 10, (1, 1)))
     same(one(counts), flux=np.arange(N) * 10)
-    assert next(read(path, Options(medium="air", resolving_power=100.0)))[4:6] == ("air", 100)
+    assert next(read_spectra(path, ReadOptions(medium="air", resolving_power=100.0)))[4:6] == ("air", 100)
 
 
 @pytest.mark.parametrize(

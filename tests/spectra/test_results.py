@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from starlabels import plots as plots_2
-from starlabels.plots import observed as plots
+from starlabels.plots import observed_spectra as plots
 from starlabels.spectra import results
-from starlabels.spectra.results import Answer, Spectrum, rounded
+from starlabels.spectra.results import StarResult, FittedSpectrum, format_value
 
 NAN = float("nan")
 NAMES, UNITS = ["teff", "logg", "vsini"], ["K", "dex", "km/s"]
@@ -19,11 +19,11 @@ LABELS, ERRORS = (
     {"teff": 5771.6, "logg": 4.4382, "vsini": 1.62},
     {"teff": 31.2, "logg": 0.0123, "vsini": 0.71},
 )
-FINE = Answer("sun.fits", "", LABELS, ERRORS, NAN, NAN, 154.2, 1.02, 0, [], 1.0)
+FINE = StarResult("sun.fits", "", LABELS, ERRORS, NAN, NAN, 154.2, 1.02, 0, [], 1.0)
 FLAGGED = FINE._replace(
     name="hot, \u03b1.fits", rv=-12.34, rv_err=0.21, flags=3, reasons=["too hot", "odd"]
 )
-FAILED = Answer("empty.fits", "no pixel\nwas observed", {}, {}, NAN, NAN, NAN, NAN, 0, [], 0.0)
+FAILED = StarResult("empty.fits", "no pixel\nwas observed", {}, {}, NAN, NAN, NAN, NAN, 0, [], 0.0)
 ANSWERS = [FLAGGED, FAILED, FINE]
 
 
@@ -66,7 +66,7 @@ def test_tables_give_back_labels_units_and_failures_in_order(tmp_path):
 
 def test_a_broken_run_leaves_the_rows_of_the_csv_and_no_fits_table(tmp_path):
     results.write_tables(ANSWERS, tmp_path, NAMES, UNITS, META)
-    with pytest.raises(KeyboardInterrupt), results.Tables(tmp_path, NAMES, UNITS, META) as tables:
+    with pytest.raises(KeyboardInterrupt), results.ResultTables(tmp_path, NAMES, UNITS, META) as tables:
         tables.add([FINE, FAILED])
         assert len(pd.read_csv(tmp_path / "results.csv")) == 2
         raise KeyboardInterrupt
@@ -75,7 +75,7 @@ def test_a_broken_run_leaves_the_rows_of_the_csv_and_no_fits_table(tmp_path):
 
 
 def test_tables_take_many_stars_and_none(tmp_path):
-    with results.Tables(tmp_path, NAMES, UNITS, META) as tables:
+    with results.ResultTables(tmp_path, NAMES, UNITS, META) as tables:
         for _ in range(100):
             tables.add(ANSWERS * 40)
     assert (
@@ -114,13 +114,13 @@ def test_names_that_are_no_utf8_can_be_written(tmp_path):
     ],
 )
 def test_values_are_rounded_to_two_digits_of_their_error(value, err, text):
-    assert rounded(value, err) == text
+    assert format_value(value, err) == text
 
 
 def test_pictures_have_safe_names_of_their_own():
     taken = set()
     names = ["a b.fits", "a/b.fits", "A_b.fits", "../../etc/passwd", "", "x" * 300, "x" * 300]
-    found = [results.picture_name(name, taken) for name in names]
+    found = [results.choose_picture_name(name, taken) for name in names]
     assert found[:5] == [
         "a_b.fits.png",
         "a_b.fits_2.png",
@@ -156,7 +156,7 @@ def toy(n_pix=400, gaps=True, model=True, step=1.0):
     flux, error = smooth + rng.normal(0, 0.01, n_pix), np.full(n_pix, 0.01)
     if gaps:
         flux[:50], flux[200], flux[-1] = NAN, NAN, NAN
-    return Spectrum(wave, flux, error, smooth if model else None)
+    return FittedSpectrum(wave, flux, error, smooth if model else None)
 
 
 def size(path):
@@ -171,14 +171,14 @@ def size(path):
 def test_a_star_has_a_figure_with_and_without_model_and_gaps(tmp_path, model, gaps):
     answer = FLAGGED._replace(name="$cheap$ \\$tar_^{" + "x" * 200)  # no mathematics
     lines = {"H beta": [4600.0], "Fe II": [4700.0, 4705.0]}
-    path = plots.star(toy(gaps=gaps, model=model), answer, tmp_path / "star.png", lines)
+    path = plots.draw_star(toy(gaps=gaps, model=model), answer, tmp_path / "star.png", lines)
     width, height = size(path)
     assert width == pytest.approx(7.09 * 300, abs=2) and height > 1000
 
 
 @pytest.mark.parametrize("medium", ["air", "vacuum"])
 def test_a_figure_says_whether_wavelengths_are_in_air(medium):
-    fig, _ = plots.rows(toy()._replace(medium=medium), 2, "model")
+    fig, _ = plots.draw_rows(toy()._replace(medium=medium), 2, "model")
     label = fig.axes[-1].get_xlabel()
     plots_2.plt.close(fig)
     assert f"in {medium} (" in label
@@ -186,14 +186,14 @@ def test_a_figure_says_whether_wavelengths_are_in_air(medium):
 
 def test_figures_are_as_wide_for_a_failed_star_without_a_single_pixel(tmp_path):
     nothing = toy()._replace(flux=np.full(400, NAN), error=None, model=None)
-    assert size(plots.star(nothing, FAILED, tmp_path / "nothing.png"))[0] == pytest.approx(
+    assert size(plots.draw_star(nothing, FAILED, tmp_path / "nothing.png"))[0] == pytest.approx(
         7.09 * 300, abs=2
     )
 
 
 def test_each_run_of_missing_pixels_is_shaded_once():
     fig, ax = plots_2.plt.subplots()
-    plots.shade(ax, np.arange(10.0), np.isin(np.arange(10), [0, 1, 5, 9]))
+    plots.shade_missing(ax, np.arange(10.0), np.isin(np.arange(10), [0, 1, 5, 9]))
     spans = [path.get_extents().intervalx.tolist() for path in ax.collections[0].get_paths()]
     plots_2.plt.close(fig)
     assert spans == [[-0.5, 1.5], [4.5, 5.5], [8.5, 9.5]]
@@ -202,13 +202,13 @@ def test_each_run_of_missing_pixels_is_shaded_once():
 def test_flux_limits_leave_out_dead_and_hot_pixels_but_no_line():
     spectrum = toy(4000, gaps=False, step=0.1)
     spectrum.flux[[100, 900]] = [-5, 50]
-    low, high, top = plots.flux_limits(spectrum, [])
+    low, high, top = plots.compute_flux_limits(spectrum, [])
     assert 0.3 < low < 0.4 and 1.0 < high < top < 1.2
 
 
 def test_comparison_draws_an_observed_spectrum_over_ours(tmp_path):
     spectrum = toy(gaps=False)
-    path = plots.comparison(
+    path = plots.draw_model_comparison(
         spectrum.wave, spectrum.flux, spectrum.model, "the Sun", tmp_path / "sun.png"
     )
     assert size(path)[1] == pytest.approx((0.2 + 3 * plots.ROW) * 300, abs=2)

@@ -6,6 +6,7 @@ import pytest
 
 from starlabels.base import hdf5, provenance
 from starlabels.config import paths
+from starlabels.config.run import Run
 from starlabels.stages import card, load_model
 
 
@@ -34,7 +35,7 @@ def metrics(run):
 
 
 def test_the_numbers_of_a_card_are_those_of_metrics_json(run, metrics):
-    path, model = paths.paths(run).metrics, load_model.load(run).model
+    path, model = paths.run_paths(run).metrics, load_model.load_trained_model(Run(run)).model
     path.write_text(json.dumps(metrics))
     card.write(run, json.loads(path.read_text()), model, 5678)
     text = (path.parent / "README.md").read_text()
@@ -55,7 +56,7 @@ def test_the_numbers_of_a_card_are_those_of_metrics_json(run, metrics):
 
 
 def test_a_card_tells_ranges_network_limits_and_origin(run, metrics):
-    model, folder = load_model.load(run).model, paths.paths(run).model_dir
+    model, folder = load_model.load_trained_model(Run(run)).model, paths.run_paths(run).model_dir
     card.write(run, metrics, model, 360)
     text, made = (folder / "README.md").read_text(), provenance.read(folder)
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:

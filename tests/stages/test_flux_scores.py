@@ -46,7 +46,7 @@ def test_the_stages_of_a_generator_run_and_say_what_they_found(generator_folder,
     result = run_script("4_test.py")
     assert result.returncode == 0, result.stderr
     assert "generator" in result.stdout and "autoencoder" in result.stdout
-    paths = config.paths(load.load("config.yaml"))
+    paths = config.run_paths(load.load_config("config.yaml"))
     metrics = json.loads(paths.metrics.read_text())
     assert metrics["generator"]["mae"] < 0.01 and metrics["autoencoder"]["r2"] > 0.99
     figures = {path.name for path in paths.figure_dir.glob("4_*.png")}
@@ -65,5 +65,5 @@ def test_derivatives_of_a_generator_are_compared_with_those_of_the_nodes(
     result = run_script("jacobian.py")
     assert result.returncode == 0, result.stderr
     assert "relative rms where it is above its median" in result.stdout
-    paths = config.paths(load.load("config.yaml"))
+    paths = config.run_paths(load.load_config("config.yaml"))
     assert paths.jacobian.exists() and (paths.figure_dir / "jacobian.png").exists()

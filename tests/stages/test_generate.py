@@ -15,9 +15,10 @@ from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.catalogues import databases
 from starlabels.config import load, schema
+from starlabels.config.run import Run
 from starlabels.learning import generator
-from starlabels.plots import generated as plots
-from starlabels.spectra import read, spectrum
+from starlabels.plots import generated_spectra as plots
+from starlabels.spectra import readers, spectrum
 from starlabels.stages import generate as generating
 from starlabels.stages import generate_files
 
@@ -37,9 +38,9 @@ def folder(generator_folder, monkeypatch):
 def generate(*words, model=MODEL):
     """Run the script's own function on words of a command line."""
     parser = argparse.ArgumentParser()
-    generating.arguments(parser)
+    generating.add_arguments(parser)
     args = parser.parse_args([*map(str, words), "--model", str(model)])
-    generating.run(load.load(generating.recipe(args)), args)
+    generating.generate_spectra(Run(load.load_config(generating.find_model_config(args))), args)
 
 
 def message(*words, **options):
@@ -72,7 +73,7 @@ def test_the_script_writes_a_fits_table_that_predict_reads(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}: 1 spectrum of 500 pixels from {MODEL}\n" and not done.stderr
     wave, flux = generator.generate(MODEL, **STAR)
-    [found] = read.read(out, spectrum.Options())
+    [found] = readers.read_spectra(out, spectrum.ReadOptions())
     np.testing.assert_array_equal(found.wave, wave)
     np.testing.assert_allclose(found.flux, flux[0], atol=1e-6)
     assert (found.medium, found.resolving_power, found.rest, found.normalised) == (
@@ -98,7 +99,7 @@ def test_the_script_writes_a_fits_table_that_predict_reads(tmp_path):
 def test_csv_of_one_star_is_read_back(tmp_path):
     generate(*OPTIONS, "--out", tmp_path / "star.csv")
     wave, flux = generator.generate(MODEL, **STAR)
-    [found] = read.read(tmp_path / "star.csv", spectrum.Options())
+    [found] = readers.read_spectra(tmp_path / "star.csv", spectrum.ReadOptions())
     np.testing.assert_allclose(found.wave, wave, rtol=1e-9)
     np.testing.assert_allclose(found.flux, flux[0], rtol=1e-6)
     assert (tmp_path / "star.csv").read_text().startswith("wave,flux\n") and found.medium == "air"
@@ -123,10 +124,10 @@ def test_hdf5_is_a_database_that_join_and_predict_read(tmp_path, suffix):
         )
         assert [star.decode() for star in hdf5.read_text(h5["star_id"])] == ["hot", "cool", "α"]
         assert h5.attrs["stage"] == "generate" and h5["spectra"].attrs["resolving_power"] == 35000
-    with databases.open_database(load.load("config.yaml"), str(out)) as database:
-        databases.check_wave(database, load.load("config.yaml").wave, resample=False)
+    with databases.open_database(load.load_config("config.yaml"), str(out)) as database:
+        databases.check_wave(database, load.load_config("config.yaml").wave, resample=False)
         np.testing.assert_allclose(database.flux[:], expected(), atol=1e-6)
-    found = list(read.read(out, spectrum.Options()))
+    found = list(readers.read_spectra(out, spectrum.ReadOptions()))
     assert [one.name for one in found] == [f"many.{suffix} {star}" for star in ("hot", "cool", "α")]
     np.testing.assert_allclose([one.flux for one in found], expected(), atol=1e-6)
     assert all(one.rest and one.normalised and one.medium == "air" for one in found)
@@ -138,7 +139,7 @@ def test_a_generator_of_spectra_in_vacuum_says_so_in_what_it_writes(tmp_path, mo
         h5["spectra"].attrs["medium"] = "vacuum"
     for out in (tmp_path / "star.fits", tmp_path / "star.h5"):
         generate(*OPTIONS, "--out", out, model=model)
-        assert [one.medium for one in read.read(out, spectrum.Options())] == ["vacuum"]
+        assert [one.medium for one in readers.read_spectra(out, spectrum.ReadOptions())] == ["vacuum"]
     generate("--table", table(tmp_path / "labels.csv"), "--out", many, model=model)
     assert (fits.getheader(many)["CTYPE1"], fits.getheader(many)["AIRORVAC"]) == ("WAVE", "vac")
     monkeypatch.setattr(
@@ -202,11 +203,11 @@ def test_a_figure_holds_a_panel_a_star_or_one_star_in_rows(tmp_path, monkeypatch
 
 def test_a_figure_is_written_whole(tmp_path):
     wave = np.linspace(8400, 8800, 200)
-    heading = plots.heading(
+    heading = plots.format_heading(
         "a $tar of a very long name that would leave the page", STAR | {"resolving_power": 11500.0}
     )
     assert r"\$" in heading and "…" in heading and "$R$ 11500" in heading
-    plots.spectra(
+    plots.draw_generated_spectra(
         wave, np.ones((2, 200)), [heading, "b"], tmp_path / "two.png", {"Ca II": [8542.1]}
     )
     assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG") and is_clean(tmp_path)

@@ -116,11 +116,11 @@ def test_finished_nodes_are_not_synthesised_again(tmp_path, monkeypatch):
                 raise KeyboardInterrupt  # the run ends halfway
             yield i, np.full(len(grid.wave()), 0.9, "f4"), ""
 
-    monkeypatch.setattr(nodes, "synthesise", fake)
+    monkeypatch.setattr(nodes, "synthesise_nodes", fake)
     with pytest.raises(KeyboardInterrupt):
-        nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
+        nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert not (tmp_path / "n.h5").exists()
-    nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
+    nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert len(asked) == 5 and len(set(asked)) == 4  # only the one under way was asked twice
     flux, failed = nodes.read_nodes(tmp_path / "n.h5")
     assert flux == pytest.approx(0.9, abs=1e-4) and not failed.any()
@@ -135,8 +135,8 @@ def test_failed_nodes_are_recorded_and_not_tried_again(tmp_path, monkeypatch, ca
                 else (i, np.ones(len(grid.wave()), "f4"), "")
             )
 
-    monkeypatch.setattr(nodes, "synthesise", fake)
-    nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
+    monkeypatch.setattr(nodes, "synthesise_nodes", fake)
+    nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert nodes.read_nodes(tmp_path / "n.h5")[1].tolist() == [False, True, False, False]
     assert "6000_4.5_0_2 failed: SMElib ended its process" in capsys.readouterr().out
 
@@ -145,9 +145,9 @@ def test_a_library_of_failures_is_not_kept(tmp_path, monkeypatch):
     fake = lambda grid, points, cluster: (
         (i, None, "no such atmospheres") for i in range(len(points))
     )  # noqa: E731
-    monkeypatch.setattr(nodes, "synthesise", fake)
+    monkeypatch.setattr(nodes, "synthesise_nodes", fake)
     with pytest.raises(UserError, match="all 4 nodes failed: no such atmospheres"):
-        nodes.build(SMALL_NODES, tmp_path / "n.h5", None)
+        nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert not list(tmp_path.iterdir())
 
 

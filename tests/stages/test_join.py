@@ -10,6 +10,7 @@ from conftest import draw, run_script, toy_spectra, write_grid, write_published
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.stages import join
 
 TWO = [{"path": "db/a.h5", "where": "mh != 0"}, {"path": "db/b.h5", "where": None}]
@@ -35,7 +36,7 @@ def published(cfg, path, n=40, seed=0, spoil=None):
 
 def joined(cfg):
     """The joined file's content."""
-    with hdf5.open_stage(paths.paths(cfg).joined, "0_join", digests.digest(cfg, "0_join")) as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")) as h5:
         found = {
             name: h5[name][:]
             for name in ("spectra/flux", "spectra/wave", "source", "source_row", "star_id")
@@ -51,7 +52,7 @@ def joined(cfg):
 def test_two_published_databases_join_with_an_index_that_leads_back(make_config):
     cfg = make_config({**STEPS, "join.databases": TWO})
     originals = [published(cfg, "db/a.h5"), published(cfg, "db/b.h5", 25, seed=1)]
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     found = joined(cfg)
     assert found["files"] == ["db/a.h5", "db/b.h5"]
     n_a = int((originals[0][0]["mh"] != 0).sum())
@@ -68,7 +69,7 @@ def test_identical_labels_are_one_star_in_whatever_published_database(make_confi
     cfg = make_config({**STEPS, "join.databases": TWO})
     published(cfg, "db/a.h5")
     published(cfg, "db/b.h5", seed=1)
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     found = joined(cfg)
     labels = np.stack([found[name] for name in ("teff", "logg", "mh", "vsini")], axis=1)
     assert len(np.unique(found["star_id"])) == len(np.unique(labels, axis=0))
@@ -77,7 +78,7 @@ def test_identical_labels_are_one_star_in_whatever_published_database(make_confi
 def test_star_ids_of_a_database_are_kept(make_config):
     cfg = make_config()
     write_grid(cfg, 30, star_id=[f"star {i // 3}" for i in range(30)])
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     assert joined(cfg)["star_id"][5] == b"star 1"
 
 
@@ -90,7 +91,7 @@ def test_spoilt_spectra_are_dropped_and_counted_by_cause(make_config, capsys):
     cfg = make_config({**STEPS, "join.databases": TWO})
     published(cfg, "db/a.h5")
     published(cfg, "db/b.h5", spoil=spoil)
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     text = capsys.readouterr().out
     assert (
         "db/b.h5: kept 36 of 40 spectra: 2 have NaN or infinite flux, 2 have negative continuum"
@@ -107,10 +108,10 @@ def test_noise_below_zero_is_no_negative_continuum():
 
 def test_our_database_joins_a_published_one_and_keeps_all_labels(make_config):
     cfg = make_config()
-    cfg = make_config({"join.databases": [{"path": str(paths.paths(cfg).grid)}, {"path": "b.h5"}]})
+    cfg = make_config({"join.databases": [{"path": str(paths.run_paths(cfg).grid)}, {"path": "b.h5"}]})
     write_grid(cfg, 20)
     published(cfg, "b.h5", 10)
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     found = joined(cfg)
     assert np.isnan(found["vmic"]).tolist() == [False] * 20 + [True] * 10
 
@@ -124,9 +125,9 @@ def test_another_wavelength_grid_is_an_error_or_resampled(make_config):
         UserError,
         match=r"4468-4491.92 Angstrom in steps of 0.08; config asks 200 pixels, 4470-4490",
     ):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
     cfg = make_config({"join.databases": other, "join.resample": True})
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     expected = np.stack(
         [np.interp(cfg.wave.grid(), fine, row) for row in toy_spectra(fine, labels)]
     )
@@ -135,7 +136,7 @@ def test_another_wavelength_grid_is_an_error_or_resampled(make_config):
     )  # what linear interpolation costs
     write_grid(cfg, 20, "other.h5", wave=np.arange(4475, 4492, 0.08))
     with pytest.raises(UserError, match="does not cover it"):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
 
 
 @pytest.mark.parametrize(
@@ -152,20 +153,20 @@ def test_a_bad_query_names_the_labels(make_config, where, reason):
     with pytest.raises(
         UserError, match=f"a.h5: where: .*{reason}.*a condition on teff, logg, vsini, mh"
     ) as error:
-        join.run(cfg)
+        join.join_databases(Run(cfg))
     assert "\n" not in str(error.value)
 
 
 def test_a_query_for_a_decimal_finds_the_float32(make_config):
     cfg = make_config({**STEPS, "join.databases": [{"path": "a.h5", "where": "mh == 0.3"}]})
     labels, _ = published(cfg, "a.h5")
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     assert len(joined(cfg)["mh"]) == (np.abs(labels["mh"] - 0.3) < 0.01).sum() > 0
 
 
 def test_unfit_databases_are_one_line_and_nothing_is_written(make_config):
     cfg = make_config({"join.databases": [{"path": "a.h5"}]})
-    target = paths.paths(cfg).joined
+    target = paths.run_paths(cfg).joined
     for spoil, message in [
         (lambda: None, "a.h5 not found"),
         (
@@ -187,7 +188,7 @@ def test_unfit_databases_are_one_line_and_nothing_is_written(make_config):
     ]:
         spoil()
         with pytest.raises(UserError, match=message):
-            join.run(cfg)
+            join.join_databases(Run(cfg))
         assert not target.exists()
         assert not target.with_name(target.name + ".tmp").exists()
 
@@ -198,7 +199,7 @@ def test_a_missing_label_names_the_database_and_its_labels(make_config):
     with pytest.raises(
         UserError, match=r"a.h5 has labels \[teff, logg, vsini, mh\]; config asks feh too"
     ):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
 
 
 def test_a_stale_grid_asks_for_grid_again(make_config):
@@ -207,7 +208,7 @@ def test_a_stale_grid_asks_for_grid_again(make_config):
     with pytest.raises(
         UserError, match="afgk.h5 was made with other settings of grid: re-run python grid.py"
     ):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
 
 
 def test_scripts_answer_mistakes_with_one_line_and_code_2(make_config, tmp_path):
@@ -231,12 +232,12 @@ def test_wavelengths_out_of_order_and_labels_without_names_are_clear_errors(make
     )
     write_grid(cfg, path="mine.h5", wave=cfg.wave.grid()[::-1])
     with pytest.raises(UserError, match="must be finite and increasing"):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
     write_grid(cfg, path="mine.h5")
     with h5py.File("mine.h5", "r+") as h5:
         del h5["labels/value"].attrs["names"]
     with pytest.raises(UserError, match="expected numbers .n, n_labels., a name a column"):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
 
 
 def test_a_database_listed_twice_or_the_output_itself_is_refused(make_config):
@@ -244,14 +245,14 @@ def test_a_database_listed_twice_or_the_output_itself_is_refused(make_config):
         make_config({"join.databases": [{"path": "mine.h5", "where": None}] * 2})
     cfg = make_config({"join.databases": [{"path": "data/afgk/0_joined.h5", "where": None}]})
     with pytest.raises(UserError, match="is what 0_join.py writes"):
-        join.run(cfg)
+        join.join_databases(Run(cfg))
 
 
 def test_a_grid_that_is_not_joined_is_noted(make_config, capsys):
     cfg = make_config({"join.databases": [{"path": "mine.h5", "where": None}]})
     write_grid(cfg)
     write_grid(cfg, path="mine.h5")
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     assert (
         "note: data/grids/afgk.h5, the grid of config.yaml, is not among join.databases"
         in capsys.readouterr().out

@@ -28,8 +28,8 @@ def test_sigma_of_gaussian_residuals_is_their_standard_deviation_whatever_the_ou
 
 
 def test_figures_say_bias_and_sigma_to_three_digits_and_never_minus_zero():
-    from starlabels.plots.panels import corner
+    from starlabels.plots.panels import format_residuals
 
-    assert corner(np.array([-1e-9, 0.02, -0.02, 0.01, -0.01])).startswith("bias 0.0000\n")
-    text = corner(np.random.default_rng(0).normal(-40, 20, 10_000))
+    assert format_residuals(np.array([-1e-9, 0.02, -0.02, 0.01, -0.01])).startswith("bias 0.0000\n")
+    text = format_residuals(np.random.default_rng(0).normal(-40, 20, 10_000))
     assert "bias \N{MINUS SIGN}40." in text and "$N$ 10000" in text

@@ -14,11 +14,12 @@ from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.config import load, schema
 from starlabels.config import paths as config
+from starlabels.config.run import Run
 from starlabels.learning import outliers
 from starlabels.learning.components import Basis
 from starlabels.plots import jacobian as plots
-from starlabels.spectra.prepare import Prepared, as_it_is
-from starlabels.spectra.spectrum import Observed
+from starlabels.spectra.preparation import PreparedSpectrum, accept_on_model_pixels
+from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.stages import (
     card,
     jacobian_labels,
@@ -56,7 +57,7 @@ def write_survey(cfg, labels):
         "k_mag": 8 + labels["teff"] / 8000,
         "snr": np.full(N, 1 / NOISE),
     }
-    with hdf5.create("survey.h5", "survey", "0", None) as h5:
+    with hdf5.create("survey.h5", "survey", "0") as h5:
         hdf5.write_wave(h5, wave, "vacuum", 20_000)
         for name, values in (("flux", flux), ("flux_err", error)):
             hdf5.create_spectra(h5, N, len(wave), f"spectra/{name}")[:] = values
@@ -83,10 +84,10 @@ def folder(tmp_path_factory):
         patch.setattr(outliers, "PASSES", 3)
         patch.setattr(test_figures, "draw", lambda *_: None)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
-        cfg = load.load("config.yaml")
-        write_survey(cfg, draw(load.load(ROOT / "config.yaml"), N))
-        for stage in (join, preprocess, train_labels, test_labels):
-            stage.run(cfg)
+        cfg = load.load_config("config.yaml")
+        write_survey(cfg, draw(load.load_config(ROOT / "config.yaml"), N))
+        for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
+            stage(Run(cfg))
     return folder
 
 
@@ -94,26 +95,26 @@ def folder(tmp_path_factory):
 def survey(folder, monkeypatch):
     """The Config of that model, in its folder."""
     monkeypatch.chdir(folder)
-    return load.load("config.yaml")
+    return load.load_config("config.yaml")
 
 
 def results(*words):
     """The rows of predict.py's results of survey.h5, by star."""
     parser = argparse.ArgumentParser()
-    predict.arguments(parser)
+    predict.add_arguments(parser)
     args = parser.parse_args(["survey.h5", "--model", "models/toy", "--figures", "0", *words])
-    predict.run(load.load(predict.recipe(args)), args)
+    predict.predict_labels(Run(load.load_config(predict.find_model_config(args))), args)
     rows = pd.read_csv("results/results.csv", index_col="name")
     return rows.set_axis([name.split()[-1] for name in rows.index])
 
 
 def test_predict_gives_what_4_test_gives_for_its_stars_also_where_pixels_are_missing(survey):
     cfg = survey
-    assert schema.as_they_are(cfg)
-    with hdf5.open_stage(config.paths(cfg).prepared, "2_preprocess") as h5:
+    assert schema.has_own_noise(cfg)
+    with hdf5.open_stage(config.run_paths(cfg).prepared, "2_preprocess") as h5:
         stars = [star.decode() for star in h5["test/star_id"][:]]
     rows = results().loc[stars]
-    with hdf5.open_hdf5(config.paths(cfg).predictions, "") as h5:
+    with hdf5.open_hdf5(config.run_paths(cfg).predictions, "") as h5:
         tested = {name: h5[f"snrinf/{name}"][:] for name in ("mean", "err", "flags")}
     np.testing.assert_allclose(rows[cfg.labels], tested["mean"], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
@@ -131,15 +132,15 @@ def test_the_medium_goes_along_to_the_model_its_card_export_and_figures_and_the_
 ):
     cfg, drawn = survey, []
     monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append(figure))
-    jacobian_labels.run(cfg)
-    paths = config.paths(cfg)
+    jacobian_labels.average_jacobians(Run(cfg))
+    paths = config.run_paths(cfg)
     for path in (paths.prepared, paths.model_dir / "scaling.h5", paths.jacobian):
         with hdf5.open_hdf5(path, "") as h5:
             assert hdf5.read_axis(h5)[1:] == ("vacuum", 20_000, "rest"), path
     assert r"Wavelength in vacuum ($\mathrm{\AA}$)" in [ax.get_xlabel() for ax in drawn[0].axes]
-    source = export.read(paths.model_dir)
-    assert export.describe(source, paths.model_dir)["wave_unit"] == "Angstrom, in vacuum"
-    card.write(cfg, json.loads(paths.metrics.read_text()), load_model.load(cfg).model, N)
+    source = export.read_source(paths.model_dir)
+    assert export.describe_export(source, paths.model_dir)["wave_unit"] == "Angstrom, in vacuum"
+    card.write(cfg, json.loads(paths.metrics.read_text()), load_model.load_trained_model(Run(cfg)).model, N)
     assert "A in vacuum, 500 pixels" in (paths.model_dir / "README.md").read_text()
     rows = results("--air")
     assert (rows["status"] == "failed").all()
@@ -153,9 +154,9 @@ def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_con
     observed = {"order": 3, "continuum_error": 0.01, "line_error": 0.1, "velocity_error": 1.0}
     cfg = make_config({"join.databases": [{"path": "survey.h5", "where": None}]})
     write_survey(cfg, draw(cfg, N))
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     with (
-        hdf5.open_hdf5(config.paths(cfg).joined, "") as h5,
+        hdf5.open_hdf5(config.run_paths(cfg).joined, "") as h5,
         pytest.raises(UserError, match="is in vacuum, expected air"),
     ):
         section = cfg.preprocess.model_copy(update={"observed": observed})
@@ -170,7 +171,7 @@ def test_a_network_of_a_survey_reads_what_the_file_has_in_masked_pixels_and_othe
     stored, error = np.full(n_pix, 0.8, "f4"), np.full(n_pix, 0.01, "f4")
     stored[10], stored[20] = 1, np.nan
     flux = np.where(stored == 1, np.nan, stored)
-    ready = Prepared(flux, error, 100.0, 1.0, None, True, stored)
+    ready = PreparedSpectrum(flux, error, 100.0, 1.0, None, True, stored)
     np.testing.assert_allclose(
         predict.filled(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
     )
@@ -180,18 +181,18 @@ def test_a_network_of_a_survey_reads_what_the_file_has_in_masked_pixels_and_othe
 @pytest.mark.parametrize("frame", ["rest", "observer"])
 def test_spectra_are_taken_as_they_are_in_the_frame_of_the_model(frame):
     wave = np.linspace(5000, 5100, 101)
-    star = Observed("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
+    star = ObservedSpectrum("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
     found = predict.prepare(star, None, hdf5.Axis(wave, frame=frame), None, False)
-    assert isinstance(found, Prepared) == (frame == "observer")
+    assert isinstance(found, PreparedSpectrum) == (frame == "observer")
     assert isinstance(
         predict.prepare(star._replace(rest=True), None, hdf5.Axis(wave, frame=frame), None, False),
-        Prepared,
+        PreparedSpectrum,
     )
     with pytest.raises(
         UserError,
         match="a: its wavelengths are in air, those of the model in vacuum: take .* --vacuum if",
     ):
-        as_it_is(star, hdf5.Axis(wave, "vacuum"), None)
+        accept_on_model_pixels(star, hdf5.Axis(wave, "vacuum"), None)
 
 
 def test_a_file_that_says_nothing_is_at_rest_and_in_air_unless_far_in_the_ultraviolet():

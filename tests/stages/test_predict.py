@@ -24,10 +24,10 @@ def folder(finished, tmp_path, monkeypatch):
 
 def spectrum(folder, rv=0.0, low=4835, high=4885, snr=100):
     """Wavelengths (n,) and noisy flux of a star that recedes at rv km/s, in counts."""
-    cfg = load.load(folder / HOME / "config.yaml")
+    cfg = load.load_config(folder / HOME / "config.yaml")
     wave = np.arange(max(low, 4450), high, 0.05)
     star = {name: np.array([value]) for name, value in (STAR | {"rv": rv}).items()}
-    flux = sampler_for(cfg).spectra(star, wave, 35_000)[0] * 1e3
+    flux = sampler_for(cfg).sample_spectra(star, wave, 35_000)[0] * 1e3
     return wave, flux + np.random.default_rng(0).normal(0, 1e3 / snr, len(wave))
 
 

@@ -10,7 +10,8 @@ from conftest import draw, run_script, write_grid
 
 from starlabels.base.errors import UserError
 from starlabels.catalogues import features
-from starlabels.spectra.spectrum import Observed
+from starlabels.config.run import Run
+from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.stages import join, predict_beside, preprocess, train_labels
 
 ASKED = {
@@ -49,8 +50,8 @@ def survey(make_config):
         "snr": np.full(N, 100.0),
     }
     write_grid(base, path="survey.h5", labels=columns, star_id=[f"s{i}".encode() for i in range(N)])
-    for stage in (join, preprocess, train_labels):
-        stage.run(cfg)
+    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
+        stage(Run(cfg))
     return cfg
 
 
@@ -103,7 +104,7 @@ def test_a_table_has_a_row_a_star_and_is_for_models_that_read_one(make_config):
 
 @pytest.mark.parametrize(("name", "star"), [("a.fits", ""), ("a", ""), ("x.h5 a", "a")])
 def test_the_row_of_a_spectrum_is_found_by_its_name_or_star(name, star):
-    observed = Observed(
+    observed = ObservedSpectrum(
         name, None, None, None, "air", None, True, True, star, {"j_mag": 1.0, "snr": 50.0}
     )
     assert predict_beside.Rows(None, None, {"a": {"j_mag": 2.0}}).onto(observed).table == {
@@ -123,11 +124,11 @@ def test_only_what_no_training_star_lacked_is_asked_of_a_star():
         "k_mag": np.array([8.0, 8, np.nan]),
         "snr": np.array([9.0, 9, np.nan]),
     }
-    made = features.make(asked, columns)
-    assert list(features.lacking(made, columns, np.array([False, True]))) == [
+    made = features.compute_features(asked, columns)
+    assert list(features.explain_missing(made, columns, np.array([False, True]))) == [
         "",
         "lacks j_mag, as no training star did",
         "lacks k_mag, as no training star did",
     ]
-    assert not any(features.lacking(made, columns, np.array([True, True])))
-    assert not any(features.lacking(made, columns, None))
+    assert not any(features.explain_missing(made, columns, np.array([True, True])))
+    assert not any(features.explain_missing(made, columns, None))

@@ -12,6 +12,7 @@ from conftest import draw, run_script, toy_spectra
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.catalogues import distances, sdss_flags
+from starlabels.config.run import Run
 from starlabels.spectra import results
 from starlabels.stages import join, predict_columns, preprocess, train_labels
 
@@ -74,7 +75,7 @@ def test_distances_and_their_flags_are_those_of_each_star():
         three["distance_flags"] == sdss_flags.FAKEMAG_UNRELIABLE | sdss_flags.MISSING_EXTINCTION
         and three["distance_warn"]
     )
-    assert three["distance"] == pytest.approx(distances.distance(100, 30, 9, 0)[0])
+    assert three["distance"] == pytest.approx(distances.compute_distance(100, 30, 9, 0)[0])
 
 
 def test_tables_have_units_whole_numbers_and_no_result_where_a_star_failed(tmp_path):
@@ -86,7 +87,7 @@ def test_tables_have_units_whole_numbers_and_no_result_where_a_star_failed(tmp_p
         "distance": 321.5,
         "distance_flags": 0,
     }
-    fine = results.Answer(
+    fine = results.StarResult(
         "a",
         "",
         {"teff": 5000.0},
@@ -100,7 +101,7 @@ def test_tables_have_units_whole_numbers_and_no_result_where_a_star_failed(tmp_p
         1.0,
         more_of(more, values),
     )
-    bad = results.Answer("b", "no pixel", {}, {}, NAN, NAN, NAN, NAN, 0, [], NAN)
+    bad = results.StarResult("b", "no pixel", {}, {}, NAN, NAN, NAN, NAN, 0, [], NAN)
     results.write_tables([fine, bad], tmp_path, ["teff"], ["K"], {}, more)
     csv, table = pd.read_csv(tmp_path / "results.csv"), Table.read(tmp_path / "results.fits")
     assert list(csv) == table.colnames
@@ -172,15 +173,15 @@ def train(make_config):
         labels["k_mag"][:3], labels["a_k"][3] = NAN, NAN
         errors = np.full((n, len(labels)), NAN)
         errors[:, list(labels).index("parallax")] = 0.05
-        with hdf5.create("survey.h5", "survey", "0", None) as h5:
+        with hdf5.create("survey.h5", "survey", "0") as h5:
             hdf5.write_wave(h5, cfg.wave.grid(), "vacuum", 22_500)
             hdf5.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
             hdf5.write_labels(
                 h5, np.column_stack(list(labels.values())), labels, [""] * len(labels), errors
             )
             hdf5.write_text(h5, "star_id", [f"s{i}".encode() for i in range(n)])
-        for stage in (join, preprocess, train_labels):
-            stage.run(cfg)
+        for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
+            stage(Run(cfg))
         return cfg
 
     return make
@@ -215,7 +216,7 @@ def test_a_survey_of_luminosities_gets_distances(train):
             0.103 if name == "s30" else 0.1
         )  # of the database; the others are those of the CSV file
         assert rows.distance[name] == pytest.approx(
-            distances.distance(rows.fakemag[name], 0, k_mag, a_k)[0], rel=1e-5
+            distances.compute_distance(rows.fakemag[name], 0, k_mag, a_k)[0], rel=1e-5
         )
         assert rows.parallax[name] == pytest.approx(1000 / rows.distance[name], rel=1e-5)
     assert (rows.distance_err.drop("s2") > 0).all() and "astra_flags" not in rows
@@ -236,7 +237,7 @@ def test_a_network_of_passes_tells_both_parts_of_its_errors_and_astras_flags(tra
     )
     good = rows[rows.status != "failed"]
     columns = (good[name] for name in ("teff", "logg", "mh", "teff_err", "logg_err", "mh_err"))
-    np.testing.assert_array_equal(good.astra_flags, sdss_flags.label_flags(*columns))
-    np.testing.assert_array_equal(good.flag_bad, sdss_flags.label_bad(good.astra_flags))
+    np.testing.assert_array_equal(good.astra_flags, sdss_flags.flag_labels(*columns))
+    np.testing.assert_array_equal(good.flag_bad, sdss_flags.reject_labels(good.astra_flags))
     table = Table.read("results/results.fits")
     assert str(table["teff_err_model"].unit) == "K" and "distance" not in table.colnames

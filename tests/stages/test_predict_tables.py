@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from starlabels.base.errors import UserError
+from starlabels.config.run import Run
 from starlabels.learning import trained_model
 from starlabels.stages import predict_tables
 
@@ -48,8 +49,8 @@ def predict(make_config, monkeypatch, tmp_path):
             {**TABLE, "labels": ["teff"], "join.databases": [{"path": "train.csv", **database}]}
         )
         (tmp_path / "stars.csv").write_text(text)
-        predict_tables.run(
-            cfg, SimpleNamespace(model="models/x", files=["stars.csv"], out=tmp_path / "out")
+        predict_tables.predict_from_tables(
+            Run(cfg), SimpleNamespace(model="models/x", files=["stars.csv"], out=tmp_path / "out")
         )
         return pd.read_csv(tmp_path / "out/results.csv", dtype={"star_id": str})
 
@@ -85,8 +86,8 @@ def test_options_of_spectra_are_refused_and_what_was_there_of_spectra_goes(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.csv"]
     cfg = make_config({**TABLE, "labels": ["teff"], "join.databases": [{"path": "train.csv"}]})
     with pytest.raises(UserError, match="models/x reads tables, no spectra: leave out table, rv"):
-        predict_tables.run(
-            cfg,
+        predict_tables.predict_from_tables(
+            Run(cfg),
             SimpleNamespace(
                 model="models/x", files=["stars.csv"], out=tmp_path / "out", table="t.csv", rv=3.0
             ),

@@ -7,8 +7,9 @@ from conftest import changed, draw, toy_spectra, write_grid, write_published
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.base.labels import scale, unscale
+from starlabels.base.labels import scale_labels, unscale_labels
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.config.schema import Split
 from starlabels.stages import join, label_study, preprocess
 
@@ -18,14 +19,14 @@ PUBLISHED_SPLIT = Split(train=0.6, validation=0.2, test=0.2)
 def prepare(cfg, n=200, star_id=None):
     """Write a toy grid, join and preprocess it."""
     write_grid(cfg, n, star_id=star_id)
-    join.run(cfg)
-    preprocess.run(cfg)
+    join.join_databases(Run(cfg))
+    preprocess.prepare_spectra(Run(cfg))
 
 
 def read(cfg):
     """{part: {dataset: array}}, mean and standard deviation of the prepared file."""
     with hdf5.open_stage(
-        paths.paths(cfg).prepared, "2_preprocess", digests.digest(cfg, "2_preprocess")
+        paths.run_paths(cfg).prepared, "2_preprocess", digests.stage_digest(cfg, "2_preprocess")
     ) as h5:
         parts = {
             part: {name: data[:] for name, data in h5[part].items()} for part in preprocess.PARTS
@@ -71,7 +72,7 @@ def test_prepared_rows_are_the_joined_rows_shuffled(make_config):
     cfg = make_config()
     prepare(cfg, star_id=[f"s{i // 2}" for i in range(200)])
     parts, _, _ = read(cfg)
-    with hdf5.open_stage(paths.paths(cfg).joined, "0_join") as h5:
+    with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join") as h5:
         flux, labels, stars = (
             h5["spectra/flux"][:],
             hdf5.read_labels(h5, cfg.labels),
@@ -92,11 +93,11 @@ def test_scaling_is_fitted_on_the_training_part_only(make_config):
     cfg = make_config()
     prepare(cfg)
     parts, mean, std = read(cfg)
-    scaled = scale(parts["train"]["labels"].astype("f8"), mean, std)
+    scaled = scale_labels(parts["train"]["labels"].astype("f8"), mean, std)
     assert np.allclose(scaled.mean(axis=0), 0, atol=1e-6)
     assert np.allclose(scaled.std(axis=0), 1)
-    assert np.abs(scale(parts["test"]["labels"], mean, std).mean(axis=0)).max() > 1e-3
-    assert np.allclose(unscale(scaled, mean, std), parts["train"]["labels"])
+    assert np.abs(scale_labels(parts["test"]["labels"], mean, std).mean(axis=0)).max() > 1e-3
+    assert np.allclose(unscale_labels(scaled, mean, std), parts["train"]["labels"])
 
 
 def test_the_rows_in_memory_do_not_change_the_result(make_config):
@@ -117,31 +118,31 @@ def test_what_cannot_be_learnt_is_one_line(make_config):
     flux = toy_spectra(cfg.wave.grid(), labels)
     labels["logg"][:3] = np.nan
     write_published("a.h5", labels, flux)
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     with pytest.raises(
         UserError,
         match="NaN labels, logg in 3 of 30 spectra; use .* exclude them by `where: logg == logg`",
     ):
-        preprocess.run(changed(cfg, train={"loss": "mse"}))
+        preprocess.prepare_spectra(Run(changed(cfg, train={"loss": "mse"})))
 
 
 def test_a_stale_joined_file_asks_to_join_again(make_config):
     prepare(make_config())
-    preprocess.run(make_config({"train.max_epochs": 3}))
+    preprocess.prepare_spectra(Run(make_config({"train.max_epochs": 3})))
     with pytest.raises(
         UserError,
         match="0_joined.h5 was made with other settings of labels: re-run python 0_join.py",
     ):
-        preprocess.run(make_config({"labels": ["teff"]}))
+        preprocess.prepare_spectra(Run(make_config({"labels": ["teff"]})))
 
 
 def test_a_deleted_foreign_database_does_not_make_its_joined_file_stale(make_config, tmp_path):
     cfg = make_config({"join.databases": [{"path": "a.h5"}]})
     labels = draw(cfg, 30)
     write_published("a.h5", labels, toy_spectra(cfg.wave.grid(), labels))
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     (tmp_path / "a.h5").unlink()
-    preprocess.run(cfg)
+    preprocess.prepare_spectra(Run(cfg))
 
 
 def test_the_study_says_what_is_odd():
@@ -163,7 +164,7 @@ def test_the_study_says_what_is_odd():
 def test_the_study_draws_figures_with_and_without_logg(make_config, capsys, tmp_path):
     cfg = make_config()
     prepare(cfg)
-    label_study.run(cfg)
+    label_study.study_labels(Run(cfg))
     figures = tmp_path / "figures" / cfg.run
     assert sorted(path.name for path in figures.iterdir()) == [
         "1_histograms.png",
@@ -177,7 +178,7 @@ def test_the_study_draws_figures_with_and_without_logg(make_config, capsys, tmp_
     write_published("a.h5", labels, flux)
     with h5py.File("a.h5", "a") as h5:
         del h5["LOGG"]
-    join.run(cfg)
-    label_study.run(cfg)
+    join.join_databases(Run(cfg))
+    label_study.study_labels(Run(cfg))
     assert "no Kiel diagram: logg not among the labels" in capsys.readouterr().out
     assert not (figures / "1_kiel.png").exists()

@@ -97,7 +97,7 @@ def test_metrics_have_the_agreed_keys(finished):
 )
 def test_what_came_of_the_nodes_says_so(finished, monkeypatch, name):
     monkeypatch.chdir(finished[0])
-    lines = [line.strip() for line in provenance.tree(Path(name), provenance_2.read(name), set())]
+    lines = [line.strip() for line in provenance.format_history(Path(name), provenance_2.read(name), set())]
     inputs = [line for line in lines if line.startswith("from ") and ", digest " in line]
     assert any(line.startswith("from data/nodes/blue_4450_4990.h5, digest ") for line in inputs)
     assert len(inputs) >= 4 and all(": as it was" in line for line in inputs)

@@ -16,15 +16,15 @@ def labels():
 
 
 def test_ratios_are_to_iron_and_in_the_order_of_the_labels(labels):
-    feh, found = abundances.ratios(labels, NAMES)
+    feh, found = abundances.compute_iron_ratios(labels, NAMES)
     np.testing.assert_array_equal(feh, labels[:, 2])
     np.testing.assert_allclose(found, np.column_stack([-0.25 * feh, np.full(300, 0.1)]), atol=1e-12)
-    assert abundances.correlation(feh, found[:, 0]) == "$r$ \N{MINUS SIGN}1.00"
+    assert abundances.format_correlation(feh, found[:, 0]) == "$r$ \N{MINUS SIGN}1.00"
 
 
 @pytest.mark.parametrize("names", [["teff", "mg_h", "mh", "ni_h"], ["teff", "logg", "feh", "mh"]])
 def test_without_iron_or_another_element_there_are_no_planes(labels, names, tmp_path):
-    assert abundances.planes(labels, labels, names, "95_105", tmp_path / "planes.png") is None
+    assert abundances.draw_abundance_planes(labels, labels, names, "95_105", tmp_path / "planes.png") is None
     assert not list(tmp_path.iterdir())
 
 
@@ -32,7 +32,7 @@ def test_planes_have_a_pair_of_panels_for_each_element(labels, tmp_path, monkeyp
     drawn = []
     monkeypatch.setattr(abundances, "save", lambda fig, path: drawn.append(fig) or path)
     noisy = labels + np.random.default_rng(0).normal(0, 0.05, labels.shape)
-    abundances.planes(labels, noisy, NAMES, "95_105", tmp_path / "planes.png")
+    abundances.draw_abundance_planes(labels, noisy, NAMES, "95_105", tmp_path / "planes.png")
     panels = [ax for ax in drawn[0].axes if ax.get_label() != "<colorbar>"]
     assert [ax.texts[0].get_text().split("  ")[0] for ax in panels[:2]] == ["[Mg/Fe]", "[Ni/Fe]"]
     assert len(panels) == 4 and panels[0].get_ylim() == panels[3].get_ylim()

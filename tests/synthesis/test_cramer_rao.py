@@ -13,7 +13,7 @@ from starlabels.synthesis.sampler import Sampler
 def test_bound_of_one_label_is_the_error_of_least_squares():
     slope = np.random.default_rng(0).normal(size=(3, 1, 400))
     np.testing.assert_allclose(
-        cramer_rao.unit_bounds(slope), 1 / np.sqrt((slope**2).sum(axis=2)), rtol=1e-9
+        cramer_rao.compute_unit_bounds(slope), 1 / np.sqrt((slope**2).sum(axis=2)), rtol=1e-9
     )
 
 
@@ -22,15 +22,15 @@ def test_bound_is_the_scatter_of_least_squares_with_all_labels_free():
     slope = rng.normal(size=(3, 50)) + [[1], [0.5], [-2]]  # the labels are not independent
     labels = np.linalg.lstsq(slope.T, rng.normal(size=(50, 200_000)), rcond=None)[0]
     np.testing.assert_allclose(
-        cramer_rao.unit_bounds(slope[None])[0], labels.std(axis=1), rtol=0.01
+        cramer_rao.compute_unit_bounds(slope[None])[0], labels.std(axis=1), rtol=0.01
     )
 
 
 def test_bound_does_not_depend_on_the_units_of_the_labels():
     slope, unit = np.random.default_rng(2).normal(size=(4, 3, 60)), np.array([1000.0, 1.0, 1e-3])
     np.testing.assert_allclose(
-        cramer_rao.unit_bounds(slope / unit[:, None]),
-        cramer_rao.unit_bounds(slope) * unit,
+        cramer_rao.compute_unit_bounds(slope / unit[:, None]),
+        cramer_rao.compute_unit_bounds(slope) * unit,
         rtol=1e-9,
     )
 
@@ -38,26 +38,26 @@ def test_bound_does_not_depend_on_the_units_of_the_labels():
 def test_label_that_the_spectrum_does_not_feel_has_no_bound_and_the_others_keep_theirs():
     slope = np.random.default_rng(3).normal(size=(2, 3, 80)).astype("f4")
     slope[0, 1] = 0
-    found = cramer_rao.unit_bounds(slope)
+    found = cramer_rao.compute_unit_bounds(slope)
     assert np.isinf(found[0, 1]) and np.isfinite(found[1]).all()
     np.testing.assert_allclose(
-        found[0, [0, 2]], cramer_rao.unit_bounds(slope[:1, [0, 2]])[0], rtol=1e-6
+        found[0, [0, 2]], cramer_rao.compute_unit_bounds(slope[:1, [0, 2]])[0], rtol=1e-6
     )
 
 
 def test_two_labels_that_do_the_same_to_the_spectrum_have_no_bound():
     slope = np.random.default_rng(4).normal(size=(1, 3, 80)).astype("f4")
     slope[0, 2] = np.float32(3.7) * slope[0, 0]
-    found = cramer_rao.unit_bounds(slope)[0]
+    found = cramer_rao.compute_unit_bounds(slope)[0]
     assert np.isinf(found[[0, 2]]).all()
-    assert found[1] == pytest.approx(cramer_rao.unit_bounds(slope[:, :2])[0, 1], rel=1e-5)
+    assert found[1] == pytest.approx(cramer_rao.compute_unit_bounds(slope[:, :2])[0, 1], rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, cramer_rao.CHUNK, cramer_rao.CHUNK + 3])
 def test_bounds_are_those_of_the_first_n_stars_whatever_the_chunks(n):
     slope = np.random.default_rng(5).normal(size=(200, 2, 30))
     np.testing.assert_allclose(
-        cramer_rao.bounds(lambda rows: slope[rows], n), cramer_rao.unit_bounds(slope[:n])
+        cramer_rao.compute_bounds(lambda rows: slope[rows], n), cramer_rao.compute_unit_bounds(slope[:n])
     )
 
 
@@ -71,8 +71,8 @@ def test_bound_from_the_nodes_grows_with_rotation(packaged_nodes):
         "vsini": vsini,
     }
     wave = 4470 + 0.1 * np.arange(500)
-    found = cramer_rao.unit_bounds(
-        packaged_nodes.sensitivities(labels, ["teff", "logg", "vsini", "mh"], wave, 35000.0)
+    found = cramer_rao.compute_unit_bounds(
+        packaged_nodes.compute_sensitivities(labels, ["teff", "logg", "vsini", "mh"], wave, 35000.0)
     )
     assert found.shape == (3, 4) and (np.diff(found, axis=0) > 0).all()
 
@@ -80,10 +80,10 @@ def test_bound_from_the_nodes_grows_with_rotation(packaged_nodes):
 @pytest.fixture(scope="module")
 def packaged_nodes():
     """A Sampler of a few packaged nodes around a metal-normal A star."""
-    from starlabels.synthesis.library import FOLDER, PACKAGED
+    from starlabels.synthesis.library import NODE_FOLDER, PACKAGED
 
     ranges = {"teff": (8000, 8000), "logg": (4, 4), "mh": (0, 0), "vmic": (2, 2)}
-    return Sampler(FOLDER / next(iter(PACKAGED)), ranges)
+    return Sampler(NODE_FOLDER / next(iter(PACKAGED)), ranges)
 
 
 @pytest.mark.parametrize(

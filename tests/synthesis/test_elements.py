@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toy_nodes import GRID, MOVED, toy_change
+from toy_nodes import GRID, MOVED, toy_change, write_library
 
 from starlabels.base.errors import UserError
 from starlabels.stages import grid, recipe_nodes, recipe_stars
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import FOLDER
+from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 
 WAVE = np.arange(5000.0, 5040.0, 0.05)
@@ -28,11 +28,11 @@ def test_a_library_remembers_its_elements(libraries):
 def test_several_elements_moved_at_once_add_up(libraries):
     main, elements = libraries
     sampler = Sampler(main, elements_path=elements)
-    scaled = sampler.spectra(star(), WAVE, 30_000)[0]
-    np.testing.assert_allclose(scaled, Sampler(main).spectra(star(), WAVE, 30_000)[0], atol=2e-5)
-    found = sampler.spectra(star(mg_m=0.25, fe_m=-0.15), WAVE, 30_000)[0] - scaled
+    scaled = sampler.sample_spectra(star(), WAVE, 30_000)[0]
+    np.testing.assert_allclose(scaled, Sampler(main).sample_spectra(star(), WAVE, 30_000)[0], atol=2e-5)
+    found = sampler.sample_spectra(star(mg_m=0.25, fe_m=-0.15), WAVE, 30_000)[0] - scaled
     expected = sum(
-        sampler.spectra(star(**{name: value}), WAVE, 30_000)[0] - scaled
+        sampler.sample_spectra(star(**{name: value}), WAVE, 30_000)[0] - scaled
         for name, value in (("mg_m", 0.25), ("fe_m", -0.15))
     )
     np.testing.assert_allclose(found, expected, atol=2e-5)
@@ -47,7 +47,7 @@ def test_elements_of_a_narrower_window_change_the_same_lines(libraries, tmp_path
     narrow = write_library(tmp_path / "narrow.h5", replace(MOVED, wave_min=5003.3, wave_max=5037.1))
     moved, inside = star(mg_m=0.25, fe_m=-0.15), (WAVE > 5004) & (WAVE < 5037)
     whole, part = (
-        Sampler(main, elements_path=path).spectra(moved, WAVE, 30_000)[0]
+        Sampler(main, elements_path=path).sample_spectra(moved, WAVE, 30_000)[0]
         for path in (elements, narrow)
     )
     np.testing.assert_allclose(part[inside], whole[inside], atol=5e-5)
@@ -86,11 +86,11 @@ def test_elements_of_the_packaged_library_are_not_synthesised(make_config, chang
     cfg = make_config(
         {"wave.min": 8410.0, "wave.max": 8790.0, "grid.labels.al_m": 0.1, **FEW, **changes}
     )
-    home = FOLDER / "rvs_8400_8800.h5"
+    home = NODE_FOLDER / "rvs_8400_8800.h5"
     if packaged:
         assert (
             recipe_nodes.element_library(cfg, recipe_stars.ranges_of(cfg), home, False)
-            == FOLDER / "rvs_8400_8800_elements.h5"
+            == NODE_FOLDER / "rvs_8400_8800_elements.h5"
         )
     else:
         with pytest.raises(UserError, match="_elements.h5 is missing"):
@@ -114,21 +114,21 @@ def packaged():
     """The Sampler of the packaged nodes and elements around one of their nodes."""
     ranges = {name: (value, value) for name, value in PACKAGED.items()}
     return Sampler(
-        FOLDER / "rvs_8400_8800.h5", ranges, elements_path=FOLDER / "rvs_8400_8800_elements.h5"
+        NODE_FOLDER / "rvs_8400_8800.h5", ranges, elements_path=NODE_FOLDER / "rvs_8400_8800_elements.h5"
     )
 
 
 def test_each_element_of_the_packaged_library_deepens_its_own_lines():
     sampler = packaged()
-    scaled = sampler.spectra(star(**PACKAGED), RVS, 20_000)[0]
+    scaled = sampler.sample_spectra(star(**PACKAGED), RVS, 20_000)[0]
     for name in RVS_LINES:
-        change = sampler.spectra(star(**PACKAGED, **{name: 0.3}), RVS, 20_000)[0] - scaled
+        change = sampler.sample_spectra(star(**PACKAGED, **{name: 0.3}), RVS, 20_000)[0] - scaled
         depths = {one: change[np.abs(RVS - place) < 0.5].min() for one, place in RVS_LINES.items()}
         assert depths[name] < -0.01 and min(depths, key=depths.get) == name, depths
 
 
 def test_a_node_of_the_packaged_library_comes_back_with_an_element_moved():
-    sampler, path = packaged(), FOLDER / "rvs_8400_8800_elements.h5"
+    sampler, path = packaged(), NODE_FOLDER / "rvs_8400_8800_elements.h5"
     grid = nodes.read_grid(path)
     first = np.flatnonzero((grid.points == [*PACKAGED.values(), 0]).all(axis=1))[0]
     mg = 1 + 2 * sampler.elements.names.index("mg_m")
@@ -138,7 +138,7 @@ def test_a_node_of_the_packaged_library_comes_back_with_an_element_moved():
         own.flux(own.transform(1 - row[None]), labels, own.onto(RVS))[0] for row in flux
     )
     found = [
-        sampler.spectra(star(**PACKAGED, vsini=0.0, mg_m=value), RVS, 20_000)[0]
+        sampler.sample_spectra(star(**PACKAGED, vsini=0.0, mg_m=value), RVS, 20_000)[0]
         for value in (0.0, 0.3)
     ]
     np.testing.assert_allclose(found[1] - found[0], moved - scaled, atol=2e-4)
@@ -163,7 +163,7 @@ def test_an_abundance_is_varied_with_the_others_held(libraries):
     stars |= grid.abundances(stars)
 
     def slopes(*names):
-        return dict(zip(names, sampler.sensitivities(stars, names, WAVE, 30_000)[0]))
+        return dict(zip(names, sampler.compute_sensitivities(stars, names, WAVE, 30_000)[0]))
 
     alone, both, scaled = (
         slopes("mg_m", "fe_m", "mh"),

@@ -6,8 +6,8 @@ from toy_nodes import CENTRES, GRID, toy_node
 
 from starlabels.base.errors import UserError
 from starlabels.synthesis import atmosphere, broaden, lines, nodes
-from starlabels.synthesis.compression import low_rank
-from starlabels.synthesis.interpolate import cells, lagrange
+from starlabels.synthesis.compression import compress_low_rank
+from starlabels.synthesis.interpolate import find_cell_corners, compute_lagrange_weights
 from starlabels.synthesis.sampler import Sampler
 
 
@@ -19,8 +19,8 @@ def library(tmp_path):
         if point[:3].tolist() == [8000.0, 3.0, 0.5]:
             (tmp_path / f"{name}.failed").write_text("SMElib ended its process")
         else:
-            np.save(tmp_path / f"{name}.npy", np.round(toy_node(*point) / nodes.SCALE).astype("u2"))
-    nodes.gather(GRID, tmp_path, names, tmp_path / "toy.h5")
+            np.save(tmp_path / f"{name}.npy", np.round(toy_node(*point) / nodes.FLUX_SCALE).astype("u2"))
+    nodes.gather_nodes(GRID, tmp_path, names, tmp_path / "toy.h5")
     return tmp_path / "toy.h5"
 
 
@@ -36,12 +36,12 @@ def test_interpolation_is_exact_for_cubics_on_uneven_nodes():
     axis = np.array([4750.0, 5000.0, 5250.0, 6000.0, 6500.0, 7000.0])
     x = np.linspace(4750, 7000, 41)
     cubic = lambda t: 1 + t / 1e3 - (t / 1e3) ** 2 + 0.1 * (t / 1e3) ** 3  # noqa: E731
-    index, weight = lagrange(x, axis)
+    index, weight = compute_lagrange_weights(x, axis)
     assert np.allclose((weight * cubic(axis)[index]).sum(axis=1), cubic(x))
 
 
 def test_a_point_on_a_node_needs_that_node_alone():
-    corners = cells([np.array([5000.0, 5100.0])], [np.array([4750.0, 5000.0, 5250.0])])
+    corners = find_cell_corners([np.array([5000.0, 5100.0])], [np.array([4750.0, 5000.0, 5250.0])])
     assert corners.tolist() == [[1, 1], [1, 2]]
 
 
@@ -64,21 +64,21 @@ def test_negative_rotation_is_refused():
 
 def test_resolving_power_above_that_of_the_nodes_is_refused():
     with pytest.raises(ValueError, match="is above the 35000"):
-        broaden.instrument_fwhm(80_000, GRID.fwhm)
+        broaden.compute_remaining_fwhm(80_000, GRID.fwhm)
 
 
 def test_sampling_at_a_node_returns_it(library):
     wave = np.arange(5000, 5040, 0.05)
-    flux = Sampler(library).spectra(labels(7000, 4.0, 0.0), wave, broaden.LIGHT / GRID.fwhm)[0]
+    flux = Sampler(library).sample_spectra(labels(7000, 4.0, 0.0), wave, broaden.LIGHT / GRID.fwhm)[0]
     expected = toy_node(7000, 4.0, 0.0, wave=wave)
     assert np.abs(flux - expected).max() < 2e-4
 
 
 def test_sampling_between_nodes_is_exact_for_cubic_depths(library):
     wave = np.arange(5000, 5040, 0.05)
-    flux = Sampler(library).spectra(labels(6630, 3.8, -0.3), wave, 20_000)[0]
+    flux = Sampler(library).sample_spectra(labels(6630, 3.8, -0.3), wave, 20_000)[0]
     depth = 1 - toy_node(6630, 3.8, -0.3)
-    fwhm = np.hypot(GRID.fwhm, broaden.instrument_fwhm(20_000, GRID.fwhm))
+    fwhm = np.hypot(GRID.fwhm, broaden.compute_remaining_fwhm(20_000, GRID.fwhm))
     scale = GRID.fwhm / fwhm  # a broader Gaussian of the same area
     centre = [np.argmin(np.abs(wave - c)) for c in CENTRES]
     peak = [depth[np.argmin(np.abs(GRID.wave() - c))] * scale for c in CENTRES]
@@ -88,7 +88,7 @@ def test_sampling_between_nodes_is_exact_for_cubic_depths(library):
 def test_broadening_conserves_equivalent_width(library):
     wave = np.arange(5000, 5040, 0.02)
     sampler, stars = Sampler(library), labels(7000, 4.0, 0.0, vsini=[0.0, 20.0, 120.0])
-    depth = 1 - sampler.spectra(stars, wave, 20_000)
+    depth = 1 - sampler.sample_spectra(stars, wave, 20_000)
     inside = (wave > 5010) & (wave < 5030)
     width = depth[:, inside].sum(axis=1) * 0.02
     assert np.allclose(width, width[0], rtol=2e-3)
@@ -96,13 +96,13 @@ def test_broadening_conserves_equivalent_width(library):
 
 def test_labels_beside_a_failed_node_are_refused_and_others_are_not(library):
     sampler = Sampler(library)
-    assert sampler.sound(labels([7900, 7000, 8500], [3.1, 3.1, 4.0], [0.4, 0.4, 0.0])).tolist() == [
+    assert sampler.covers(labels([7900, 7000, 8500], [3.1, 3.1, 4.0], [0.4, 0.4, 0.0])).tolist() == [
         False,
         True,
         False,
     ]
     with pytest.raises(ValueError, match="no sound nodes around teff 7900"):
-        sampler.spectra(labels(7900, 3.1, 0.4), np.arange(5000, 5040, 0.05), 20_000)
+        sampler.sample_spectra(labels(7900, 3.1, 0.4), np.arange(5000, 5040, 0.05), 20_000)
 
 
 def test_a_sampler_of_a_range_gives_the_same_spectra_as_one_of_all(library):
@@ -112,7 +112,7 @@ def test_a_sampler_of_a_range_gives_the_same_spectra_as_one_of_all(library):
     )
     assert (
         np.abs(
-            part.spectra(star, wave, 20_000) - Sampler(library).spectra(star, wave, 20_000)
+            part.sample_spectra(star, wave, 20_000) - Sampler(library).sample_spectra(star, wave, 20_000)
         ).max()
         < 1e-3
     )
@@ -120,14 +120,14 @@ def test_a_sampler_of_a_range_gives_the_same_spectra_as_one_of_all(library):
 
 def test_a_window_beyond_the_nodes_names_both(library):
     with pytest.raises(UserError, match="covers 5000 to 5040 A; asked 4990"):
-        Sampler(library).spectra(labels(7000, 4.0, 0.0), np.arange(4990, 5040, 0.05), 20_000)
+        Sampler(library).sample_spectra(labels(7000, 4.0, 0.0), np.arange(4990, 5040, 0.05), 20_000)
 
 
 def test_sensitivity_is_the_slope_of_the_sampled_flux(library):
     sampler, wave = Sampler(library), np.arange(5000, 5040, 0.05)
-    slope = sampler.sensitivities(labels(7000, 4.0, 0.0), ["teff", "mh"], wave, 30_000)[0]
+    slope = sampler.compute_sensitivities(labels(7000, 4.0, 0.0), ["teff", "mh"], wave, 30_000)[0]
     pixel = np.argmin(np.abs(wave - CENTRES[2]))
-    high, low = (sampler.spectra(labels(7000, 4.0, mh), wave, 30_000)[0] for mh in (0.05, -0.05))
+    high, low = (sampler.sample_spectra(labels(7000, 4.0, mh), wave, 30_000)[0] for mh in (0.05, -0.05))
     assert slope[1, pixel] == pytest.approx((high - low)[pixel] / 0.1, rel=0.02)
     assert abs(slope[0, pixel]) < 1e-6  # this line does not feel temperature
 
@@ -135,12 +135,12 @@ def test_sensitivity_is_the_slope_of_the_sampled_flux(library):
 def test_low_rank_basis_returns_the_nodes():
     rng = np.random.default_rng(0)
     depth = (rng.random((30, 4)) @ rng.random((4, 200))).astype("f4")
-    coefficient, basis = low_rank(depth)
+    coefficient, basis = compress_low_rank(depth)
     assert len(basis) <= 6 and np.abs(coefficient @ basis - depth).max() < 1e-3
 
 
 def test_lines_near_the_ionisation_limit_are_dropped():
-    atomic = lines.load(4700.0, 4760.0).atomic
+    atomic = lines.read_lines(4700.0, 4760.0).atomic
     neutral_carbon = atomic[(atomic[:, 0] == 6) & (atomic[:, 1] == 1)]
     upper = neutral_carbon[:, 3] + 12398.42 / neutral_carbon[:, 2]
     assert len(neutral_carbon) and np.all(11.260 - upper >= lines.RYDBERG_GAP)
@@ -148,17 +148,17 @@ def test_lines_near_the_ionisation_limit_are_dropped():
 
 def test_a_window_outside_the_line_list_is_one_clear_error():
     with pytest.raises(UserError, match="4200-9200"):
-        lines.load(3900.0, 4100.0)
+        lines.read_lines(3900.0, 4100.0)
 
 
 def test_balmer_lines_lie_at_their_wavelengths_in_air():
-    hydrogen = lines.load(4450.0, 4990.0).atomic
+    hydrogen = lines.read_lines(4450.0, 4990.0).atomic
     hydrogen = hydrogen[hydrogen[:, 0] == 1, 2]
     assert np.abs(hydrogen - 4861.33).min() < 0.02 and np.abs(hydrogen - 4340.46).min() < 0.02
 
 
 def test_built_in_atmospheres_grow_hotter_and_denser_inwards():
-    rhox, temperature, n_electron, n_atom, density = atmosphere.builtin(7250.0, 3.75, -0.25)
+    rhox, temperature, n_electron, n_atom, density = atmosphere.interpolate_atmosphere(7250.0, 3.75, -0.25)
     assert (
         np.all(np.diff(rhox) > 0) and np.all(np.diff(temperature[5:]) > 0) and np.all(density > 0)
     )
@@ -167,4 +167,4 @@ def test_built_in_atmospheres_grow_hotter_and_denser_inwards():
 
 def test_an_atmosphere_outside_the_table_names_the_range():
     with pytest.raises(ValueError, match="teff = 3000: the table spans 4500 to 11000"):
-        atmosphere.builtin(3000.0, 4.0, 0.0)
+        atmosphere.interpolate_atmosphere(3000.0, 4.0, 0.0)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from conftest import train_toy
 
+from starlabels.config.run import Run
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
 from starlabels.learning import calibration, trained_model
-from starlabels.learning.networks import BUILDERS, predictor
+from starlabels.learning.networks import BUILDERS, build_predictor
 from starlabels.stages import load_model, train_labels
 from starlabels.tools import export, export_check
 
@@ -22,7 +23,7 @@ WINDOWS = {"mg_h": [(5001.0, 5002.0)]}
 
 def exported(model, out="exported"):
     """Export a model's folder; what it says of itself."""
-    export.run(None, Namespace(model=model, out=Path(out)))
+    export.export_model(None, Namespace(model=model, out=Path(out)))
     return json.loads((Path(out) / "about.json").read_text())
 
 
@@ -41,7 +42,7 @@ def answers(flux, snr):
 def test_the_default_network_is_exported_with_scaling_calibration_and_growth_of_errors(run, capsys):
     import onnx
 
-    about, stored = exported(paths.paths(run).model_dir), load_model.load(run)
+    about, stored = exported(paths.run_paths(run).model_dir), load_model.load_trained_model(Run(run))
     assert about["labels"] == run.labels and about["units"] == ["K", "dex", "km/s", "dex"]
     assert np.allclose(about["wave"], run.wave.grid()) and about["recipe"] == run.text
     assert list(about["outputs"]) == ["mean", "err"] and "flags" in about["not_inside"][0]
@@ -69,7 +70,7 @@ def test_the_default_network_is_exported_with_scaling_calibration_and_growth_of_
 
 @pytest.fixture(autouse=True)
 def few_stars(monkeypatch):
-    monkeypatch.setattr(export_check, "STARS", 256)
+    monkeypatch.setattr(export_check, "N_STARS", 256)
 
 
 @pytest.fixture(scope="module")
@@ -89,17 +90,17 @@ def seed_folder(tmp_path_factory):
 
 def test_the_published_network_is_exported(seed_folder, monkeypatch, capsys):
     monkeypatch.chdir(seed_folder)
-    cfg = load.load("config.yaml")
-    assert list(exported(paths.paths(cfg).model_dir)["outputs"]) == ["mean"]
+    cfg = load.load_config("config.yaml")
+    assert list(exported(paths.run_paths(cfg).model_dir)["outputs"]) == ["mean"]
     flux = (1 - 0.3 * np.random.default_rng(0).random((20, 500))).astype("f4")
-    stored = load_model.load(cfg)
+    stored = load_model.load_trained_model(Run(cfg))
     difference = np.abs(
         answers(flux, None)["mean"] - stored.predict(flux, np.full(20, 100.0))["mean"]
     )
     assert (difference < 1e-4 * stored.std).all()
 
 
-def source(name, each=2, features=0, loss=calibration.fit, **arguments):
+def source(name, each=2, features=0, loss=calibration.fit_calibration, **arguments):
     """An export.Source of an untrained network that answers with so many numbers a label, and features beside the flux."""
     import keras
 
@@ -116,16 +117,16 @@ def source(name, each=2, features=0, loss=calibration.fit, **arguments):
         inputs = keras.Input((N_PIX + features,))
         read = [inputs[:, :N_PIX], Flagged()(inputs[:, N_PIX:])]
         model = keras.Model(inputs, model(keras.ops.concatenate(read, axis=1)))
-    model = predictor(model, **arguments)
+    model = build_predictor(model, **arguments)
     rng = np.random.default_rng(0)
     true, snr = rng.normal(size=(4000, 4)), np.exp(rng.uniform(3, 6, 4000))
     table = loss(
         true, true + rng.normal(size=true.shape) * (1 + snr[:, None] / 100), np.ones_like(true), snr
     )
     std = np.array([1000.0, 1, 100, 1])
-    stored = trained_model.Trained(model, model, NAMES, 3 * std, std, table, None, 0.0, "")
+    stored = trained_model.TrainedModel(model, model, NAMES, 3 * std, std, table, None, 0.0, "")
     moments = np.array([np.full(features, 10.0), np.ones(features)])
-    return export.Source(
+    return export.ExportSource(
         stored,
         wave,
         [f"mag{i}" for i in range(features)],
@@ -149,22 +150,22 @@ def source(name, each=2, features=0, loss=calibration.fit, **arguments):
 )
 def test_other_networks_are_exported_too(tmp_path, name, options):
     one = source(name, **options)
-    names, serve = export.graph(one)
+    names, serve = export.build_graph(one)
     assert names == ["flux", *(["features"] if "features" in options else []), "snr"]
-    export.write(serve, {"labels": NAMES}, one.stored, tmp_path)
-    given = export_check.examples(one, 10, np.random.default_rng(0))
+    export.write_export(serve, {"labels": NAMES}, one.stored, tmp_path)
+    given = export_check.make_examples(one, 10, np.random.default_rng(0))
     outputs = {"mean", "err"} | (
         {"err_model", "err_predictive"} if "features" not in options else set()
     )
-    for graph in (export_check.onnx_graph(tmp_path), export_check.saved_graph(tmp_path)):
+    for graph in (export_check.load_onnx(tmp_path), export_check.load_saved_model(tmp_path)):
         assert set(graph(given)) == outputs
-    found = export_check.check(one, tmp_path)
+    found = export_check.check_export(one, tmp_path)
     assert ("draws its passes anew" in found[0]) == ("passes" in options)
     wrong = one._replace(stored=one.stored._replace(mean=one.stored.mean * 1.01))
     with pytest.raises(
         UserError, match="onnxruntime disagrees with Keras, mean .*: nothing was exported"
     ):
-        export_check.check(wrong, tmp_path)
+        export_check.check_export(wrong, tmp_path)
 
 
 def shifted(graph):
@@ -180,12 +181,12 @@ def shifted(graph):
 def test_an_export_that_disagrees_leaves_nothing_and_the_old_one_whole(run, monkeypatch):
     Path("exported").mkdir()
     Path("exported/about.json").write_text("of old")
-    as_it_is = export_check.onnx_graph
-    monkeypatch.setattr(export_check, "onnx_graph", lambda folder: shifted(as_it_is(folder)))
+    as_it_is = export_check.load_onnx
+    monkeypatch.setattr(export_check, "load_onnx", lambda folder: shifted(as_it_is(folder)))
     with pytest.raises(
         UserError, match="onnxruntime disagrees with Keras, mean .* sigma, .*nothing was exported"
     ) as error:
-        exported(paths.paths(run).model_dir)
+        exported(paths.run_paths(run).model_dir)
     assert "\n" not in str(error.value) and not list(Path().glob("exported.*"))
     assert [path.name for path in Path("exported").iterdir()] == ["about.json"]
 
@@ -194,5 +195,5 @@ def test_a_folder_of_other_files_is_not_replaced(run):
     with pytest.raises(
         UserError, match="--out data holds other files: name a folder that is empty or not there"
     ):
-        exported(paths.paths(run).model_dir, "data")
-    assert paths.paths(run).prepared.is_file()
+        exported(paths.run_paths(run).model_dir, "data")
+    assert paths.run_paths(run).prepared.is_file()

@@ -17,7 +17,7 @@ from starlabels.spectra.faults import LINE_CELL
 from starlabels.stages import command_line, recipe_stars
 from starlabels.synthesis.broaden import FWHM, LIGHT
 from starlabels.tools import fault_budget
-from starlabels.tools.fault_budget import Bench, Row, measure
+from starlabels.tools.fault_budget import TestBench, FaultEffect, measure_faults
 
 WAVE = 4500 + 0.05 * np.arange(200)  # A
 PLACE, DEPTH, POWER, N = 4505.0, 0.3, 5000.0, 200
@@ -37,10 +37,10 @@ class Nodes:
     def __init__(self, highest_vmic=4.0):
         self.highest_vmic = highest_vmic
 
-    def sound(self, labels):
+    def covers(self, labels):
         return np.asarray(labels["vmic"]) <= self.highest_vmic
 
-    def spectra(self, labels, wave, resolving_power):
+    def sample_spectra(self, labels, wave, resolving_power):
         n = len(labels["teff"])
         power = np.broadcast_to(labels.get("resolving_power", resolving_power), n)
         depth = DEPTH * (1 + 0.1 * (labels["mh"] + labels["vmic"] - 2))
@@ -48,10 +48,10 @@ class Nodes:
         x = (wave - place[:, None]) / (PLACE / power / FWHM)[:, None]
         return (1 - depth[:, None] * np.exp(-0.5 * x**2)).astype("f4")
 
-    def sensitivities(self, labels, names, wave, resolving_power):
+    def compute_sensitivities(self, labels, names, wave, resolving_power):
         assert names == ["mh"]
         one, more = (
-            self.spectra(labels | {"mh": labels["mh"] + dex}, wave, resolving_power)
+            self.sample_spectra(labels | {"mh": labels["mh"] + dex}, wave, resolving_power)
             for dex in (0, 1)
         )
         return (more - one)[:, None]
@@ -92,12 +92,12 @@ def line_bench(names=NAMES, err=(0.5 * SHIFT, 1.0, 1.0), basis=None, **nodes):
     model = Linear(
         list(names), np.column_stack([readout[n] for n in names]), [offset[n] for n in names], err
     )
-    return Bench(Nodes(**nodes), WAVE, POWER, None, 6, model, basis), labels
+    return TestBench(Nodes(**nodes), WAVE, POWER, None, 6, model, basis), labels
 
 
 def rows_of(bench, labels, seed=1):
     """{name: Row} of all faults."""
-    return {one.name: one for one in measure(bench, labels, seed)}
+    return {one.name: one for one in measure_faults(bench, labels, seed)}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def rows():
 
 
 def test_without_fault_the_error_is_that_against_the_truth(rows):
-    found = rows[fault_budget.UNDISTURBED]
+    found = rows[fault_budget.NO_FAULT]
     assert found.bias == pytest.approx([0, WIDTH**2, 0], abs=1e-3)
     assert found.scatter == pytest.approx(0, abs=1e-6) and found.err == pytest.approx(
         [0.5 * SHIFT, 1, 1]
@@ -147,7 +147,7 @@ def test_a_continuum_off_by_twice_as_much_costs_twice_as_much():
 
 def test_noise_scatters_a_pixel_by_the_mean_flux_over_the_signal_to_noise_ratio():
     bench, labels = pixel_bench(5)
-    level = fault_budget.clean(bench, labels).mean()
+    level = fault_budget.synthesise_flux(bench, labels).mean()
     assert rows_of(bench, labels)["noise of S/N 20"].scatter[0] == pytest.approx(
         level / 20, rel=0.15
     )
@@ -155,7 +155,7 @@ def test_noise_scatters_a_pixel_by_the_mean_flux_over_the_signal_to_noise_ratio(
 
 def test_dead_pixels_cost_nothing_where_the_components_tell_them():
     bench, labels = line_bench()
-    depth = 1 - fault_budget.clean(bench, labels)[0]
+    depth = 1 - fault_budget.synthesise_flux(bench, labels)[0]
     size = np.linalg.norm(depth)
     basis = Basis(np.zeros(200, "f4"), (depth / size)[None], np.array([size**2], "f4"), 1)
     filled, empty = (
@@ -202,7 +202,7 @@ def test_a_vmic_that_the_nodes_lack_is_left_out_and_the_reason_printed(capsys):
 
 def test_a_seed_gives_the_same_budget_again_and_another_one_another():
     bench, labels = line_bench()
-    one, same, other = (measure(bench, labels, seed)[4].bias for seed in (1, 1, 2))
+    one, same, other = (measure_faults(bench, labels, seed)[4].bias for seed in (1, 1, 2))
     assert (one == same).all() and (one != other).any()
 
 
@@ -212,7 +212,7 @@ def test_both_signs_count_by_their_root_mean_square():
         {"mean": sign * 40 + 10 * rng.normal(size=meant.shape), "flags": np.arange(4000) % 4}
         for sign in (1, -1)
     ]
-    found = fault_budget.row("", "", answers, meant)
+    found = fault_budget.summarize_fault("", "", answers, meant)
     assert found.bias == pytest.approx([40], abs=1) and found.scatter == pytest.approx(
         [10], abs=0.5
     )
@@ -233,20 +233,20 @@ def invented(err=30.0):
     kinds = [("", "no fault", 9.0), *kinds, ("d", "a loss of pixels", 0.0)]
     both = np.array([err, err / 500])
     return [
-        Row(kind, name, -both * x / 30, both * x / 30, both * x / 30, both, 0.02)
+        FaultEffect(kind, name, -both * x / 30, both * x / 30, both * x / 30, both, 0.02)
         for kind, name, x in kinds
     ]
 
 
 def test_the_mildest_fault_that_exceeds_the_predicted_error_is_named_with_its_cost():
-    first, last = fault_budget.offenders(invented(), ["teff", "mh"])
+    first, last = fault_budget.describe_costs(invented(), ["teff", "mh"])
     assert first == "a velocity wrong by 3 km/s costs 40 K in teff, 1.3 times the predicted error"
     assert last == "within the predicted errors: a loss of pixels"
-    assert fault_budget.offenders(invented(np.nan), ["teff", "mh"]) == []
+    assert fault_budget.describe_costs(invented(np.nan), ["teff", "mh"]) == []
 
 
 def test_the_table_has_a_line_a_fault_with_the_digits_of_the_predicted_error():
-    lines = fault_budget.table(invented(), ["teff", "mh"])
+    lines = fault_budget.format_table(invented(), ["teff", "mh"])
     assert len(lines) == 7 and "teff (K)" in lines[0] and "mh (dex)" in lines[0]
     assert lines[3].split() == [
         *"velocity wrong by 3 km/s".split(),
@@ -260,7 +260,7 @@ def test_the_table_has_a_line_a_fault_with_the_digits_of_the_predicted_error():
     ]
     assert lines[5].split()[-7:] == ["0", "±", "0", "0.000", "±", "0.000", "2%"]
     assert lines[6].split()[-2:] == ["30", "0.060"] and len({len(line) for line in lines[:6]}) == 1
-    assert "unknown" in fault_budget.table(invented(np.nan), ["teff", "mh"])[-1]
+    assert "unknown" in fault_budget.format_table(invented(np.nan), ["teff", "mh"])[-1]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_the_table_has_a_line_a_fault_with_the_digits_of_the_predicted_error():
     [(1512.0, "1500"), (40.2, "40"), (0.0996, "0.10"), (0.0, "0"), (np.nan, "unknown")],
 )
 def test_costs_have_two_digits(value, text):
-    assert fault_budget.two_digits(value) == text
+    assert fault_budget.format_two_digits(value) == text
 
 
 def test_stars_are_drawn_anew_in_the_ranges_of_the_recipe_at_rest_and_unsound_ones_dropped(
@@ -276,7 +276,7 @@ def test_stars_are_drawn_anew_in_the_ranges_of_the_recipe_at_rest_and_unsound_on
 ):
     cfg = make_config({"grid.labels.rv": {"min": -5, "max": 5}})
     nodes = SimpleNamespace(path="toy.h5", sound=lambda labels: labels["teff"] < 9000)
-    found = fault_budget.stars(cfg, nodes, 200)
+    found = fault_budget.draw_stars(cfg, nodes, 200)
     again = recipe_stars.draw(cfg, np.random.default_rng(cfg.seed))[0]
     assert (
         set(found) == set(recipe_stars.LABELS)
@@ -286,7 +286,7 @@ def test_stars_are_drawn_anew_in_the_ranges_of_the_recipe_at_rest_and_unsound_on
     assert not np.isin(found["teff"], again["teff"]).any()
     assert f"kept {len(found['teff'])} of 200 stars" in capsys.readouterr().out
     with pytest.raises(UserError, match="--n-stars"):
-        fault_budget.stars(
+        fault_budget.draw_stars(
             cfg, SimpleNamespace(path="toy.h5", sound=lambda labels: labels["teff"] < 0), 200
         )
 
@@ -299,7 +299,7 @@ def test_nodes_of_other_vmic_are_taken_where_there_are_such(make_config, monkeyp
         return cfg.grid.labels["vmic"]
 
     monkeypatch.setattr(fault_budget, "sampler_for", sampler_for)
-    found = fault_budget.sampler_of(make_config())
+    found = fault_budget.make_sampler(make_config())
     assert (found.min, found.max) == (1.0, 4.0) if wide_there else found == 2.0
 
 
@@ -309,18 +309,18 @@ def test_the_command_prints_the_table_and_draws_the_figure(
     (tmp_path / "models/toy").mkdir(parents=True)
     make_config(name="models/toy/config.yaml")
     bench, labels = line_bench()
-    monkeypatch.setattr(fault_budget, "open_bench", lambda cfg, folder: bench)
+    monkeypatch.setattr(fault_budget, "open_test_bench", lambda cfg, folder: bench)
     monkeypatch.setattr(
         fault_budget,
-        "stars",
+        "draw_stars",
         lambda cfg, sampler, n: {name: values[:n] for name, values in labels.items()},
     )
     arguments = ["budget", "--model", "models/toy", "--out", "out", "--n-stars"]
     monkeypatch.setattr(sys, "argv", [*arguments, "20"])
-    command_line.main(
-        fault_budget.run,
+    command_line.run_command(
+        fault_budget.print_fault_budget,
         fault_budget.__doc__,
-        fault_budget.arguments,
+        fault_budget.add_arguments,
         recipe=lambda args: args.model / "config.yaml",
     )
     printed = capsys.readouterr().out
@@ -334,10 +334,10 @@ def test_the_command_prints_the_table_and_draws_the_figure(
     )
     monkeypatch.setattr(sys, "argv", [*arguments, "3"])
     with pytest.raises(SystemExit):
-        command_line.main(
-            fault_budget.run,
+        command_line.run_command(
+            fault_budget.print_fault_budget,
             fault_budget.__doc__,
-            fault_budget.arguments,
+            fault_budget.add_arguments,
             recipe=lambda args: args.model / "config.yaml",
         )
     assert capsys.readouterr().err == "error: --n-stars 3: expected 10 or more\n"
@@ -345,12 +345,12 @@ def test_the_command_prints_the_table_and_draws_the_figure(
 
 def test_a_model_of_labels_that_the_nodes_do_not_vary_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(hdf5, "open_stage", lambda *_: nullcontext())
-    monkeypatch.setattr(continuum, "read", lambda h5: None)
+    monkeypatch.setattr(continuum, "read_continuum", lambda h5: None)
     monkeypatch.setattr(
         trained_model, "open_folder", lambda folder: SimpleNamespace(names=["teff", "feh"])
     )
     with pytest.raises(UserError, match="learns feh"):
-        fault_budget.open_bench(None, tmp_path)
+        fault_budget.open_test_bench(None, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -360,9 +360,9 @@ def test_a_model_of_labels_that_the_nodes_do_not_vary_is_refused(monkeypatch, tm
 def test_the_figure_takes_any_number_of_labels_and_errors_unknown(tmp_path, names, err):
     take = np.arange(len(names)) % 2
     rows = [
-        Row(one.kind, one.name, *(values[take] for values in one[2:6]), one.flagged)
+        FaultEffect(one.kind, one.name, *(values[take] for values in one[2:6]), one.flagged)
         for one in invented(err)
     ]
     if np.isnan(err):
         rows = [one._replace(typical=np.ones(len(names))) for one in rows]
-    assert plots.budget(rows, names, tmp_path / "budget.png").stat().st_size > 5000
+    assert plots.draw_fault_budget(rows, names, tmp_path / "budget.png").stat().st_size > 5000

@@ -51,7 +51,7 @@ def test_a_sample_of_damaged_inputs_is_refused_in_one_line_or_runs(tmp_path):
 def test_yaml_that_would_hang_or_overflow_is_one_line(tmp_path, text, message):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(UserError) as error:
-        load.load(tmp_path / "config.yaml")
+        load.load_config(tmp_path / "config.yaml")
     assert message in str(error.value) and len(str(error.value).splitlines()) == 1
 
 
@@ -77,7 +77,7 @@ def test_an_unknown_key_hides_no_other_mistake(tmp_path, changes, keys):
         text = text.replace(old, new)
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(UserError) as error:
-        load.load(tmp_path / "config.yaml")
+        load.load_config(tmp_path / "config.yaml")
     assert [line.split(": ")[1] for line in str(error.value).splitlines()] == keys
 
 
@@ -92,9 +92,9 @@ def test_a_query_calls_no_method_that_writes_and_no_variable(tmp_path):
         "teff.__class__",
     ):
         with pytest.raises(UserError, match="where"):
-            cuts.keep(frame, query, "where")
+            cuts.evaluate_query(frame, query, "where")
     assert not list(tmp_path.iterdir())
-    assert cuts.keep(frame, "teff.between(5500, 7e3) and teff.notna()", "where").tolist() == [
+    assert cuts.evaluate_query(frame, "teff.between(5500, 7e3) and teff.notna()", "where").tolist() == [
         False,
         True,
     ]
@@ -103,6 +103,6 @@ def test_a_query_calls_no_method_that_writes_and_no_variable(tmp_path):
 def test_a_network_that_no_memory_holds_is_refused_before_it_is_made(make_config):
     cfg = make_config({"model": {"builder": "residual_mlp", "width": 100_000, "blocks": 100}})
     with pytest.raises(UserError, match="model: .* weights in training take .* GB of memory"):
-        training.build(cfg, 200, 8)
-    small = training.build(make_config({"model": {"builder": "residual_mlp", "width": 8}}), 200, 8)
+        training.build_network(cfg, 200, 8)
+    small = training.build_network(make_config({"model": {"builder": "residual_mlp", "width": 8}}), 200, 8)
     assert small.get_weights()[0].shape == (200, 8)

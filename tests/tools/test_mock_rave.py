@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from starlabels.config.run import Run
 from starlabels.base.errors import UserError
 from starlabels.stages import join, recipe_stars
 from starlabels.tools import mock_rave
@@ -20,7 +21,7 @@ def tables(folder):
     rng = np.random.default_rng(3)
     labels = pd.DataFrame({name: rng.uniform(-0.1, 0.1, N) for name in mock_rave.LABELS})
     labels["Teff"], labels["logg"] = rng.uniform(4800, 5200, N), rng.uniform(2.5, 3.2, N)
-    labels.insert(0, mock_rave.ID, [f"20040403_1042m11_{i:03d}" for i in range(N)])
+    labels.insert(0, mock_rave.ID_COLUMN, [f"20040403_1042m11_{i:03d}" for i in range(N)])
     labels.loc[2, "Teff"], labels.loc[7, "SiFe"] = 4100.0, 0.9
     photometry = pd.DataFrame({name: rng.uniform(8, 12, N) for name in mock_rave.PHOTOMETRY})
     photometry.loc[4, "wise2"] = np.nan
@@ -32,7 +33,7 @@ def tables(folder):
 def made(folder, seed=1, name="rave.h5"):
     """{name: array} of the spectra, their errors, ids and {label: (n,)} of a file made with that seed."""
     paths = {key: folder / value for key, value in (PATHS | {"out": name}).items()}
-    mock_rave.run(None, SimpleNamespace(seed=seed, **paths))
+    mock_rave.write_mock_rave(None, SimpleNamespace(seed=seed, **paths))
     with h5py.File(paths["out"]) as h5:
         labels = dict(zip(h5["labels/value"].attrs["names"], h5["labels/value"][:].T))
         return {key: h5[f"spectra/{key}"][:] for key in ("wave", "flux", "flux_err")} | {
@@ -51,7 +52,7 @@ def survey(tmp_path_factory):
 def test_spectra_are_those_of_the_stars_that_the_nodes_reach(survey):
     _, labels, photometry, found = survey
     kept = [i for i in range(N) if i not in (2, 7)]
-    assert found["id"].astype(str).tolist() == labels[mock_rave.ID][kept].tolist()
+    assert found["id"].astype(str).tolist() == labels[mock_rave.ID_COLUMN][kept].tolist()
     assert found["flux"].shape == (8, 962) and np.isfinite(found["flux"]).all()
     assert (found["wave"][0], found["wave"][-1]) == pytest.approx((8410, 8794.4))
     core = np.abs(found["wave"] - 8542.1) < 1
@@ -83,14 +84,14 @@ def test_missing_pixels_are_one_and_counted(survey):
 
 
 def test_runs_of_bad_pixels_are_as_many_and_as_long_as_stated():
-    bad = mock_rave.gaps(np.random.default_rng(0), 4000, 900)
+    bad = mock_rave.draw_bad_pixels(np.random.default_rng(0), 4000, 900)
     runs = (np.diff(bad.astype(int), axis=1, prepend=0) == 1).sum()
-    assert runs / 4000 == pytest.approx(mock_rave.RUNS, rel=0.05)
-    assert bad.sum() / runs == pytest.approx(mock_rave.RUN, rel=0.05)
+    assert runs / 4000 == pytest.approx(mock_rave.N_RUNS, rel=0.05)
+    assert bad.sum() / runs == pytest.approx(mock_rave.RUN_LENGTH, rel=0.05)
 
 
 def test_noise_of_neighbours_has_the_correlation_stated():
-    noise = mock_rave.noise(np.random.default_rng(0), 300, 900)
+    noise = mock_rave.draw_noise(np.random.default_rng(0), 300, 900)
     products = [
         (noise[:, shift:] * noise[:, : noise.shape[1] - shift]).mean() for shift in range(3)
     ]
@@ -98,8 +99,8 @@ def test_noise_of_neighbours_has_the_correlation_stated():
 
 
 def test_the_continuum_is_wrong_by_as_much_as_stated():
-    assert mock_rave.wiggles(np.random.default_rng(0), 2000).std() == pytest.approx(
-        mock_rave.WIGGLE, rel=0.05
+    assert mock_rave.draw_continuum_errors(np.random.default_rng(0), 2000).std() == pytest.approx(
+        mock_rave.CONTINUUM_RMS, rel=0.05
     )
 
 
@@ -116,8 +117,8 @@ def test_the_same_seed_gives_the_same_file_and_another_does_not(survey):
 
 def test_each_element_has_the_abundance_of_the_tables(tmp_path):
     labels, _ = tables(tmp_path)
-    stars, left = mock_rave.in_reach(
-        mock_rave.read(tmp_path / PATHS["labels"], tmp_path / PATHS["photometry"])
+    stars, left = mock_rave.select_covered(
+        mock_rave.read_stars(tmp_path / PATHS["labels"], tmp_path / PATHS["photometry"])
     )
     row = labels.iloc[0]
     assert left.total() == 2
@@ -130,9 +131,9 @@ def test_tables_that_do_not_match_are_one_clear_error(tmp_path):
     photometry.iloc[:-1].to_csv(tmp_path / "short.csv", index=False)
     photometry.drop(columns="parallax").to_csv(tmp_path / "bare.csv", index=False)
     with pytest.raises(UserError, match="has 10 stars, .*short.csv 9: they must be the same"):
-        mock_rave.read(tmp_path / PATHS["labels"], tmp_path / "short.csv")
+        mock_rave.read_stars(tmp_path / PATHS["labels"], tmp_path / "short.csv")
     with pytest.raises(UserError, match="bare.csv has columns .* but no parallax"):
-        mock_rave.read(tmp_path / PATHS["labels"], tmp_path / "bare.csv")
+        mock_rave.read_stars(tmp_path / PATHS["labels"], tmp_path / "bare.csv")
 
 
 def test_0_join_and_the_grid_read_what_was_written(survey, make_config):
@@ -141,7 +142,7 @@ def test_0_join_and_the_grid_read_what_was_written(survey, make_config):
         "wave.min": 8410.0, "wave.max": 8794.8, "wave.step": 0.4, "labels": ["teff", "al_fe"],
         "grid.labels_csv": str(folder / "rave.csv"), "join.databases": [{"path": str(folder / "rave.h5"), "where": "snr > 0"}],
     })  # fmt: skip
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     with h5py.File("data/afgk/0_joined.h5") as h5:
         np.testing.assert_array_equal(h5["spectra/flux"][:], survey[-1]["flux"])
     stars = recipe_stars.read(cfg, recipe_stars.LABELS, recipe_stars.OPTIONAL)

@@ -14,18 +14,18 @@ from starlabels.tools import mock_survey
 @pytest.fixture(scope="module")
 def survey():
     """A survey of 8000 stars with a zero point of -0.05 mas."""
-    return mock_survey.survey(np.random.default_rng(1), 8000, -0.05)
+    return mock_survey.draw_survey(np.random.default_rng(1), 8000, -0.05)
 
 
 def test_the_sun_is_where_it_should_be():
-    age = 4.57 / mock_survey.lifetime(1.0, 0.0)
-    luminosity, radius = mock_survey.main_sequence(1.0, 0.0, age)
+    age = 4.57 / mock_survey.compute_lifetime(1.0, 0.0)
+    luminosity, radius = mock_survey.evolve_main_sequence(1.0, 0.0, age)
     assert luminosity == pytest.approx(1, rel=0.02) and radius == pytest.approx(1, rel=0.02)
 
 
 def test_clump_stars_have_their_known_luminosity_and_giants_are_cooler_when_rich(survey):
     assert survey["m_k"][survey["kind"] == "clump"].median() == pytest.approx(-1.61, abs=0.1)
-    assert mock_survey.branch(1.0, 0.3, 30.0) > mock_survey.branch(1.0, 0.0, 30.0)
+    assert mock_survey.compute_branch_radius(1.0, 0.3, 30.0) > mock_survey.compute_branch_radius(1.0, 0.0, 30.0)
     for kind, share in mock_survey.SHARES.items():
         assert (survey["kind"] == kind).mean() == pytest.approx(share, abs=0.03)
 
@@ -51,7 +51,7 @@ def test_parallaxes_scatter_by_their_errors_about_truth_and_zero_point(survey):
         0.02 < len(bad) / len(survey) < 0.04
         and (bad["parallax"] - 1000 / bad["distance"]).std() > 0.2
     )
-    assert (survey["parallax"] < 0).any() and mock_survey.parallax_error(
+    assert (survey["parallax"] < 0).any() and mock_survey.compute_parallax_error(
         np.array([13, 15])
     ) == pytest.approx([0.013, 0.030], abs=1e-3)
 

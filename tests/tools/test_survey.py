@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from survey_files import NAMES, WAVE, all_star, ap_star, ap_visit, shape
 
+from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.catalogues import allstar
@@ -26,7 +27,7 @@ def convert(tmp_path, monkeypatch, *words, table="all.fits"):
     monkeypatch.setattr("sys.argv", line)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        command_line.main(survey.run, survey.__doc__, survey.arguments, recipe=lambda args: None)
+        command_line.run_command(survey.write_survey, survey.__doc__, survey.add_arguments, recipe=lambda args: None)
     return tmp_path / "survey.h5"
 
 
@@ -65,7 +66,7 @@ def test_a_table_and_its_spectra_become_a_database(stars, tmp_path, monkeypatch,
         flux, wave, inside = (
             h5["spectra/flux"][:],
             h5["spectra/wave"][:],
-            apogee.in_chips(h5["spectra/wave"][:]),
+            apogee.select_chip_pixels(h5["spectra/wave"][:]),
         )
         assert (flux[:, ~inside] == 1).all() and np.isnan(h5["spectra/flux_err"][:, ~inside]).all()
     np.testing.assert_allclose(wave, GRID)
@@ -91,7 +92,7 @@ def test_what_stands_for_missing_is_missing(tmp_path):
         "K": np.array([9.0, 99.99, 9, 9]),
         "GAIAEDR3_PARALLAX": np.array([-0.3, 1, -9999, 1]),
     }
-    found = allstar.read(all_star(tmp_path / "all.fits", **missing))
+    found = allstar.read_allstar(all_star(tmp_path / "all.fits", **missing))
     value, error = (dict(zip(found.names, table.T)) for table in (found.value, found.error))
     assert np.isnan(value["teff"]).tolist() == [True, False, False, True]
     assert np.isnan(error["teff"]).tolist() == [True, False, False, True]
@@ -113,7 +114,7 @@ def test_bitmasks_keep_every_bit(tmp_path):
     flags = np.array([1 << 23 | 1, 1 << 40 | 1 << 24, 0, -9999], "i8")
     signed = np.array([0, -(2**31) + 4, 1 << 26, 0], "i4")
     elements = np.array([[1, 0], [0, 2], [0, 0], [4, 0]], "i4")
-    found = allstar.read(
+    found = allstar.read_allstar(
         all_star(tmp_path / "all.fits", ASPCAPFLAG=flags, STARFLAG=signed, ELEMFLAG=elements)
     )
     value = dict(zip(found.names, found.value.T.astype("i8")))
@@ -142,9 +143,9 @@ def test_arrays_of_flags_have_the_names_of_their_elements(tmp_path):
                 [fits.Column("ELEM_SYMBOL", "4A", dim="(2,2)", array=[["Mg", "Si"]])]
             )
         )
-    found = allstar.read(tmp_path / "all.fits")
+    found = allstar.read_allstar(tmp_path / "all.fits")
     assert {"elemflag_mg", "elemflag_si"} <= set(found.names)
-    assert any(line.strip().startswith("elemflag_*") for line in allstar.summary(found))
+    assert any(line.strip().startswith("elemflag_*") for line in allstar.summarize_columns(found))
 
 
 def test_bad_pixels_are_missing_and_pull_no_continuum(tmp_path, monkeypatch):
@@ -212,7 +213,7 @@ def test_visits_are_shifted_by_the_velocity_seen_from_the_telescope(tmp_path, mo
         flux, seen = h5["spectra/flux"][:], np.isfinite(h5["spectra/flux_err"][:])
     for one, there in zip(flux, seen):
         assert (
-            there[apogee.in_chips(GRID)].mean() > 0.98
+            there[apogee.select_chip_pixels(GRID)].mean() > 0.98
             and np.abs(one - shape(GRID))[there].max() < 0.05
         )
         assert not there[
@@ -244,14 +245,14 @@ def test_a_continuum_is_pulled_neither_by_lines_nor_by_hot_pixels(snr):
     flux += rng.normal(0, 1, len(wave)) * error
     flux[::97] *= 4  # hot pixels that no mask tells
     flux[700:800] = np.nan
-    found = apogee.continuum(wave, flux, error, 2)
+    found = apogee.fit_chip_continuum(wave, flux, error, 2)
     assert np.abs(found / level - 1).max() < 0.004 + 0.2 / snr
 
 
 def test_a_chip_without_light_has_no_continuum():
     wave = np.arange(15880, 16420, 0.22)
-    assert apogee.continuum(wave, -np.ones(len(wave)), np.full(len(wave), 0.1), 2) is None
-    assert apogee.continuum(wave, np.full(len(wave), np.nan), np.full(len(wave), 0.1), 2) is None
+    assert apogee.fit_chip_continuum(wave, -np.ones(len(wave)), np.full(len(wave), 0.1), 2) is None
+    assert apogee.fit_chip_continuum(wave, np.full(len(wave), np.nan), np.full(len(wave), 0.1), 2) is None
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_a_table_that_is_none_and_a_folder_without_spectra_are_errors(tmp_path, 
     with pytest.raises(
         UserError, match="holds RA: expected a table with a column APOGEE_ID or FILE"
     ):
-        allstar.read(tmp_path / "other.fits")
+        allstar.read_allstar(tmp_path / "other.fits")
     all_star(tmp_path / "all.fits")
     (tmp_path / "stars").mkdir()
     with pytest.raises(SystemExit):
@@ -304,9 +305,9 @@ def test_join_takes_the_database_with_bits_and_cuts(make_config, tmp_path, monke
     cfg = make_config(
         wave | {"labels": ["teff", "logg", "mg_h"], "join.databases": [{"path": str(path)} | cut]}
     )
-    join.run(cfg)
+    join.join_databases(Run(cfg))
     assert "kept 3 of 4 spectra: 1 excluded by where" in capsys.readouterr().out
-    with h5py.File(paths.paths(cfg).joined) as h5:
+    with h5py.File(paths.run_paths(cfg).joined) as h5:
         value = dict(zip(hdf5.label_names(h5), h5["labels/value"][:].T))
         assert h5["spectra"].attrs["medium"] == "vacuum" and h5["spectra/flux"].shape == (3, 9000)
         assert h5["labels/error"][0, list(value).index("teff")] == 30

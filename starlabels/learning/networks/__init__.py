@@ -17,7 +17,7 @@ BUILDERS = {
 }
 
 
-def predictor(network, errors=True, **arguments):
+def build_predictor(network, errors=True, **arguments):
     """The model that answers for a trained network, built with those arguments: itself, or the mean of passes or members.
 
     errors: whether it tells variances beside the labels, as those two do.
@@ -25,7 +25,7 @@ def predictor(network, errors=True, **arguments):
     if "passes" in arguments:
         from starlabels.learning.networks import bayesian
 
-        return bayesian.predictor(network, arguments["passes"])
+        return bayesian.build_passes_model(network, arguments["passes"])
     if arguments.get("members", 1) == 1:
         return network
     import keras

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from starlabels.base.ranges import integer, number
+from starlabels.base.ranges import integer_type, number_type
 
-Width = integer(1, 100_000)
+Width = integer_type(1, 100_000)
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
-Number = integer(1, 10_000)
-Few = integer(1, 100)
-Dropout = number(0, 0.99)
-Penalty = number(0, 1)
+Number = integer_type(1, 10_000)
+SmallNumber = integer_type(1, 100)
+Dropout = number_type(0, 0.99)
+Penalty = number_type(0, 1)
 Activation = Literal[
     *("relu", "gelu", "silu", "swish", "mish", "elu", "selu", "leaky_relu"),
     *("tanh", "sigmoid", "softplus", "softsign", "linear"),

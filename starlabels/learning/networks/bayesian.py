@@ -9,7 +9,7 @@ from keras import ops
 GROUPS = 256  # random sums that stand for the dropped features
 
 
-def published(l2):
+def astronn_options(l2):
     """Options of a layer: its first weights and their regulariser as in astroNN."""
     return {
         "kernel_initializer": keras.initializers.RandomNormal(stddev=0.05),
@@ -42,7 +42,7 @@ class DropoutDense(keras.layers.Layer):
         n = shape[-1]
         self.n_groups = min(GROUPS, n)
         self.width = -(-n // self.n_groups)  # features in a group
-        kernel, l2 = published(self.l2).values()
+        kernel, l2 = astronn_options(self.l2).values()
         self.kernel = self.add_weight(
             shape=(n, self.units), name="kernel", initializer=kernel, regularizer=l2
         )
@@ -100,7 +100,7 @@ class Passes(keras.layers.Layer):
         return ops.concatenate([ops.mean(mean, axis=1), ops.log(total), ops.log(between)], axis=-1)
 
 
-def predictor(network, passes):
+def build_passes_model(network, passes):
     """The model that answers with the mean of so many passes and its errors, see Passes; its weights are the network's."""
 
     def call(layer, *args, **options):

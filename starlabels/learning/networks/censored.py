@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator
 
-from starlabels.base.labels import elemental
-from starlabels.base.ranges import as_number, expected
+from starlabels.base.labels import select_elemental
+from starlabels.base.ranges import parse_number, expected_error
 from starlabels.learning.networks.arguments import (
     Activation,
     Dropout,
@@ -19,29 +19,29 @@ from starlabels.learning.networks.arguments import (
     Width,
     Widths,
 )
-from starlabels.learning.networks.cnn import trunk
+from starlabels.learning.networks.cnn import build_trunk
 
-LONGEST = 0.5  # norm of the weights of each auxiliary value, as in astroNN: it shall not carry the whole spectrum
+MAX_AUXILIARY_NORM = 0.5  # norm of the weights of each auxiliary value, as in astroNN: it shall not carry the whole spectrum
 
 
-def windows(value):
+def parse_windows(value):
     """Windows {element: [[low, high], ...]} in A, or auto."""
     if value == "auto":
         return value
     if not isinstance(value, dict) or not value:
-        raise expected("auto, or {element: [[low, high], ...]} in A")
+        raise expected_error("auto, or {element: [[low, high], ...]} in A")
     for name, pairs in value.items():
         pairs = pairs if isinstance(pairs, list) else [None]
         if not pairs or not all(
-            isinstance(p, list) and len(p) == 2 and as_number(p[0]) < as_number(p[1]) for p in pairs
+            isinstance(p, list) and len(p) == 2 and parse_number(p[0]) < parse_number(p[1]) for p in pairs
         ):
-            raise expected(f"windows of {name} as [[low, high], ...] in A")
+            raise expected_error(f"windows of {name} as [[low, high], ...] in A")
     return {
-        name: [[as_number(end) for end in pair] for pair in pairs] for name, pairs in value.items()
+        name: [[parse_number(end) for end in pair] for pair in pairs] for name, pairs in value.items()
     }
 
 
-Windows = Annotated[Any, BeforeValidator(windows)]
+Windows = Annotated[Any, BeforeValidator(parse_windows)]
 
 
 def censored_cnn(
@@ -77,26 +77,26 @@ def censored_cnn(
     from starlabels.learning.networks.layers import Columns, Still
 
     labels = list(labels) or range(n_outputs)  # without names all are of the whole star
-    elements, each = elemental(labels), n_outputs // len(labels)  # each: 2 with ln variances
+    elements, each = select_elemental(labels), n_outputs // len(labels)  # each: 2 with ln variances
     main = [name for name in labels if name not in elements]
     if not main:
         raise ValueError(
             f"labels are elements only, {', '.join(elements)}: add teff or another of the whole star"
         )
     flux = Input((n_pix,), name="flux")
-    whole = trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
+    whole = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
     outputs = [layers.Dense(each * len(main), name="main", dtype="float32")(whole)]
     if elements:
         means = Still()(Columns(range(len(main)))(outputs[0]))
         star = [
             means,
-            layers.Dense(auxiliary, kernel_constraint=MaxNorm(LONGEST), name="auxiliary")(whole),
+            layers.Dense(auxiliary, kernel_constraint=MaxNorm(MAX_AUXILIARY_NORM), name="auxiliary")(whole),
         ]
         for name in elements:
-            window = Columns(np.flatnonzero(inside(wave, windows[name])), name=f"window_{name}")(
+            window = Columns(np.flatnonzero(mask_windows(wave, windows[name])), name=f"window_{name}")(
                 flux
             )
-            x = layers.Concatenate()([own_lines(window, branch, dropout, l2, activation), *star])
+            x = layers.Concatenate()([build_branch(window, branch, dropout, l2, activation), *star])
             outputs.append(
                 layers.Dense(each, name=name, dtype="float32")(
                     layers.Dense(joined, activation=activation)(x)
@@ -105,30 +105,30 @@ def censored_cnn(
     found = layers.Concatenate(dtype="float32")(outputs) if elements else outputs[0]
     return Model(
         flux,
-        Columns(order(labels, main, elements, each), name="labels", dtype="float32")(found),
+        Columns(order_outputs(labels, main, elements, each), name="labels", dtype="float32")(found),
         name="censored_cnn",
     )
 
 
-def own_lines(window, widths, dropout, l2, activation):
+def build_branch(window, widths, dropout, l2, activation):
     """What a branch says of the flux in its windows (n, n_pixels): (n, widths[-1]); no pixel is dropped."""
     from keras import layers
 
-    from starlabels.learning.networks.bayesian import DropoutDense, published
+    from starlabels.learning.networks.bayesian import DropoutDense, astronn_options
 
-    x = layers.Dense(widths[0], activation=activation, **published(l2))(1.0 - window)
+    x = layers.Dense(widths[0], activation=activation, **astronn_options(l2))(1.0 - window)
     for n in widths[1:]:
         x = DropoutDense(n, dropout, activation, l2)(x)
     return x
 
 
-def order(labels, main, elements, each):
+def order_outputs(labels, main, elements, each):
     """Where means, then ln variances, of the labels are in what the layers give: `each` times main, then each element's."""
     place = {name: (i, len(main)) for i, name in enumerate(main)}
     place |= {name: (each * (len(main) + j), 1) for j, name in enumerate(elements)}
     return [place[name][0] + k * place[name][1] for k in range(each) for name in labels]
 
 
-def inside(wave, windows):
+def mask_windows(wave, windows):
     """Mask (n_pix,) of the wavelengths that lie in one of the windows [(low, high), ...], ends included."""
     return np.any([(low <= wave) & (wave <= high) for low, high in windows], axis=0)

@@ -3,7 +3,7 @@
 from starlabels.learning.networks.arguments import (
     Activation,
     Dropout,
-    Few,
+    SmallNumber,
     Initializer,
     Number,
     Penalty,
@@ -59,7 +59,7 @@ def bayesian_cnn(
     from keras import Input, Model, layers
 
     flux = Input((n_pix,), name="flux")
-    x = trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
+    x = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
     return Model(
         flux, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="bayesian_cnn"
     )
@@ -76,7 +76,7 @@ def spectrum_table_cnn(
     dense: Width = 32,
     table: Width = 27,
     joined: Width = 16,
-    members: Few = 1,
+    members: SmallNumber = 1,
 ):
     """The network of Guiglion et al. (2020), A&A 644, A168: a spectrum through convolutions, beside it a table.
 
@@ -105,15 +105,15 @@ def spectrum_table_cnn(
     )
 
 
-def trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):
+def build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):
     """What the last hidden layer of a `bayesian_cnn` says of the flux (n, n_pix): (n, dense[-1])."""
     from keras import layers
 
-    from starlabels.learning.networks.bayesian import DropoutDense, published
+    from starlabels.learning.networks.bayesian import DropoutDense, astronn_options
 
     x = layers.Reshape((*flux.shape[1:], 1))(flux)
     for n in filters:
-        x = layers.Conv1D(n, kernel_size, padding="same", activation=activation, **published(l2))(x)
+        x = layers.Conv1D(n, kernel_size, padding="same", activation=activation, **astronn_options(l2))(x)
     x = layers.Flatten(name="features")(layers.MaxPooling1D(pool)(x))
     for n in dense:
         x = DropoutDense(n, dropout, activation, l2)(x)

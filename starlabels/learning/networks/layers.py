@@ -35,7 +35,7 @@ class Components(keras.layers.Layer):
         )  # a difference of sums of squares would lose digits
         outside = ops.sum(ops.square(ops.reshape(left, shape)), axis=2)
         return ops.concatenate(
-            [found, ops.where(missing, MISSING, log_noise(outside, self.n_left))], axis=1
+            [found, ops.where(missing, MISSING, compute_log_noise(outside, self.n_left))], axis=1
         )
 
     def get_config(self):
@@ -46,7 +46,7 @@ class Components(keras.layers.Layer):
         }
 
 
-def log_noise(outside, n_left):
+def compute_log_noise(outside, n_left):
     """ln noise per pixel from sums of squares in n_left dimensions; of a noise of at least 1e-5."""
     return 0.5 * ops.log(ops.maximum(outside / n_left, 1e-10))
 

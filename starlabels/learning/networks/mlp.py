@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import StrictBool
 
-from starlabels.base.ranges import integer
-from starlabels.learning.networks.arguments import Activation, Dropout, Few, Width, Widths
+from starlabels.base.ranges import integer_type
+from starlabels.learning.networks.arguments import Activation, Dropout, SmallNumber, Width, Widths
 
 
 def residual_mlp(
@@ -13,11 +13,11 @@ def residual_mlp(
     n_outputs: int,
     *,
     width: Width = 256,
-    blocks: Few = 4,
+    blocks: SmallNumber = 4,
     activation: Activation = "gelu",
-    harmonics: integer(0, 100) = 0,
+    harmonics: integer_type(0, 100) = 0,
     dropout: Dropout = 0.0,
-    members: Few = 1,
+    members: SmallNumber = 1,
 ):
     """Our default: blocks x + Dense(activation(Dense(LayerNorm(x)))) between two linear layers. He et al. (2016).
 
@@ -35,7 +35,7 @@ def residual_mlp(
     ):
         if number < least:
             raise ValueError(f"{name} is {number}, expected {least} or more")
-    dense = layers.Dense if members == 1 else side_by_side(members)
+    dense = layers.Dense if members == 1 else ensemble_dense(members)
     x = inputs = Input((n_inputs,), name="inputs")
     if harmonics:
         waves = [wave(k * inputs) for k in range(1, harmonics + 1) for wave in (ops.sin, ops.cos)]
@@ -50,7 +50,7 @@ def residual_mlp(
     return Model(inputs, dense(n_outputs, name="labels", dtype="float32")(x), name="residual_mlp")
 
 
-def side_by_side(members):
+def ensemble_dense(members):
     """A function that makes a dense layer for each member of an ensemble, (n, members, k) -> (n, members, units)."""
     from keras.initializers import VarianceScaling
     from keras.layers import EinsumDense
@@ -102,7 +102,7 @@ def mlp(
     )
 
 
-def autoencoder(n_pix: int, *, hidden: Sequence[int], code: int, activation: str = "relu"):
+def build_autoencoder(n_pix: int, *, hidden: Sequence[int], code: int, activation: str = "relu"):
     """Encoder flux (n, n_pix) -> code (n, code) of dense layers, and its mirror image code -> flux: two models.
 
     Gebran (2024): 4000-1024-512-256-64-32-10 and back.

@@ -238,7 +238,7 @@ def assemble():
         table=table,
         flux_error=errors.astype("f4"),
     )
-    checksums.record(TABLE_FILE)
+    checksums.record_checksum(TABLE_FILE)
     poor, bad = (errors > 0.01).sum(), (errors > ACCEPT).sum()
     print(
         f"{TABLE_FILE}: {errors.size} models, flux error above 1 % in {poor}, above {ACCEPT:.0%} in {bad}"

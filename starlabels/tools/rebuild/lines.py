@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from starlabels.base import checksums
-from starlabels.base.files import replaced_file
+from starlabels.base.files import replace_file
 from starlabels.synthesis.lines import COLUMNS, LINE_FILE, LineList, species_names
 
 PACKAGES = Path("data/downloads")
@@ -166,11 +166,11 @@ def main():
     atomic = np.vstack([gaia_eso(), hydrogen(), helium()])
     atomic = atomic[np.argsort(atomic[:, 2])]
     kinds = ("u1", "u1", "f8", "f4", "f4", "f4", "f4", "f4")
-    with replaced_file(LINE_FILE) as tmp, tmp.open("wb") as file:
+    with replace_file(LINE_FILE) as tmp, tmp.open("wb") as file:
         np.savez_compressed(
             file, **{name: column.astype(k) for name, column, k in zip(COLUMNS, atomic.T, kinds)}
         )
-    checksums.record(LINE_FILE)
+    checksums.record_checksum(LINE_FILE)
     print(f"{LINE_FILE}: {len(atomic)} lines, {LINE_FILE.stat().st_size / 1e6:.1f} MB")
 
 

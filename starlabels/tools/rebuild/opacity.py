@@ -87,7 +87,7 @@ def equation_of_state(engine, mh, batch=250):
         rows = slice(start, start + batch)
         total, electrons = p[rows] / (BOLTZMANN * t[rows]), saha_electrons(t[rows], p[rows])
         depth = np.linspace(1, 2, len(total))  # a list of points, not an atmosphere
-        points = sme.structure(depth, t[rows], electrons, total - electrons, total * 2e-24)
+        points = sme.make_structure(depth, t[rows], electrons, total - electrons, total * 2e-24)
         engine.load(one_line, points, mh, 1.0, adopt_eos=True)
         n_electron, n_atom, density = engine.densities()
         engine.lib.InputWaveRange(4000.0, 6000.0)
@@ -111,7 +111,7 @@ def distribution_functions(engine, mh, eos):
     n_electron, n_atom, density = (
         lookup(eos[key], t, p) for key in ("n_electron", "n_atom", "density")
     )
-    points = sme.structure(np.linspace(1, 2, len(t)), t, n_electron, n_atom, density)
+    points = sme.make_structure(np.linspace(1, 2, len(t)), t, n_electron, n_atom, density)
     line, absorption, scattering = [], [], []
     for low, high in zip(BIN_EDGES[:-1], BIN_EDGES[1:]):
         margin = min(20.0, 0.01 * low) + 5

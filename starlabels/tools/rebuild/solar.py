@@ -8,12 +8,12 @@ import sys
 import numpy as np
 
 from starlabels.base import checksums
-from starlabels.base.files import replaced_file
-from starlabels.spectra import continuum, read, spectrum
-from starlabels.spectra.prepare import Preparation
-from starlabels.synthesis.library import FOLDER
+from starlabels.base.files import replace_file
+from starlabels.spectra import continuum, readers, spectrum
+from starlabels.spectra.preparation import SpectrumPreparer
+from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
-from starlabels.synthesis.solar import FILE
+from starlabels.synthesis.solar import DEPTH_FILE
 
 SUN = {
     "teff": 5772.0,
@@ -38,24 +38,24 @@ RANGES = {
 
 
 def main(path):
-    blue, wave = FOLDER / "blue_4450_4990", np.arange(4450, 4990, STEP)
+    blue, wave = NODE_FOLDER / "blue_4450_4990", np.arange(4450, 4990, STEP)
     sampler = Sampler(f"{blue}.h5", RANGES, f"{blue}_vmic.h5")
     rng = np.random.default_rng(1)
     stars = {name: rng.uniform(*ends, 1500) for name, ends in RANGES.items()}
     stars["vsini"] = 100 * rng.uniform(size=1500) ** 3
-    curve = continuum.learn(sampler.spectra(stars, wave, RESOLVING_POWER), wave, ORDER)
-    [sun] = read.read(path, spectrum.Options(resolving_power=HARPS))
-    observed = Preparation(wave, RESOLVING_POWER, RESOLVING_POWER, curve, sampler)(sun).flux
-    model = sampler.spectra(
+    curve = continuum.fit_continuum_model(sampler.sample_spectra(stars, wave, RESOLVING_POWER), wave, ORDER)
+    [sun] = readers.read_spectra(path, spectrum.ReadOptions(resolving_power=HARPS))
+    observed = SpectrumPreparer(wave, RESOLVING_POWER, RESOLVING_POWER, curve, sampler)(sun).flux
+    model = sampler.sample_spectra(
         {name: np.array([value]) for name, value in SUN.items()}, wave, RESOLVING_POWER
     )
     observed = observed * (model / curve.normalise(model))[0]  # on the scale of the true continuum
     factor = np.where(np.abs(wave - H_BETA) < CORE, 1, depth_factors(1 - observed, 1 - model[0]))
-    with replaced_file(FILE) as tmp, tmp.open("wb") as file:
+    with replace_file(DEPTH_FILE) as tmp, tmp.open("wb") as file:
         np.savez_compressed(file, wave=wave, factor=factor.astype("f4"))
-    checksums.record(FILE)
+    checksums.record_checksum(DEPTH_FILE)
     before, after = (np.nanmean(np.abs(observed - 1 + (1 - model[0]) * f)) for f in (1, factor))
-    print(f"{FILE}: mean |dF| of the Sun {before:.4f} without, {after:.4f} with the factors")
+    print(f"{DEPTH_FILE}: mean |dF| of the Sun {before:.4f} without, {after:.4f} with the factors")
 
 
 def depth_factors(observed, model):

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.base.labels import label
+from starlabels.base.labels import get_label
 from starlabels.plots import BLACK, PAGE, plt, save
-from starlabels.plots.lines import inside, mark_lines, verticals, wavelength
-from starlabels.plots.observed import STEPS, WIDE, rows
-from starlabels.spectra.results import Spectrum
+from starlabels.plots.lines import find_lines_inside, mark_lines, draw_line_verticals, format_wavelength_axis
+from starlabels.plots.observed_spectra import STEPS, WIDE, draw_rows
+from starlabels.spectra.results import FittedSpectrum
 
 PANEL, TITLE, AXIS = (
     0.95,
@@ -21,31 +21,31 @@ TICK, LETTER = (
 LONGEST = 30  # characters of a star's name
 
 
-def spectra(wave, flux, titles, path, lines=None, medium="air"):
+def draw_generated_spectra(wave, flux, titles, path, lines=None, medium="air"):
     """Flux (n, n_pix) under titles (n,): a star in rows of wavelength (A, in medium), several in a panel each on one scale.
 
     lines {name: [A, ...]} are named above the first panel, or above each row.
     """
     fig, axes = (
-        alone(wave, flux[0], lines or {}, medium)
+        draw_single_spectrum(wave, flux[0], lines or {}, medium)
         if len(flux) == 1
-        else stack(wave, flux, lines or {}, medium)
+        else draw_stacked_spectra(wave, flux, lines or {}, medium)
     )
     for ax, title in zip(axes, titles):
         ax.set_title(title, fontsize=8, loc="left")
     return save(fig, path)
 
 
-def alone(wave, flux, lines, medium):
+def draw_single_spectrum(wave, flux, lines, medium):
     """Figure and panels of one spectrum (n_pix,) in rows."""
-    return rows(
-        Spectrum(wave, flux, None, None, medium), 3 if np.ptp(wave) > WIDE else 2, "", lines
+    return draw_rows(
+        FittedSpectrum(wave, flux, None, None, medium), 3 if np.ptp(wave) > WIDE else 2, "", lines
     )
 
 
-def stack(wave, flux, lines, medium):
+def draw_stacked_spectra(wave, flux, lines, medium):
     """Figure and panels (n,) of spectra (n, n_pix), one above the other."""
-    letters = max((len(name) for _, name in inside(wave, lines)), default=0)
+    letters = max((len(name) for _, name in find_lines_inside(wave, lines)), default=0)
     heights = [PANEL] * len(flux)
     heights[0] += TICK + LETTER * letters if letters else 0
     size = (PAGE, sum(heights) + TITLE * len(flux) + AXIS)
@@ -58,18 +58,18 @@ def stack(wave, flux, lines, medium):
         ax.set(ylabel="flux", ylim=(low, low + (high - low) * height / PANEL))
         ax.yaxis.set_major_locator(MaxNLocator(4, prune="both", steps=STEPS))
     for ax in axes[1:]:  # in the first, the names stand there
-        verticals(ax, wave, lines)
+        draw_line_verticals(ax, wave, lines)
     mark_lines(axes[0], wave, lines)
-    axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
+    axes[-1].set(xlabel=format_wavelength_axis(medium), xlim=(wave[0], wave[-1]))
     fig.align_ylabels(axes)
     return fig, axes
 
 
-def heading(name, labels):
+def format_heading(name, labels):
     """A title: the name of a star, if it has one, and its labels {name: value} with symbol and unit."""
     minus = "\N{MINUS SIGN}"
     values = [
-        f"{label(n).symbol} {f'{x:g}'.replace('-', minus)} {label(n).unit}"
+        f"{get_label(n).symbol} {f'{x:g}'.replace('-', minus)} {get_label(n).unit}"
         for n, x in labels.items()
     ]
     name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

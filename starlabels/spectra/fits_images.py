@@ -6,9 +6,9 @@ from collections import ChainMap
 import numpy as np
 
 from starlabels.base.errors import UserError
-from starlabels.spectra.columns import IVARS, SIGMAS, VARIANCES, WAVES, error_from
-from starlabels.spectra.headers import statements, text
-from starlabels.spectra.spectrum import UNITS, Found
+from starlabels.spectra.table_columns import IVAR_NAMES, ERROR_NAMES, VARIANCE_NAMES, WAVE_NAMES, convert_to_errors
+from starlabels.spectra.headers import read_metadata, read_keyword
+from starlabels.spectra.spectrum import UNITS, RawSpectrum
 
 ROW_NAMES = ("BANDID", "ARRAY", "ROW")  # and the number of a row: keywords that say what it holds
 MOST_ROWS = 10  # an image of more is no spectrum with its errors and masks
@@ -23,27 +23,27 @@ RAVE_NAME, RAVE_POWER = (
 )  # as data release 6 names its files; Steinmetz et al. 2006
 
 
-def apogee(hdus):
+def read_apogee(hdus):
     """The Found of an apVisit or apStar file, given as a list of (header, data); None if it is neither."""
     data = [data for _, data in hdus[1:5]]
     if len(data) < 3 or any(
         d is None or d.dtype.names or d.shape != data[0].shape for d in data[:3]
     ):
         return None
-    known = statements(hdus[0][0], APOGEE_POWER, "vacuum")
+    known = read_metadata(hdus[0][0], APOGEE_POWER, "vacuum")
     about = ChainMap(hdus[1][0], hdus[0][0])
     if (
-        text(about, "CTYPE1") == "LOG-LINEAR"
+        read_keyword(about, "CTYPE1") == "LOG-LINEAR"
     ):  # apStar: flux, error and mask of the combined spectrum, then of each visit
         flux, error, mask = (np.atleast_2d(d)[0] for d in data[:3])
-        values = linear(about, len(flux))
+        values = compute_linear_scale(about, len(flux))
         if values is None:
             return None
         wave, known["rest"] = 10**values, True
     elif (
         len(data) == 4
         and np.shape(data[3]) == data[0].shape
-        and "WAVELENGTH" in text(hdus[4][0], "BUNIT")
+        and "WAVELENGTH" in read_keyword(hdus[4][0], "BUNIT")
     ):
         flux, error, mask, wave = (d.ravel() for d in data)  # apVisit: three chips, (3, 4096)
     else:
@@ -51,46 +51,46 @@ def apogee(hdus):
     error = np.array(error, "f8")
     if mask.dtype.kind in "iu":  # aspcapStar has a model there
         error[(mask.astype("i8") & APOGEE_BAD) != 0] = np.inf
-    return Found(np.array(wave, "f8"), np.array(flux, "f8"), error, "Angstrom", **known)
+    return RawSpectrum(np.array(wave, "f8"), np.array(flux, "f8"), error, "Angstrom", **known)
 
 
-def from_hdus(path, hdus, index, about):
+def read_image(path, hdus, index, about):
     """The Found of image `index` among a list of (header, data); None if it is no spectrum. about knows the primary too."""
     header, data = hdus[index]
-    kind = text(header, "CTYPE1")
-    rows = as_rows(data)  # (n_rows, n)
+    kind = read_keyword(header, "CTYPE1")
+    rows = split_rows(data)  # (n_rows, n)
     if rows is None or re.match(NO_WAVELENGTH, kind):
         return None
     if kind == "MULTISPE":
         raise UserError(
             f"{path} is an IRAF multispec file of several orders: bring them to one linear scale by scombine"
         )
-    error = error_row(header, rows)
-    error = error_extension(hdus[index + 1 :], data.shape) if error is None else error
-    values, log, unit = wavelengths(header, rows.shape[1])
+    error = find_error_row(header, rows)
+    error = find_error_extension(hdus[index + 1 :], data.shape) if error is None else error
+    values, log, unit = compute_wavelengths(header, rows.shape[1])
     if (
-        text(about, "TELESCOP") == "LAMOST" and len(rows) >= 3
+        read_keyword(about, "TELESCOP") == "LAMOST" and len(rows) >= 3
     ):  # data releases 1-7: flux, inverse variance, wavelength, masks
-        values, log, error = rows[2], None, error_from("ivar", rows[1])
+        values, log, error = rows[2], None, convert_to_errors("ivar", rows[1])
     elif (
         "COEFF0" in header and len(rows) >= 3
     ):  # SDSS spSpec: flux, flux less continuum, error, mask
         error = np.array(rows[2], "f8")
     if values is None:
-        values = wave_extension(hdus, rows.shape[1])
+        values = find_wave_extension(hdus, rows.shape[1])
     if values is None:
         return None
     if len(rows) > 1 and error is None and not any(f"{key}1" in header for key in ROW_NAMES):
         raise UserError(
             f"{path} is an image of {len(rows)} rows and does not say what they are: give one spectrum a file"
         )
-    known = statements(about)
+    known = read_metadata(about)
     if known["resolving_power"] is None and re.match(RAVE_NAME, path.name):
         known["resolving_power"] = RAVE_POWER
-    return Found(values, np.array(rows[0], "f8"), error, unit, log, **known)
+    return RawSpectrum(values, np.array(rows[0], "f8"), error, unit, log, **known)
 
 
-def as_rows(data):
+def split_rows(data):
     """Rows (n_rows, n), flux first, of an image (n,), (n_rows, n) or, IRAF's, (n_bands, 1, n); None if it is none."""
     if data is None or data.dtype.names or data.ndim > 3 or data.size == 0:
         return None
@@ -100,7 +100,7 @@ def as_rows(data):
     return rows if len(rows) <= MOST_ROWS else None
 
 
-def linear(header, n):
+def compute_linear_scale(header, n):
     """The linear scale (n,) of CRVAL1, CRPIX1 and CD1_1 or CDELT1; None if there is none. CRPIX1 is 1 where it is left out."""
     step, start, first = (
         header.get("CD1_1") or header.get("CDELT1"),
@@ -112,9 +112,9 @@ def linear(header, n):
     return start + step * (np.arange(1, n + 1) - first)
 
 
-def wavelengths(header, n):
+def compute_wavelengths(header, n):
     """(values (n,) or None, None or "log10" or "ln", unit or None) of the pixels by the keywords of an image."""
-    values, kind = linear(header, n), text(header, "CTYPE1")
+    values, kind = compute_linear_scale(header, n), read_keyword(header, "CTYPE1")
     match = re.search(r"units=(\w+)", str(header.get("WAT1_001", "")))  # IRAF
     unit = header.get("CUNIT1") or (match and match[1]) or (kind if kind.lower() in UNITS else None)
     if values is None:
@@ -131,36 +131,36 @@ def wavelengths(header, n):
     return values, None, unit
 
 
-def error_row(header, rows):
+def find_error_row(header, rows):
     """Standard errors (n,) of the row that BANDIDn, ARRAYn or ROWn says to hold them; None if none does."""
     for i in range(1, len(rows)):
         for key in ROW_NAMES:
-            name = text(header, f"{key}{i + 1}").lower().split(" ")[0].strip(":,-")
-            if name in (*SIGMAS, *IVARS, *VARIANCES):
-                return error_from(name, rows[i])
+            name = read_keyword(header, f"{key}{i + 1}").lower().split(" ")[0].strip(":,-")
+            if name in (*ERROR_NAMES, *IVAR_NAMES, *VARIANCE_NAMES):
+                return convert_to_errors(name, rows[i])
     return None
 
 
-def error_extension(hdus, shape):
+def find_error_extension(hdus, shape):
     """Standard errors (n,) of the first extension of that shape whose EXTNAME is one of errors; None if there is none."""
     for header, data in hdus:
-        name = text(header, "EXTNAME").lower()
+        name = read_keyword(header, "EXTNAME").lower()
         if (
             data is not None
-            and name in (*SIGMAS, *IVARS, *VARIANCES)
+            and name in (*ERROR_NAMES, *IVAR_NAMES, *VARIANCE_NAMES)
             and not data.dtype.names
             and data.shape == shape
         ):
-            return error_from(name, as_rows(data)[0])
+            return convert_to_errors(name, split_rows(data)[0])
     return None
 
 
-def wave_extension(hdus, n):
+def find_wave_extension(hdus, n):
     """The pixels (n,) of an extension whose EXTNAME is that of wavelengths; None if there is none."""
     for header, data in hdus:
         if (
             data is not None
-            and text(header, "EXTNAME").lower() in WAVES
+            and read_keyword(header, "EXTNAME").lower() in WAVE_NAMES
             and not data.dtype.names
             and data.size == n
         ):

@@ -7,7 +7,7 @@ from scipy.interpolate import Akima1DInterpolator
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from starlabels.base.errors import UserError
-from starlabels.spectra.velocity import WEAK, Correlator, Velocity
+from starlabels.spectra.velocity import WEAK, Correlator, RadialVelocity
 from starlabels.synthesis.broaden import FWHM, LIGHT
 
 PIXELS = 6  # of the working grid in a resolution element
@@ -17,15 +17,15 @@ EDGE = 1000.0  # km/s: a spectrum is cut this far beyond the window
 SLACK = 0.97  # a resolving power this much below the recipe's passes for it
 
 
-class Prepared(NamedTuple):
+class PreparedSpectrum(NamedTuple):
     """Flux and error (n_pix,) on the recipe's pixels, NaN where missing; S/N a pixel; the Velocity if sought."""
 
     flux: np.ndarray
     error: np.ndarray
     snr: float
     coverage: float
-    velocity: Velocity | None
-    as_it_is: bool = False
+    velocity: RadialVelocity | None
+    accept_on_model_pixels: bool = False
     stored: np.ndarray | None = None  # (n_pix,) see Observed
 
     @property
@@ -40,7 +40,7 @@ def to_air(wave):
     return wave / (1 + 8.34254e-5 + 2.406147e-2 / (130 - s2) + 1.5998e-4 / (38.9 - s2))
 
 
-class Preparation:
+class SpectrumPreparer:
     """The way to the pixels `wave` (n_pix,) of a recipe. least: the lowest resolving power its network has learnt."""
 
     def __init__(self, wave, resolving_power, least, continuum, sampler):
@@ -66,11 +66,11 @@ class Preparation:
         near = (raw_wave > self.wave[0] * (1 - EDGE / LIGHT)) & (
             raw_wave < self.wave[-1] * (1 + EDGE / LIGHT)
         )
-        raw_wave, flux = raw_wave[near], without_spikes(observed.flux[near])
+        raw_wave, flux = raw_wave[near], remove_spikes(observed.flux[near])
         error = (
             observed.error[near]
             if observed.error is not None
-            else np.full(len(flux), noise_of(flux), "f8")
+            else np.full(len(flux), estimate_noise(flux), "f8")
         )
         fine = self._degraded(raw_wave, flux, error, power)
         velocity = None
@@ -100,7 +100,7 @@ class Preparation:
         step = self.velocity_step / LIGHT
         n = int(np.log(wave[-1] / wave[0]) / step)
         grid = wave[0] * np.exp((np.arange(n) + 0.5) * step)
-        flux, error = rebin(wave, flux, error, grid)
+        flux, error = rebin_spectrum(wave, flux, error, grid)
         if power <= self.resolving_power:
             return grid, flux, error, max(1.0, np.median(np.diff(wave)) / np.median(np.diff(grid)))
         sigma = LIGHT * np.sqrt(self.resolving_power**-2 - power**-2) / FWHM / self.velocity_step
@@ -117,16 +117,16 @@ class Preparation:
 
     def _velocity(self, wave, flux, error):
         """The Velocity of a spectrum: normalised as it stands, then at rest by the first guess."""
-        seen, rv = rebin(wave, flux, error, self.grid)[0], 0.0
+        seen, rv = rebin_spectrum(wave, flux, error, self.grid)[0], 0.0
         for _ in range(2):
-            at_rest = rebin(wave / (1 + rv / LIGHT), flux, error, self.wave)[0]
+            at_rest = rebin_spectrum(wave / (1 + rv / LIGHT), flux, error, self.wave)[0]
             level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
             velocity = self.correlator.measure(seen / level)
             rv = velocity.rv
         return velocity
 
     def _at_rest(self, wave, flux, error, memory, rv, velocity):
-        flux, error = rebin(wave / (1 + rv / LIGHT), flux, error, self.wave, memory)
+        flux, error = rebin_spectrum(wave / (1 + rv / LIGHT), flux, error, self.wave, memory)
         level = self.continuum.fit(flux[None])[0]
         flux, error = (flux / level).astype("f4"), (error / level).astype("f4")
         flux[flux > 1 + np.maximum(SPIKE * np.where(np.isfinite(error), error, 0), 0.15)] = np.nan
@@ -136,7 +136,7 @@ class Preparation:
                 f"{coverage:.0%} of the model's pixels are observed, expected {LEAST:.0%}: mend the masked pixels"
             )
         snr = float(np.nanmedian(flux / error))
-        return Prepared(flux, error, snr, coverage, velocity)
+        return PreparedSpectrum(flux, error, snr, coverage, velocity)
 
 
 def check_window(observed, wave):
@@ -149,7 +149,7 @@ def check_window(observed, wave):
         )
 
 
-def around(observed, wave):
+def cut_around_window(observed, wave):
     """An Observed spectrum without what is so far from the pixels `wave` that nothing depends on it."""
     near = (observed.wave > wave[0] * (1 - 2 * EDGE / LIGHT)) & (
         observed.wave < wave[-1] * (1 + 2 * EDGE / LIGHT)
@@ -162,7 +162,7 @@ def around(observed, wave):
     )
 
 
-def as_it_is(observed, axis, preparation):
+def accept_on_model_pixels(observed, axis, preparation):
     """The Prepared of a spectrum that is normalised on the pixels of a model's hdf5.Axis; UserError if on others.
 
     preparation: what could bring it there, or None.
@@ -181,18 +181,18 @@ def as_it_is(observed, axis, preparation):
         raise UserError(f"{found}: {mend}, or give --{axis.medium} if the file is wrong")
     flux = np.array(observed.flux, "f4")
     error = (
-        np.full(len(wave), noise_of(flux), "f4")
+        np.full(len(wave), estimate_noise(flux), "f4")
         if observed.error is None
         else np.asarray(observed.error, "f4")
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = float(np.nanmedian(flux / error))  # inf of a spectrum without noise
-    return Prepared(
+    return PreparedSpectrum(
         flux, error, snr, float(np.mean(np.isfinite(flux))), None, True, observed.stored
     )
 
 
-def rebin(wave, flux, error, target, memory=1.0):
+def rebin_spectrum(wave, flux, error, target, memory=1.0):
     """Flux and error (m,) on ascending wavelengths `target` (m,): means over its pixels, NaN where less than half is seen.
 
     The flux between pixels is a modified Akima spline; the noise is independent `memory` pixels apart.
@@ -220,16 +220,16 @@ def rebin(wave, flux, error, target, memory=1.0):
     )
 
 
-def without_spikes(flux):
+def remove_spikes(flux):
     """A copy of flux (n,) with NaN where it stands out of its neighbours as a cosmic ray does."""
     flux = np.array(flux, float)
     middle = median_filter(np.where(np.isfinite(flux), flux, np.nanmedian(flux)), 9)
-    limit = SPIKE * max(noise_of(flux), 0.02 * abs(np.nanmedian(flux)))
+    limit = SPIKE * max(estimate_noise(flux), 0.02 * abs(np.nanmedian(flux)))
     flux[flux - middle > limit] = np.nan
     return flux
 
 
-def noise_of(flux):
+def estimate_noise(flux):
     """Noise a pixel from differences of every second one. DER_SNR, Stoehr et al. (2008)."""
     good = flux[np.isfinite(flux)]
     return (

@@ -6,17 +6,17 @@ from textwrap import shorten
 import numpy as np
 
 from starlabels.base.errors import UserError
-from starlabels.spectra.headers import statements
-from starlabels.spectra.spectrum import UNITS, Found
+from starlabels.spectra.headers import read_metadata
+from starlabels.spectra.spectrum import UNITS, RawSpectrum
 from starlabels.synthesis.broaden import FWHM
 
-WAVES = """wave wavelength wavelengths lambda lam wl wav waveobs wave_obs wave_vac wave_vacuum wavelength_vac wavelength_vacuum
+WAVE_NAMES = """wave wavelength wavelengths lambda lam wl wav waveobs wave_obs wave_vac wave_vacuum wavelength_vac wavelength_vacuum
 wave_air wavelength_air loglam log_lam loglambda log_lambda logwave log_wave log_wavelength log10_wave lnlam lnlambda""".split()
-FLUXES = "flux fluxes spec spectrum flam f_lambda norm_flux flux_norm normalized_flux flux_reduced intensity counts".split()
-SIGMAS = """err error errs errors sigma sig flux_err fluxerr flux_error fluxerror e_flux err_flux error_flux properr uncertainty
+FLUX_NAMES = "flux fluxes spec spectrum flam f_lambda norm_flux flux_norm normalized_flux flux_reduced intensity counts".split()
+ERROR_NAMES = """err error errs errors sigma sig flux_err fluxerr flux_error fluxerror e_flux err_flux error_flux properr uncertainty
 unc noise err_reduced flux_sigma flux_std std stdev""".split()
-IVARS = "ivar invvar inv_var flux_ivar inverse_variance".split()
-VARIANCES = "var variance flux_var stat".split()
+IVAR_NAMES = "ivar invvar inv_var flux_ivar inverse_variance".split()
+VARIANCE_NAMES = "var variance flux_var stat".split()
 BRIGHTSKY = (
     1 << 23
 )  # of SDSS's and_mask, SPPIXMASK: sky far above the star's light; what is worse already has ivar = 0
@@ -26,54 +26,54 @@ WINDOW = (
 )  # Angstrom where the resolving power of SDSS is taken, for it doubles along the spectrum
 
 
-def bare(name):
+def split_unit(name):
     """(name in small letters, unit or None): wave_nm, wavelength (nm) and wavelength [nm] all hold the unit nm."""
     name = str(name).strip().strip("\"'")
     match = re.fullmatch(r"(.+?)\s*[\(\[]\s*(.+?)\s*[\)\]]", name) or re.fullmatch(
         r"(.+)_([^_]+)", name
     )
     if match and (name[-1] in ")]" or match[2].lower() in UNITS):
-        return bare(match[1])[0], match[2]
+        return split_unit(match[1])[0], match[2]
     return re.sub(r"[\s-]+", "_", name.lower()), None
 
 
-def error_from(name, values):
+def convert_to_errors(name, values):
     """Standard errors (n,) of values whose name tells whether they are a variance, its inverse, or errors already."""
-    name = bare(name)[0]
+    name = split_unit(name)[0]
     values = np.array(values, "f8")
     with np.errstate(divide="ignore", invalid="ignore"):
-        if name in IVARS:
+        if name in IVAR_NAMES:
             return np.where(values <= 0, np.inf, values**-0.5)  # 0 says: bad pixel
-        if name in VARIANCES:
+        if name in VARIANCE_NAMES:
             return np.sqrt(values)
     return values
 
 
-def choose(names, asked, usual):
+def choose_column(names, asked, usual):
     """The column asked for, else the first of the usual names; None if it is not there."""
     if asked is not None:
         return next(
-            (name for name in names if asked.lower() in (name.lower(), bare(name)[0])), None
+            (name for name in names if asked.lower() in (name.lower(), split_unit(name)[0])), None
         )
-    known = {bare(name)[0]: name for name in reversed(names)}
+    known = {split_unit(name)[0]: name for name in reversed(names)}
     return next((known[name] for name in usual if name in known), None)
 
 
-def asked(options):
+def list_named_columns(options):
     """The names of columns that the command line gives."""
     return [
         name for name in (options.wave_column, options.flux_column, options.error_column) if name
     ]
 
 
-def from_columns(path, columns, options, header, units=None, media=None):
+def build_from_columns(path, columns, options, header, units=None, media=None):
     """The Found of {name: values (n,)} and a header; None if there are no columns of the names of a spectrum, or those asked.
 
     units, media: {name: unit} and {name: "air" or "vacuum"} where the file tells."""
     names = list(columns)
-    wave = choose(names, options.wave_column, WAVES)
-    flux = choose(names, options.flux_column, FLUXES)
-    error = choose(names, options.error_column, [*SIGMAS, *IVARS, *VARIANCES])
+    wave = choose_column(names, options.wave_column, WAVE_NAMES)
+    flux = choose_column(names, options.flux_column, FLUX_NAMES)
+    error = choose_column(names, options.error_column, [*ERROR_NAMES, *IVAR_NAMES, *VARIANCE_NAMES])
     if wave is None or flux is None or (error is None and options.error_column):
         return None
     lengths = {name: len(columns[name]) for name in (wave, flux, error) if name}
@@ -86,20 +86,20 @@ def from_columns(path, columns, options, header, units=None, media=None):
     mask = next((name for name in names if name.lower() == "and_mask"), None)
     if mask and len(columns[mask]) == len(values):
         values[(columns[mask].astype("i8") & BRIGHTSKY) != 0] = np.nan
-    sigma = None if error is None else error_from(error, columns[error])
-    name, unit = bare(wave)
+    sigma = None if error is None else convert_to_errors(error, columns[error])
+    name, unit = split_unit(wave)
     log = "log10" if name.startswith("log") else "ln" if name.startswith("ln") else None
-    about = statements(
-        header, resolution(columns), column_medium(wave, names) or (media or {}).get(wave)
+    about = read_metadata(
+        header, measure_sdss_resolution(columns), find_column_medium(wave, names) or (media or {}).get(wave)
     )
-    return Found(
+    return RawSpectrum(
         np.array(columns[wave], "f8"), values, sigma, (units or {}).get(wave) or unit, log, **about
     )
 
 
-def column_medium(wave, names):
+def find_column_medium(wave, names):
     """ "air" or "vacuum" of the column of wavelengths by its name, SDSS's loglam among them; None if it does not tell."""
-    name, others = bare(wave)[0], [bare(other)[0] for other in names]
+    name, others = split_unit(wave)[0], [split_unit(other)[0] for other in names]
     if "air" in name.split("_"):
         return "air"
     return (
@@ -109,7 +109,7 @@ def column_medium(wave, names):
     )
 
 
-def resolution(columns):
+def measure_sdss_resolution(columns):
     """Resolving power in WINDOW, else of the whole, by SDSS's wdisp: sigma of the line-spread function in pixels of loglam."""
     lower = {
         name.lower(): np.array(values, "f8")
@@ -129,7 +129,7 @@ def resolution(columns):
     return float(1 / (FWHM * sigma)) if sigma else None
 
 
-def from_fits(path, header, table, about, options):
+def read_fits_table(path, header, table, about, options):
     """The Found of a FITS table, one row a pixel or a single row with arrays in its cells; None if it is no spectrum.
 
     header is that of the table; about knows the primary header too."""
@@ -143,7 +143,7 @@ def from_fits(path, header, table, about, options):
             many.append(name)  # an array a row
         else:
             columns[name] = values.ravel()
-    if choose(many, None, WAVES) and choose(many, None, FLUXES):
+    if choose_column(many, None, WAVE_NAMES) and choose_column(many, None, FLUX_NAMES):
         raise UserError(
             f"{path} holds {len(table)} spectra in the rows of a table: write each to a file, or all as HDF5"
         )
@@ -152,16 +152,16 @@ def from_fits(path, header, table, about, options):
     media = {
         name: concepts.get(str(header.get(f"TUCD{i + 1}")).lower()) for i, name in enumerate(names)
     }
-    return from_columns(path, columns, options, about, units, media)
+    return build_from_columns(path, columns, options, about, units, media)
 
 
-def from_text(path, text, options):
+def read_text_table(path, text, options):
     """The Found of a text table: comma, semicolon, tab or blanks between columns, with or without names; UserError if none."""
     units, comments = {}, []
     if text.startswith("# %ECSV"):
-        columns, units = ecsv(path, text)
+        columns, units = read_ecsv(path, text)
     else:
-        columns, comments = parse(path, text, options)
+        columns, comments = parse_text_table(path, text, options)
     if "1" in columns:  # without names: wavelength, flux, error
         usual = {
             "wave_column": "1",
@@ -171,10 +171,10 @@ def from_text(path, text, options):
         options = options._replace(
             **{key: getattr(options, key) or column for key, column in usual.items()}
         )
-    found = from_columns(path, columns, options, {"MEDIUM": commented_medium(comments)}, units)
+    found = build_from_columns(path, columns, options, {"MEDIUM": find_commented_medium(comments)}, units)
     if found is None:
         there = f"{shorten(', '.join(columns), 60)}" + (
-            f", not {', '.join(asked(options))}" if asked(options) else ""
+            f", not {', '.join(list_named_columns(options))}" if list_named_columns(options) else ""
         )
         raise UserError(
             f"{path} has columns {there}: name those of the spectrum with --wave-column and --flux-column"
@@ -182,7 +182,7 @@ def from_text(path, text, options):
     return found
 
 
-def ecsv(path, text):
+def read_ecsv(path, text):
     """({name: values (n,)}, {name: unit}) of the numbers in astropy's ECSV."""
     from astropy.table import Table
 
@@ -199,7 +199,7 @@ def ecsv(path, text):
     return columns, {name: str(table[name].unit) for name in names if table[name].unit}
 
 
-def commented_medium(comments):
+def find_commented_medium(comments):
     """ "air" or "vacuum" if the comments hold one of the words, else ""."""
     words = {
         word
@@ -209,7 +209,7 @@ def commented_medium(comments):
     return words.pop() if len(words) == 1 else ""
 
 
-def parse(path, text, options):
+def parse_text_table(path, text, options):
     """({name: values (n,)}, comment lines) of a text table; columns without names are "1", "2", ..."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     comments = [line.lstrip("#!% ") for line in lines if line[0] in "#!%"]
@@ -220,10 +220,10 @@ def parse(path, text, options):
     heads = [
         re.sub(r"\s+([\(\[])", r"\1", line) for line in (*body[:1], *comments[-1:])
     ]  # wave (nm) is one name
-    names = split(heads[0], mark) if body else []
-    if all(number(name, None) is not None for name in names if name):
-        names = split(heads[-1], mark) if comments else []
-        usable = {bare(name)[0] for name in names} & {*WAVES, (options.wave_column or "").lower()}
+    names = split_line(heads[0], mark) if body else []
+    if all(parse_number(name, None) is not None for name in names if name):
+        names = split_line(heads[-1], mark) if comments else []
+        usable = {split_unit(name)[0] for name in names} & {*WAVE_NAMES, (options.wave_column or "").lower()}
         names = names if usable else []
     else:
         body = body[1:]
@@ -231,7 +231,7 @@ def parse(path, text, options):
         raise UserError(
             f"{path} has no rows: expected lines of wavelength, flux and, if known, error"
         )
-    table = numbers(path, body, mark)  # (n, n_columns)
+    table = parse_numbers(path, body, mark)  # (n, n_columns)
     if names and len(names) != table.shape[1]:
         raise UserError(
             f"{path} names {len(names)} columns but its lines have {table.shape[1]}: mend the line of names"
@@ -239,13 +239,13 @@ def parse(path, text, options):
     return dict(zip(names or map(str, range(1, table.shape[1] + 1)), table.T)), comments
 
 
-def numbers(path, lines, mark):
+def parse_numbers(path, lines, mark):
     """The lines of a table as numbers (n, n_columns), NaN where an entry is none; UserError if they are no table."""
-    rows = [split(line.split("#")[0], mark) for line in lines]
+    rows = [split_line(line.split("#")[0], mark) for line in lines]
     if len({len(row) for row in rows}) > 1:
         message = f"{path} is no table, its lines differ in their number of columns: expected wavelength, flux, error"
         raise UserError(message)
-    table = np.array([[number(entry) for entry in row] for row in rows])
+    table = np.array([[parse_number(entry) for entry in row] for row in rows])
     if np.isfinite(table).any(axis=0).sum() < 2:
         raise UserError(
             f"{path} is no table of numbers: expected columns of wavelength, flux and, if known, error"
@@ -253,7 +253,7 @@ def numbers(path, lines, mark):
     return table
 
 
-def number(entry, otherwise=np.nan):
+def parse_number(entry, otherwise=np.nan):
     """The number that a text is, else what is given for that."""
     try:
         return float(entry)
@@ -261,6 +261,6 @@ def number(entry, otherwise=np.nan):
         return otherwise
 
 
-def split(line, mark):
+def split_line(line, mark):
     """The entries of a line, without blanks and quotes around them."""
     return [entry.strip(" \t\"'") for entry in line.split(mark)]

@@ -6,10 +6,10 @@ import textwrap
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from starlabels.base.labels import KMS, label
+from starlabels.base.labels import KMS, get_label
 from starlabels.plots import BLACK, PAGE, VERMILLION, plt, save
-from starlabels.plots.lines import inside, mark_lines, wavelength
-from starlabels.spectra.results import Spectrum, clean, quality, rounded
+from starlabels.plots.lines import find_lines_inside, mark_lines, format_wavelength_axis
+from starlabels.spectra.results import FittedSpectrum, clean_text, describe_quality, format_value
 
 ROW, BARE_ROW = (
     2.1,
@@ -21,24 +21,24 @@ LONGEST_NAME, LONGEST_LINE = 60, 145  # characters in the header
 STEPS = [1, 2, 5, 10]  # of the ticks: the continuum has one
 
 
-def comparison(wave, observed, model, name, path, n_rows=3):
+def draw_model_comparison(wave, observed, model, name, path, n_rows=3):
     """Observed over model flux (n_pix,) in rows of wavelength (A, air), each with a residual strip."""
-    fig, tops = rows(Spectrum(wave, observed, None, model), n_rows, "ours")
+    fig, tops = draw_rows(FittedSpectrum(wave, observed, None, model), n_rows, "ours")
     tops[0].set_title(name, fontsize=8, loc="left")
     return save(fig, path)
 
 
-def star(spectrum, answer, path, lines=None, sources=()):
+def draw_star(spectrum, answer, path, lines=None, sources=()):
     """A star's Spectrum over that regenerated at its labels, below what the Answer says; lines {name: [A, ...]} are named.
 
     sources: the files that it may be from.
     """
-    fig, tops = rows(spectrum, 3 if np.ptp(spectrum.wave) > WIDE else 2, "model", lines or {})
-    header(fig, tops[0], answer)
+    fig, tops = draw_rows(spectrum, 3 if np.ptp(spectrum.wave) > WIDE else 2, "model", lines or {})
+    write_header(fig, tops[0], answer)
     return save(fig, path, sources)
 
 
-def rows(spectrum, n_rows, word, lines=None):
+def draw_rows(spectrum, n_rows, word, lines=None):
     """Figure and flux panels (n_rows,) of a Spectrum; where it has a model, that is drawn as `word`, with residual strips."""
     alone = spectrum.model is None
     heights = [1] * n_rows if alone else [3, 1] * n_rows
@@ -56,22 +56,22 @@ def rows(spectrum, n_rows, word, lines=None):
         spectrum._replace(**{name: values[part] for name, values in arrays.items()})
         for part in parts
     ]
-    names = [name for _, name in inside(spectrum.wave, lines or {})]
-    limits, limit = flux_limits(spectrum, names), residual_limit(spectrum)
+    names = [name for _, name in find_lines_inside(spectrum.wave, lines or {})]
+    limits, limit = compute_flux_limits(spectrum, names), compute_residual_limit(spectrum)
     for part, ax in zip(parts, tops):
-        flux_panel(ax, part, limits, word)
+        draw_flux_panel(ax, part, limits, word)
         if names:
             name_lines(ax, part.wave, limits[1], lines)
     for part, ax in zip(parts, strips):
-        residual_strip(ax, part, limit)
-    axes[-1].set_xlabel(wavelength(spectrum.medium))
+        draw_residual_strip(ax, part, limit)
+    axes[-1].set_xlabel(format_wavelength_axis(spectrum.medium))
     if not alone:
         fig.legend(*tops[0].get_legend_handles_labels(), ncols=2, loc="lower right", borderpad=0)
     fig.align_ylabels(axes)
     return fig, tops
 
 
-def flux_limits(spectrum, names):
+def compute_flux_limits(spectrum, names):
     """Bottom of a panel, highest flux and top: bad pixels may leave it, and there is room for the names of lines."""
     flux = spectrum.flux
     high = np.nanpercentile(np.append(flux, 1.05), 99.9)  # cosmic rays may be some pixels wide
@@ -87,10 +87,10 @@ def flux_limits(spectrum, names):
     return low, high, low + (high - low) / (1 - room)
 
 
-def flux_panel(ax, spectrum, limits, word):
+def draw_flux_panel(ax, spectrum, limits, word):
     """Observed flux in black, the model's over it in colour; missing pixels are shaded. limits: see `flux_limits`."""
     wave = spectrum.wave
-    shade(ax, wave, np.isnan(spectrum.flux))
+    shade_missing(ax, wave, np.isnan(spectrum.flux))
     ax.plot(wave, spectrum.flux, color=BLACK, lw=0.6, label="observed")
     ax.set(xlim=wave[[0, -1]], ylim=(limits[0], limits[2]), ylabel="flux")
     ax.yaxis.set_major_locator(MaxNLocator(8, steps=STEPS))
@@ -99,7 +99,7 @@ def flux_panel(ax, spectrum, limits, word):
         ax.tick_params(labelbottom=False)  # the strip below has them
 
 
-def residual_limit(spectrum):
+def compute_residual_limit(spectrum):
     """The end of the strips: beyond all but a hundredth of the residuals, and the usual error."""
     if spectrum.model is None:
         return None
@@ -108,11 +108,11 @@ def residual_limit(spectrum):
     return max(1.5 * np.nanpercentile(np.append(size, 0.0), 99), 2 * error, 0.01)
 
 
-def residual_strip(ax, spectrum, limit):
+def draw_residual_strip(ax, spectrum, limit):
     """Observed less model flux, with the error of the flux as shading."""
     wave = spectrum.wave
     missing = np.isnan(spectrum.flux)
-    shade(ax, wave, missing)
+    shade_missing(ax, wave, missing)
     ax.axhline(0, color="0.6", lw=0.5)
     if spectrum.error is not None:
         error = np.where(missing, np.nan, spectrum.error)
@@ -123,7 +123,7 @@ def residual_strip(ax, spectrum, limit):
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS, symmetric=True, prune="both"))
 
 
-def shade(ax, wave, missing):
+def shade_missing(ax, wave, missing):
     """Grey over the runs of missing (n_pix,) pixels, from edge to edge of the panel."""
     edges = np.flatnonzero(
         np.diff(np.concatenate([[False], missing, [False]]))
@@ -144,12 +144,12 @@ def name_lines(ax, wave, highest, lines):
     mark_lines(over, wave, lines)
 
 
-def header(fig, ax, answer):
+def write_header(fig, ax, answer):
     """Above a panel: the name and the quality of the spectrum, the labels with errors, and in colour why not to trust them."""
-    labels = quantities(answer)
+    labels = format_quantities(answer)
     labels = ["     ".join(labels[i : i + 5]) for i in range(0, len(labels), 5)]
     reasons = [answer.failure] if answer.failure else answer.reasons
-    warnings = [line for reason in reasons for line in textwrap.wrap(clean(reason), LONGEST_LINE)]
+    warnings = [line for reason in reasons for line in textwrap.wrap(clean_text(reason), LONGEST_LINE)]
     n_lines, height = 1 + len(labels) + len(warnings), fig.get_figheight()
     space = (n_lines * LINE + 2) / 72  # inches
     fig.set_figheight(height + space)
@@ -160,27 +160,27 @@ def header(fig, ax, answer):
         place = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
         ax.annotate(text, (x, 1), up, fontsize=8, **place, **options)
 
-    write(short(clean(answer.name)), 0, weight="bold", parse_math=False)
-    write("     ".join(quality(answer)), 0, x=1, ha="right")
+    write(shorten_name(clean_text(answer.name)), 0, weight="bold", parse_math=False)
+    write("     ".join(describe_quality(answer)), 0, x=1, ha="right")
     for i, text in enumerate(labels, 1):
         write(text, i)
     for i, text in enumerate(warnings, 1 + len(labels)):
         write(text, i, color=VERMILLION, parse_math=False)
 
 
-def quantities(answer):
+def format_quantities(answer):
     """Each label and the radial velocity of an Answer with symbol, error and unit."""
     known = [
-        (label(name), value, answer.errors.get(name, np.nan))
+        (get_label(name), value, answer.errors.get(name, np.nan))
         for name, value in answer.labels.items()
     ]
-    texts = [f"{one.symbol} {rounded(value, err)} {one.unit}" for one, value, err in known]
-    return texts + [rf"$v_{{\rm r}}$ {rounded(answer.rv, answer.rv_err)} {KMS}"] * math.isfinite(
+    texts = [f"{one.symbol} {format_value(value, err)} {one.unit}" for one, value, err in known]
+    return texts + [rf"$v_{{\rm r}}$ {format_value(answer.rv, answer.rv_err)} {KMS}"] * math.isfinite(
         answer.rv
     )
 
 
-def short(name):
+def shorten_name(name):
     """A long name without its middle."""
     half = LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"

@@ -9,14 +9,14 @@ import numpy as np
 
 from starlabels.base import hdf5, integrity
 from starlabels.base.errors import UserError
-from starlabels.base.fits import content, decoded, load
+from starlabels.base.fits import read_bytes, decode_text, read_fits
 from starlabels.base.hdf5 import assumed_medium
-from starlabels.spectra import columns as tables
-from starlabels.spectra import images
-from starlabels.spectra.spectrum import ABSURD, Observed, angstrom, ascending, finish, masked
+from starlabels.spectra import table_columns as tables
+from starlabels.spectra import fits_images
+from starlabels.spectra.spectrum import ABSURD, ObservedSpectrum, convert_to_angstrom, sort_by_wavelength, build_observed_spectrum, mask_bad_pixels
 
 
-def read(path, options):
+def read_spectra(path, options):
     """Yield each Observed of a file, known by its content; UserError, one line, if the file cannot be used.
 
     Files of one spectrum are checked; the rows of HDF5 come as they are, so that a bad one stops no other: check() them."""
@@ -25,12 +25,12 @@ def read(path, options):
         raise UserError(f"{path} is a directory: name the files in it")
     if not path.is_file():
         raise UserError(f"{path} not found: mend the name of the file")
-    start = content(path, 4096)
+    start = read_bytes(path, 4096)
     if not start:
         raise UserError(f"{path} is empty: copy it anew")
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         try:
-            yield from read_hdf5(path, options)
+            yield from read_hdf5_spectra(path, options)
         except (OSError, RuntimeError) as error:  # h5py's, of data that cannot be unpacked
             if getattr(error, "errno", None):
                 raise
@@ -41,31 +41,31 @@ def read(path, options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy's, on headers that bend the standard
         if start.startswith(b"SIMPLE  ="):
-            found = from_fits(path, load(path), options)
+            found = read_fits(path, read_fits(path), options)
         elif b"\0" in start:
             raise UserError(
                 f"{path} is neither FITS, HDF5 nor text: it begins with {start[:8]!r}: name another file"
             )
         else:
-            found = tables.from_text(path, decoded(content(path)), options)
-        observed = finish(path, found, options)
+            found = tables.read_text_table(path, decode_text(read_bytes(path)), options)
+        observed = build_observed_spectrum(path, found, options)
     yield observed
 
 
-def from_fits(path, hdus, options):
+def read_fits(path, hdus, options):
     """The Found of the first spectrum in a list of (header, data); UserError if there is none."""
-    found = images.apogee(hdus)
+    found = fits_images.read_apogee(hdus)
     for i, (header, data) in enumerate(hdus):
         about = ChainMap(header, hdus[0][0])
         if found is None and getattr(data, "names", None):
-            found = tables.from_fits(path, header, data, about, options)
+            found = tables.read_fits_table(path, header, data, about, options)
         elif found is None:
-            found = images.from_hdus(path, hdus, i, about)
+            found = fits_images.read_image(path, hdus, i, about)
     if found is None:
-        there = "; ".join(describe(data) for _, data in hdus if data is not None) or "no data"
+        there = "; ".join(describe_data(data) for _, data in hdus if data is not None) or "no data"
         what = (
-            " ".join(["no columns", *tables.asked(options)])
-            if tables.asked(options)
+            " ".join(["no columns", *tables.list_named_columns(options)])
+            if tables.list_named_columns(options)
             else "no spectrum"
         )
         raise UserError(
@@ -74,7 +74,7 @@ def from_fits(path, hdus, options):
     return found
 
 
-def describe(data):
+def describe_data(data):
     """`a table of 192 rows (hip, hd, ...)` or `an image 500 x 500`."""
     names = getattr(data, "names", None)
     if names:
@@ -82,7 +82,7 @@ def describe(data):
     return f"an image {' x '.join(map(str, data.shape))}"
 
 
-def read_hdf5(path, options):
+def read_hdf5_spectra(path, options):
     """Yield each row of spectra/flux in a file of our schema, a few megabytes in memory at a time."""
     with hdf5.open_hdf5(path, "copy it anew") as h5:
         if "spectra/wave" not in h5 or "spectra/flux" not in h5:
@@ -90,10 +90,10 @@ def read_hdf5(path, options):
             raise UserError(
                 f"{path} holds {there}; expected spectra/wave and spectra/flux: see README, Bring your own spectra"
             )
-        wave, flux, error = check_hdf5(path, h5, options)
-        known = about_hdf5(path, h5, wave, options)
+        wave, flux, error = open_hdf5_datasets(path, h5, options)
+        known = read_hdf5_metadata(path, h5, wave, options)
         n, in_order = len(flux), bool((np.diff(wave) > 0).all())
-        names = list(zip(row_names(path, h5, n), star_ids(h5, n) or [""] * n, columns(h5, n)))
+        names = list(zip(name_rows(path, h5, n), read_star_ids(h5, n) or [""] * n, read_label_columns(h5, n)))
         step = max(1, hdf5.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
         for first in range(0, len(flux), step):
             block = flux[first : first + step]  # (step, n_pix)
@@ -101,17 +101,17 @@ def read_hdf5(path, options):
                 [None] * len(block) if error is None else error[first : first + step].astype("f8")
             )
             for (name, star, table), row, sigma in zip(names[first : first + step], block, errors):
-                yield Observed(
+                yield ObservedSpectrum(
                     name,
-                    *one_row(wave, row, sigma),
+                    *clean_row(wave, row, sigma),
                     *known,
                     star,
                     table,
-                    stored(row) if in_order else None,
+                    copy_stored_flux(row) if in_order else None,
                 )
 
 
-def check_hdf5(path, h5, options):
+def open_hdf5_datasets(path, h5, options):
     """(wave (n_pix,) Angstrom, flux dataset (n, n_pix), error dataset or None); UserError if they do not fit each other."""
     data = [
         hdf5.dataset(h5, f"spectra/{name}")
@@ -130,18 +130,18 @@ def check_hdf5(path, h5, options):
         )
     if len(flux) == 0:
         raise UserError(f"{path} holds no spectra: take another file")
-    unit = attributes(wave).get("unit")
+    unit = read_attributes(wave).get("unit")
     return (
-        angstrom(path, integrity.whole(wave), unit and str(unit), None, options.wave_unit),
+        convert_to_angstrom(path, integrity.read_whole(wave), unit and str(unit), None, options.wave_unit),
         flux,
         error,
     )
 
 
-def about_hdf5(path, h5, wave, options):
+def read_hdf5_metadata(path, h5, wave, options):
     """(medium, resolving power or None, at rest, normalised) of all spectra in a file of our schema."""
     about = (
-        attributes(h5["spectra/flux"]) | attributes(h5["spectra/wave"]) | attributes(h5["spectra"])
+        read_attributes(h5["spectra/flux"]) | read_attributes(h5["spectra/wave"]) | read_attributes(h5["spectra"])
     )
     medium = options.medium or str(about.get("medium") or assumed_medium(wave)).lower()
     if medium not in ("air", "vacuum"):
@@ -153,17 +153,17 @@ def about_hdf5(path, h5, wave, options):
     return medium, power, about.get("frame") == "rest", about.get("continuum") == 1
 
 
-def attributes(item):
+def read_attributes(item):
     """{name: number or text} of the attributes of a group or dataset."""
-    found = {name: integrity.attribute(item, name) for name in item.attrs}
+    found = {name: integrity.read_attribute(item, name) for name in item.attrs}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def row_names(path, h5, n):
+def name_rows(path, h5, n):
     """The name of each of n spectra: the file and star_id, with the row where stars repeat, or `file row 17`."""
     if n == 1:
         return [path.name]
-    ids = star_ids(h5, n)
+    ids = read_star_ids(h5, n)
     if not ids:
         return [f"{path.name} row {i}" for i in range(n)]
     repeat = len(set(ids)) < n
@@ -173,7 +173,7 @@ def row_names(path, h5, n):
     ]
 
 
-def star_ids(h5, n):
+def read_star_ids(h5, n):
     """The ids [n] of the stars; [] if the file has none, or not as many."""
     ids = (
         [star.decode("utf-8", "replace") for star in hdf5.read_text(hdf5.dataset(h5, "star_id"))]
@@ -183,21 +183,21 @@ def star_ids(h5, n):
     return ids if len(ids) == n else []
 
 
-def columns(h5, n):
+def read_label_columns(h5, n):
     """The {column: value} [n] of each row of a file of our schema: its labels, as k_mag, where it has any."""
     data = h5.get("labels/value")
-    names = integrity.text_attributes(data, "names") if data is not None else []
+    names = integrity.read_text_attribute(data, "names") if data is not None else []
     if not names or data.shape != (n, len(names)):
         return [{}] * n
-    return (dict(zip(names, map(float, row))) for row in integrity.whole(data))
+    return (dict(zip(names, map(float, row))) for row in integrity.read_whole(data))
 
 
-def one_row(wave, flux, error):
+def clean_row(wave, flux, error):
     """(wave, flux, error) of a row of HDF5, masked and ascending; all NaN if most of its fluxes are beyond ABSURD."""
     absurd = (np.abs(flux) > ABSURD).mean() > 0.5
-    return ascending(wave, *masked(np.full(len(flux), np.nan) if absurd else flux, error))
+    return sort_by_wavelength(wave, *mask_bad_pixels(np.full(len(flux), np.nan) if absurd else flux, error))
 
 
-def stored(flux):
+def copy_stored_flux(flux):
     """Flux (n,) of a row of HDF5, in order of wavelength, as it is, NaN beyond ABSURD."""
     return np.where(np.abs(flux) < ABSURD, flux, np.nan)

@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from starlabels.base.statistics import rms
+from starlabels.base.statistics import compute_rms
 from starlabels.plots import BLACK, BLUE, COLUMN, ORANGE, PAGE, VERMILLION, color, plt, save
-from starlabels.plots.lines import inside, mark_lines, pretty, verticals, wavelength
-from starlabels.plots.panels import BOX, HALO, HEX, running, same_colors, span, ticks
+from starlabels.plots.lines import find_lines_inside, mark_lines, format_line_name, draw_line_verticals, format_wavelength_axis
+from starlabels.plots.panels import BOX, HALO, HEX, compute_running_percentiles, share_color_scale, compute_span, set_ticks
 
 SOURCES = {"synthesised": BLACK, "generated": VERMILLION}
 CURVES = {"worst": ("worst", ORANGE), "p95": ("95th percentile", BLUE), "mean": ("mean", BLACK)}
@@ -25,24 +25,24 @@ NEAR, APART, MOST = (
 STEP = 20.0  # thousandths: the most that the change of a label which a panel is drawn for changes the flux
 
 
-def overplots(wave, truth, generated, titles, lines, path, medium="air"):
+def draw_spectrum_pairs(wave, truth, generated, titles, lines, path, medium="air"):
     """Synthesised and generated flux (k, n_pix) of k stars with titles (k,), and touching each dF with mean and max of |dF|."""
-    flux, strip, gap, names = 0.95, 0.5, 0.07, names_height(wave, lines)  # inches
+    flux, strip, gap, names = 0.95, 0.5, 0.07, compute_names_height(wave, lines)  # inches
     heights = [flux + names, strip, *[gap, flux, strip] * (len(truth) - 1)]
-    fig, axes = stack(heights, 0.3 + 0.2 * len(truth))
+    fig, axes = make_stacked_panels(heights, 0.3 + 0.2 * len(truth))
     for ax in axes[2::3]:
         ax.axis("off")
     axes = np.delete(axes, slice(2, None, 3))
     for i, (top, low) in enumerate(axes.reshape(-1, 2)):
         top.plot(wave, truth[i], color=BLACK, lw=0.7, label="synthesised")
         top.plot(wave, generated[i], color=VERMILLION, lw=0.7, ls=(0, (4, 2)), label="generated")
-        flux_axis(top, np.minimum(truth[i], generated[i]), 0 if i else names / heights[0])
+        set_flux_axis(top, np.minimum(truth[i], generated[i]), 0 if i else names / heights[0])
         difference = 1e3 * (generated[i] - truth[i])
         low.plot(wave, difference, color=VERMILLION, lw=0.6)
-        symmetric(low, difference)
+        set_symmetric_axis(low, difference)
         low.set_ylabel("$\\Delta f$\n($10^{-3}$)", fontsize=8)
         top.set_title(titles[i], fontsize=8, loc="left", pad=3.5)
-        text = f"mean {short(np.abs(difference).mean())}\nmax {short(np.abs(difference).max())}"
+        text = f"mean {format_digits(np.abs(difference).mean())}\nmax {format_digits(np.abs(difference).max())}"
         low.text(
             1.006,
             0.5,
@@ -55,11 +55,11 @@ def overplots(wave, truth, generated, titles, lines, path, medium="air"):
             fontsize=7,
         )
     mark_lines(axes[0], wave, lines)
-    finish(fig, axes, wave, lines, medium, axes[0])
+    finish_wavelength_axes(fig, axes, wave, lines, medium, axes[0])
     return save(fig, path)
 
 
-def stack(heights, extra):
+def make_stacked_panels(heights, extra):
     """Figure and axes of panels of those heights in inches with the same wavelengths; extra inches for what is around."""
     size = (PAGE, sum(heights) + extra)
     fig, axes = plt.subplots(len(heights), 1, figsize=size, sharex=True, height_ratios=heights)
@@ -67,23 +67,23 @@ def stack(heights, extra):
     return fig, axes
 
 
-def finish(fig, axes, wave, lines, medium, named=None):
+def finish_wavelength_axes(fig, axes, wave, lines, medium, named=None):
     """Faint verticals at named lines below the first axes, the axis of wavelengths, and beside its name the legend of named."""
     for ax in axes[1:]:
-        verticals(ax, wave, lines)
-    axes[-1].set(xlabel=wavelength(medium), xlim=(wave[0], wave[-1]))
+        draw_line_verticals(ax, wave, lines)
+    axes[-1].set(xlabel=format_wavelength_axis(medium), xlim=(wave[0], wave[-1]))
     if named:
         fig.legend(*named.get_legend_handles_labels(), ncols=3, loc="lower right", borderpad=0)
     fig.align_ylabels(axes)
 
 
-def names_height(wave, lines):
+def compute_names_height(wave, lines):
     """Inches that the names of the lines inside the wavelengths take with their ticks, 0 without any."""
-    longest = max((len(name) for _, name in inside(wave, lines)), default=0)
+    longest = max((len(name) for _, name in find_lines_inside(wave, lines)), default=0)
     return TICK + LETTER * longest if longest else 0.0
 
 
-def flux_axis(ax, flux, room, word="flux"):
+def set_flux_axis(ax, flux, room, word="flux"):
     """An axis named by word from the lowest flux to the continuum, and above it that part of the panel for names of lines."""
     depth = max(1 - flux.min(), 0.02)
     low, high = flux.min() - 0.08 * depth, 1 + 0.1 * depth
@@ -94,7 +94,7 @@ def flux_axis(ax, flux, room, word="flux"):
     ax.set(ylim=(low, low + (high - low) / (1 - room)), yticks=inner, ylabel=word)
 
 
-def symmetric(ax, values):
+def set_symmetric_axis(ax, values):
     """Make the axis symmetric about zero and hold all values, with a round tick on either side."""
     limit = 1.15 * np.abs(values).max() or 1.0
     decade = 10.0 ** np.floor(np.log10(0.8 * limit))
@@ -103,24 +103,24 @@ def symmetric(ax, values):
     ax.axhline(0, color="0.6", lw=0.5, zorder=1)
 
 
-def short(value, digits=2):
+def format_digits(value, digits=2):
     """A value to so many digits, without an exponent."""
     return np.format_float_positional(
         value, precision=digits, unique=False, fractional=False
     ).rstrip(".")
 
 
-def error_by_wavelength(wave, mean_flux, errors, lines, path, medium="air"):
+def draw_error_by_wavelength(wave, mean_flux, errors, lines, path, medium="air"):
     """Mean spectrum (n_pix,), below errors {"mean", "p95", "worst": (n_pix,)} of |dF| over stars, at the worst lines named."""
-    names, height = names_height(wave, lines), 2.0  # inches
-    fig, (top, low) = stack([1.0 + names, height], 0.45)
+    names, height = compute_names_height(wave, lines), 2.0  # inches
+    fig, (top, low) = make_stacked_panels([1.0 + names, height], 0.45)
     top.plot(wave, mean_flux, color=BLACK, lw=0.6)
-    flux_axis(top, mean_flux, names / (1.0 + names), "mean flux")
+    set_flux_axis(top, mean_flux, names / (1.0 + names), "mean flux")
     mark_lines(top, wave, lines)
-    shown = thousandths(errors)
+    shown = scale_to_thousandths(errors)
     for key, (word, c) in CURVES.items():
         low.plot(wave, shown[key], color=c, lw=0.6, label=word)
-    worst = worst_lines(wave, shown["p95"], lines)
+    worst = find_worst_lines(wave, shown["p95"], lines)
     room = 0.05 + LETTER * max((len(name) + 5 for _, name, _ in worst), default=0)  # inches
     bottom, highest = 0.8 * shown["mean"].min(), 1.25 * shown["worst"].max()
     low.set(
@@ -128,30 +128,30 @@ def error_by_wavelength(wave, mean_flux, errors, lines, path, medium="air"):
         yscale="log",
         ylim=(bottom, bottom * (highest / bottom) ** (height / (height - room))),
     )
-    log_ticks(low.yaxis)
+    set_log_ticks(low.yaxis)
     for i, name, place in worst:
         low.plot(wave[i], shown["p95"][i], "o", ms=2.5, color=BLUE)
         peak = shown["worst"][np.abs(wave - wave[i]) < APART / 2 * np.ptp(wave)].max()
         style = {"rotation": 90, "fontsize": 7, "ha": "center", "color": BLUE, "path_effects": HALO}
         low.annotate(
-            f"{pretty(name)} {place:.0f}",
+            f"{format_line_name(name)} {place:.0f}",
             (wave[i], peak),
             (0, 3),
             textcoords="offset points",
             **style,
         )
-    finish(fig, (top, low), wave, lines, medium, low)
+    finish_wavelength_axes(fig, (top, low), wave, lines, medium, low)
     return save(fig, path)
 
 
-def thousandths(errors):
+def scale_to_thousandths(errors):
     """{name: error} in thousandths, none less than DECADES below the largest, for a logarithmic axis."""
     errors = {name: 1e3 * np.asarray(values, float) for name, values in errors.items()}
     least = max(values.max() for values in errors.values()) / 10**DECADES or 1e-3
     return {name: np.maximum(values, least) for name, values in errors.items()}
 
 
-def log_ticks(axis):
+def set_log_ticks(axis):
     """Plain numbers at round ticks of a logarithmic axis whose limits are set."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
@@ -159,10 +159,10 @@ def log_ticks(axis):
     axis.set_minor_formatter(NullFormatter())
 
 
-def worst_lines(wave, error, lines):
+def find_worst_lines(wave, error, lines):
     """(pixel, name, place) of the named lines with the largest errors (n_pix,), no two too close to each other."""
     found, chosen = [], []
-    for place, name in inside(wave, lines):
+    for place, name in find_lines_inside(wave, lines):
         near = np.flatnonzero(np.abs(wave - place) <= NEAR)
         found.append((near[np.argmax(error[near])], name, place))
     for one in sorted(found, key=lambda one: -error[one[0]]):
@@ -171,11 +171,11 @@ def worst_lines(wave, error, lines):
     return chosen[:MOST]
 
 
-def distribution(errors, path):
+def draw_error_distribution(errors, path):
     """Histograms over stars of errors {"mean", "max": (n,)} of |dF| over the pixels, with mean, 95th percentile and worst."""
     fig, axes = plt.subplots(len(HISTOGRAMS), 1, figsize=(COLUMN, 3.5), sharex=True)
-    shown = {key: np.log10(values) for key, values in thousandths(errors).items()}
-    edges = np.linspace(*span(np.concatenate([shown["mean"], shown["max"]])), 51)
+    shown = {key: np.log10(values) for key, values in scale_to_thousandths(errors).items()}
+    edges = np.linspace(*compute_span(np.concatenate([shown["mean"], shown["max"]])), 51)
     limits = 10 ** (
         edges[[0, -1]] + 2 * np.array([-1, 1]) * (edges[1] - edges[0])
     )  # two bins of air
@@ -183,18 +183,18 @@ def distribution(errors, path):
         counts = np.histogram(shown[key], edges)[0]
         ax.stairs(counts, 10**edges, fill=True, ec=c, fc=(c, 0.35), lw=0.8)
         ax.set(xscale="log", xlim=limits, ylim=(0, counts.max() / 0.66))
-        log_ticks(ax.xaxis)
+        set_log_ticks(ax.xaxis)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.set_ylabel("stars per bin")
         ax.set_title(
             f"{word} over the pixels of a star ({len(shown[key])} stars)", fontsize=8, loc="left"
         )
-        marks(ax, 1e3 * errors[key])
+        draw_marks(ax, 1e3 * errors[key])
     axes[-1].set_xlabel(SIZE)
     return save(fig, path)
 
 
-def marks(ax, values):
+def draw_marks(ax, values):
     """Verticals at the mean, the 95th percentile and the largest of values (n,), each with its number at its head."""
     found = {
         "mean": values.mean(),
@@ -215,10 +215,10 @@ def marks(ax, values):
             "fontsize": 7,
             "path_effects": HALO,
         }
-        ax.annotate(f"{word} {short(value)}", (x, height), (shift, 0), xycoords=across, **style)
+        ax.annotate(f"{word} {format_digits(value)}", (x, height), (shift, 0), xycoords=across, **style)
 
 
-def panels(n, height, extra, word, sharey=True):
+def make_panels(n, height, extra, word, sharey=True):
     """Figure and axes of n panels of that height in inches, at most four in a row, and extra inches; y is named by word."""
     columns = n if n < 5 else 3 if n < 7 else 4
     rows = -(-n // columns)
@@ -232,31 +232,31 @@ def panels(n, height, extra, word, sharey=True):
     return fig, axes
 
 
-def error_by_label(values, errors, labels, path):
+def draw_error_by_label(values, errors, labels, path):
     """Mean |dF| (n,) of each star against each of its labels (n, n_labels), with median and 16th, 84th percentiles."""
-    fig, axes = panels(len(labels), 1.85, 0.2, f"mean {SIZE}")
-    shown, cells = thousandths({"mean": errors})["mean"], []
-    low, high = np.array(span(np.log10(shown))) + [-0.1, 0.1]
+    fig, axes = make_panels(len(labels), 1.85, 0.2, f"mean {SIZE}")
+    shown, cells = scale_to_thousandths({"mean": errors})["mean"], []
+    low, high = np.array(compute_span(np.log10(shown))) + [-0.1, 0.1]
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
-        x = span(values[:, j])
+        x = compute_span(values[:, j])
         cells.append(
             ax.hexbin(
                 values[:, j], shown, gridsize=(36, 20), extent=(*x, low, high), yscale="log", **HEX
             )
         )
-        centre, percentiles = running(values[:, j], shown)
+        centre, percentiles = compute_running_percentiles(values[:, j], shown)
         for line, width in zip(percentiles, (0.9, 1.2, 0.9)):
             ax.plot(centre, line, color=VERMILLION, lw=width, path_effects=HALO)
         ax.set(xlim=x, ylim=(10**low, 10**high), xlabel=one.axis)
-        ticks((ax.xaxis,), 5)
-        log_ticks(ax.yaxis)
-    same_colors(fig, cells, axes)
+        set_ticks((ax.xaxis,), 5)
+        set_log_ticks(ax.yaxis)
+    share_color_scale(fig, cells, axes)
     return save(fig, path)
 
 
-def derivatives(wave, network, nodes, scatter, labels, lines, path, medium="air"):
+def draw_derivatives(wave, network, nodes, scatter, labels, lines, path, medium="air"):
     """Mean d flux / d label (n_labels, n_pix) of generator and nodes; scatter (n_labels,) is their relative rms difference."""
-    fig, axes = stack([max(names_height(wave, lines), 0.02), *[0.95] * len(labels)], 0.55)
+    fig, axes = make_stacked_panels([max(compute_names_height(wave, lines), 0.02), *[0.95] * len(labels)], 0.55)
     axes[0].set(ylim=(1, 2))  # only for the names of lines, which stand above 1
     axes[0].axis("off")
     axes[0].set_title(
@@ -267,7 +267,7 @@ def derivatives(wave, network, nodes, scatter, labels, lines, path, medium="air"
     )
     mark_lines(axes[0], wave, lines)
     plt.setp(axes[0].texts, y=1.16)  # so low an axes needs longer ticks
-    axes[0].vlines([place for place, _ in inside(wave, lines)], 1.03, 1.12, color="0.35", lw=0.6)
+    axes[0].vlines([place for place, _ in find_lines_inside(wave, lines)], 1.03, 1.12, color="0.35", lw=0.6)
     for j, (ax, one) in enumerate(zip(axes[1:], labels)):
         step = 10.0 ** np.floor(
             np.log10(STEP / (1e3 * np.abs(nodes[j]).max() or STEP))
@@ -275,7 +275,7 @@ def derivatives(wave, network, nodes, scatter, labels, lines, path, medium="air"
         curves = 1e3 * step * np.array([nodes[j], network[j]])
         ax.plot(wave, curves[0], color="0.76", lw=2.4)
         ax.plot(wave, curves[1], color=color(j), lw=0.8)
-        symmetric(ax, curves)
+        set_symmetric_axis(ax, curves)
         ax.set_ylabel(
             f"$\\Delta f$ ($10^{{-3}}$)\nfor {step:g} {one.unit}\nin {one.symbol}", fontsize=7.5
         )
@@ -286,19 +286,19 @@ def derivatives(wave, network, nodes, scatter, labels, lines, path, medium="air"
         ax.text(
             0.015,
             y,
-            f"{short(100 * scatter[j])} % rms",
+            f"{format_digits(100 * scatter[j])} % rms",
             transform=ax.transAxes,
             va=upright,
             fontsize=7.5,
             bbox=BOX,
         )
-    finish(fig, axes, wave, lines, medium)
+    finish_wavelength_axes(fig, axes, wave, lines, medium)
     return save(fig, path)
 
 
-def inferred(errors, labels, path):
+def draw_inferred_labels(errors, labels, path):
     """Residuals (n, n_labels) of labels inferred from {"synthesised", "generated"} spectra: histograms, a panel a label."""
-    fig, axes = panels(len(labels), 1.75, 0.25, "stars per bin (%)", sharey=False)
+    fig, axes = make_panels(len(labels), 1.75, 0.25, "stars per bin (%)", sharey=False)
     head = 0.06 + 0.09 * len(errors)  # the texts above the highest histogram
     for j, (ax, one) in enumerate(zip(axes.flat, labels)):
         both = np.abs(np.concatenate([residual[:, j] for residual in errors.values()]))
@@ -311,7 +311,7 @@ def inferred(errors, labels, path):
             density = 100 * np.histogram(d, edges)[0] / len(d)  # of all stars, those outside too
             ax.stairs(density, edges, color=c, lw=0.9, label=f"{name} spectra")
             sigma = 1.4826 * np.median(np.abs(d - np.median(d)))
-            text = f"$\\sigma_{{\\rm MAD}}$ {short(sigma, 3)}, rms {short(rms(d), 3)}"
+            text = f"$\\sigma_{{\\rm MAD}}$ {format_digits(sigma, 3)}, rms {format_digits(compute_rms(d), 3)}"
             ax.text(
                 0.04, 0.96 - 0.09 * i, text, transform=ax.transAxes, color=c, va="top", fontsize=7.5
             )
@@ -321,7 +321,7 @@ def inferred(errors, labels, path):
             ylim=(0, 1.03 * peak / (1 - head)),
             xlabel=rf"pred $-$ true {one.axis}",
         )
-        ticks((ax.xaxis,), 5, symmetric=True)
-        ticks((ax.yaxis,), 4)
+        set_ticks((ax.xaxis,), 5, symmetric=True)
+        set_ticks((ax.yaxis,), 4)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return save(fig, path)
