@@ -77,8 +77,8 @@ def training_epochs(cfg, h5):
 
 def synthesis():
     """Seconds a node of the default window takes in one worker process, start not counted."""
-    from starlabels.config.schema import Cluster
-    from starlabels.synthesis import nodes
+    from starlabels.config.data_sections import Cluster
+    from starlabels.synthesis import node_builder
     from starlabels.synthesis.library import PACKAGED
 
     points = np.array(
@@ -91,7 +91,7 @@ def synthesis():
     )
     one = Cluster(scheduler=None, workers=1)
     ticks = [
-        time.perf_counter() for _ in nodes.synthesise_nodes(PACKAGED["blue_4450_4990.h5"], points, one)
+        time.perf_counter() for _ in node_builder.synthesise_nodes(PACKAGED["blue_4450_4990.h5"], points, one)
     ]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 
@@ -141,8 +141,8 @@ def run(cfg, args):
     """Measure and print the table."""
     rows = [("synthesis of a node, one process", f"{synthesis():.2f} s")]
     sampler, (drawn, _), wave = (
-        recipe_nodes.sampler_for(cfg),
-        recipe_stars.draw(cfg, np.random.default_rng(0)),
+        recipe_nodes.open_sampler(cfg),
+        recipe_stars.draw_labels(cfg, np.random.default_rng(0)),
         cfg.wave.grid(),
     )
     part = {name: values[:N_SPECTRA] for name, values in drawn.items()}

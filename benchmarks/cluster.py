@@ -8,9 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from starlabels.config.schema import Cluster
+from starlabels.config.data_sections import Cluster
 from starlabels.stages import command_line
-from starlabels.synthesis import lines, nodes, sme
+from starlabels.synthesis import lines, node_builder, nodes, sme
 
 NODES = nodes.NodeGrid(
     5000.0,
@@ -36,7 +36,7 @@ def one_by_one(grid):
     with sme.silence_output():
         engine, line_list = sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max)
         return np.array(
-            [nodes.synthesise_node(engine, line_list, grid, *point) for point in grid.points]
+            [node_builder.synthesise_node(engine, line_list, grid, *point) for point in grid.points]
         )
 
 
@@ -46,7 +46,7 @@ def with_kills(grid, cluster, kills):
     cluster: a section without scheduler; kills: nodes finished before each kill.
     """
     done, killed, others = {}, [], None
-    for index, flux, reason in nodes.synthesise_nodes(grid, grid.points, cluster):
+    for index, flux, reason in node_builder.synthesise_nodes(grid, grid.points, cluster):
         done[index] = (flux, reason)
         alive = sorted(
             child.pid for child in multiprocessing.active_children() if "Dask Worker" in child.name

@@ -12,7 +12,7 @@ import numpy as np
 
 from starlabels.base import errors
 from starlabels.stages import command_line, recipe_nodes, recipe_stars
-from starlabels.synthesis import lines, nodes, sme
+from starlabels.synthesis import lines, node_builder, nodes, sme
 
 MOVED = 3
 
@@ -28,13 +28,13 @@ def synthesised(node_grid, star):
     """Flux (n_pix,) on the pixels of a NodeGrid of one star: its labels and {element: [X/M]}."""
     point, abundances = star
     line_list = lines.read_lines(node_grid.wave_min, node_grid.wave_max)
-    return nodes.synthesise_pattern(sme.Engine(), line_list, node_grid, *point, abundances)
+    return node_builder.synthesise_pattern(sme.Engine(), line_list, node_grid, *point, abundances)
 
 
 def draw(cfg, sampler, n):
     """Labels {name: (n,)} of n sound stars with MOVED elements moved, and which those are {element: [X/M]} of each."""
     rng = np.random.default_rng(cfg.seed + 2)
-    labels, _ = recipe_stars.draw(cfg, rng)
+    labels, _ = recipe_stars.draw_labels(cfg, rng)
     rows = np.flatnonzero(sampler.covers(labels))[:n]
     labels = {name: values[rows].astype(float) for name, values in labels.items()} | {
         "vsini": np.zeros(len(rows))
@@ -50,7 +50,7 @@ def draw(cfg, sampler, n):
 
 def run(cfg, args):
     """Print how far the sampled spectra are from synthesised ones, with and without what the elements change."""
-    sampler = recipe_nodes.sampler_for(cfg, build=False)
+    sampler = recipe_nodes.open_sampler(cfg, build=False)
     if not sampler.elements:
         raise errors.UserError(
             f"{cfg.path}: grid.labels moves no element: use recipes/astronn_ours.yaml"

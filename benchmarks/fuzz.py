@@ -74,7 +74,7 @@ def warm():
     from starlabels.learning import backend, trained_model
     from starlabels.plots import label_study, observed_spectra, tables
     from starlabels.stages import generate_files, predict, test_figures
-    from starlabels.synthesis import nodes, sampler
+    from starlabels.synthesis import node_builder, sampler
 
     assert all(
         (
@@ -91,7 +91,7 @@ def warm():
         )
     )
     plt.rcParams["savefig.dpi"] = 20
-    nodes.build_library = fuzz_run.no_synthesis
+    node_builder.build_library = fuzz_run.no_synthesis
     label_study.MOST_PAIRS = 3
     backend.start_keras, trained_model.add_components_output, trained_model.extract_basis = (
         lambda: "no Keras",

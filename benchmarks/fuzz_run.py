@@ -112,7 +112,7 @@ def small_grid(cfg, args):
         and cfg.grid.n_spectra * cfg.wave.n_pix > 1e6
         and not cfg.grid.labels_csv
     ):
-        grid.check_room(cfg)
+        grid.check_disk_space(cfg)
         raise errors.UserError(f"{cfg.path}: sound, and too large to run here")
     grid.make_grid(Run(cfg), args)
 

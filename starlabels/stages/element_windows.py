@@ -10,11 +10,11 @@ from starlabels.base.labels import OFFSET_OF, OFFSETS, select_elemental
 from starlabels.learning.networks.censored import mask_windows
 from starlabels.stages import recipe_nodes
 
-STARS = 200  # training stars over which the lines are averaged
-FAINTEST = 0.1  # of an element's strongest pixel
+N_STARS = 200  # training stars over which the lines are averaged
+MIN_STRENGTH = 0.1  # of an element's strongest pixel
 
 
-def of_recipe(cfg, h5):
+def find_element_windows(cfg, h5):
     """{element: windows (k, 2) in A} for the model of a recipe, from the open 2_prepared.h5; {} if it has no `windows`.
 
     UserError if they shall come from the nodes and cannot.
@@ -24,7 +24,7 @@ def of_recipe(cfg, h5):
         return {}
     wave = read_wave(h5)
     found = (
-        automatic(cfg, h5, wave)
+        find_windows_from_nodes(cfg, h5, wave)
         if asked == "auto"
         else {name: np.array(pairs) for name, pairs in asked.items()}
     )
@@ -34,7 +34,7 @@ def of_recipe(cfg, h5):
     return found
 
 
-def automatic(cfg, h5, wave):
+def find_windows_from_nodes(cfg, h5, wave):
     """{element: windows (k, 2) in A} where the flux of training stars changes with that element above all, by the nodes."""
     elements, table = select_elemental(cfg.labels), h5["train/grid_labels"]
     wanted = [OFFSET_OF[name] for name in elements]
@@ -42,18 +42,18 @@ def automatic(cfg, h5, wave):
         *wanted,
         *(name for name in OFFSETS if name in table.attrs["names"] and name not in wanted),
     ]
-    rows = np.flatnonzero(np.isfinite(table[:]).all(axis=1))[:STARS]
+    rows = np.flatnonzero(np.isfinite(table[:]).all(axis=1))[:N_STARS]
     try:
         if not len(rows):
             raise UserError("no training star has all labels")
-        slopes = recipe_nodes.slopes(cfg, h5["train"], wave, names)
+        slopes = recipe_nodes.build_sensitivity(cfg, h5["train"], wave, names)
     except UserError as error:
         raise UserError(
             f"{cfg.path}: model.windows: auto needs the nodes, but {error}; give windows instead"
         ) from None
-    masks = own_pixels(statistics.compute_rms(slopes(rows)))
+    masks = select_dominant_pixels(statistics.compute_rms(slopes(rows)))
     found = {
-        name: spans(wave, mask, cfg.grid.resolving_power) for name, mask in zip(elements, masks)
+        name: merge_windows(wave, mask, cfg.grid.resolving_power) for name, mask in zip(elements, masks)
     }
     if hidden := [name for name, windows in found.items() if not len(windows)]:
         where = f"finds no line of {', '.join(hidden)} that is not blended"
@@ -63,17 +63,17 @@ def automatic(cfg, h5, wave):
     return found
 
 
-def own_pixels(strength):
+def select_dominant_pixels(strength):
     """Masks (k, n_pix) of the pixels where an element is stronger than all others, and than FAINTEST of its own strongest.
 
     strength (k, n_pix): rms over stars of d flux / d abundance.
     """
     return (strength == strength.max(axis=0)) & (
-        strength > FAINTEST * strength.max(axis=1, keepdims=True)
+        strength > MIN_STRENGTH * strength.max(axis=1, keepdims=True)
     )
 
 
-def spans(wave, mask, resolving_power):
+def merge_windows(wave, mask, resolving_power):
     """Windows (k, 2) in A around the pixels of a mask (n_pix,), a resolution element wider, those that touch made one."""
     at = wave[mask]
     if not len(at):

@@ -12,37 +12,37 @@ from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import LABELS
 from starlabels.learning import generator
-from starlabels.stages.generate_files import MOST, WRITERS, Spectra
+from starlabels.stages.generate_files import MAX_SPECTRA, WRITERS, GeneratedSpectra
 
-MODEL = Path("models/rvs_generator_best")
-OPTIONS = {
+DEFAULT_MODEL = Path("models/rvs_generator_best")
+LABEL_OPTIONS = {
     name: one for name, one in LABELS.items() if not one.positive
 }  # what a spectrum depends on
 
 
 def add_arguments(parser):
     """Command-line arguments."""
-    for name, one in OPTIONS.items():
+    for name, one in LABEL_OPTIONS.items():
         text = f"{name} of one star ({one.plain_unit or 'lambda / FWHM'})"
-        parser.add_argument(option(name), type=float, metavar="X", help=text)
+        parser.add_argument(format_option(name), type=float, metavar="X", help=text)
     parser.add_argument(
         "--table",
         type=Path,
         help="CSV file of many stars: a column per label, and star_id if you like",
     )
-    most = ", ".join(f"{n} spectra at most in {suffix}" for suffix, n in MOST.items())
+    most = ", ".join(f"{n} spectra at most in {suffix}" for suffix, n in MAX_SPECTRA.items())
     parser.add_argument(
         "--out", type=Path, required=True, help=f"file to write: {', '.join(WRITERS)}; {most}"
     )
     parser.add_argument(
         "--model",
         type=Path,
-        default=MODEL,
-        help=f"folder of the trained generator (default: {MODEL})",
+        default=DEFAULT_MODEL,
+        help=f"folder of the trained generator (default: {DEFAULT_MODEL})",
     )
 
 
-def option(name):
+def format_option(name):
     """The command-line option of a label."""
     return f"--{name.replace('_', '-')}"
 
@@ -61,25 +61,25 @@ def find_model_config(args):
 def generate_spectra(run, args):
     """Write spectra at the labels of args to args.out, and print a line; UserError before that if one cannot be made."""
     cfg = run.cfg
-    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
-    check(args, given, cfg.labels)
+    given = {name: getattr(args, name) for name in LABEL_OPTIONS if getattr(args, name) is not None}
+    check_arguments(args, given, cfg.labels)
     table = read_table(args.table, cfg.labels, args.out) if args.table else pd.DataFrame()
     made = generator.open_folder(args.model)
-    values = in_range(made, table, args.table) if args.table else made.checked(given)
+    values = extract_labels(made, table, args.table) if args.table else made.checked(given)
     ids = list(table["star_id"]) if "star_id" in table else None
-    WRITERS[args.out.suffix.lower()](Spectra(made, values, ids, cfg, args.model), args.out)
+    WRITERS[args.out.suffix.lower()](GeneratedSpectra(made, values, ids, cfg, args.model), args.out)
     what = f"{format_count(len(values))} spectr{'um' if len(values) == 1 else 'a'} of {len(made.wave)} pixels from {args.model}"
     unused = [name or "(no name)" for name in table if name not in (*cfg.labels, "star_id")]
     print(f"{args.out}: {what}" + (f"; columns not used: {', '.join(unused)}" if unused else ""))
 
 
-def check(args, given, names):
+def check_arguments(args, given, names):
     """UserError unless --out is of a known kind, and there are labels {name: value} or a table of them."""
     if args.out.suffix.lower() not in WRITERS:
         raise UserError(
             f"--out {args.out}: unknown kind of file: end its name in {', '.join(WRITERS)}"
         )
-    options = " ".join(option(name) for name in given or names)
+    options = " ".join(format_option(name) for name in given or names)
     if not given and not args.table:
         raise UserError(
             f"no labels: give those of a star, {options}, or a CSV file of many stars, --table FILE"
@@ -92,7 +92,7 @@ def check(args, given, names):
 
 def read_table(path, names, out):
     """The DataFrame of a CSV file, numbers in the columns `names`, the lines as index; UserError if `out` cannot hold it."""
-    (_, columns), *rows = lines_of(path, names)
+    (_, columns), *rows = read_csv_rows(path, names)
     missing = [name for name in names if name not in columns]
     twice = [name for name in (*names, "star_id") if columns.count(name) > 1]
     if missing or twice:
@@ -110,11 +110,11 @@ def read_table(path, names, out):
         if bad.any():
             found = f"line {bad.idxmax()}: {name} is {shorten(texts[bad.idxmax()], 40) or 'empty'}"
             raise UserError(f"{path}: {found}, expected a number: mend it or leave the row out")
-    check_room(path, table, out)
+    check_capacity(path, table, out)
     return table
 
 
-def lines_of(path, names):
+def read_csv_rows(path, names):
     """[(line, entries)] of a CSV file, names of columns first; UserError if it is none or has no rows."""
     wanted = f"give a CSV table with columns {', '.join(names)}"
     if not path.is_file():
@@ -133,12 +133,12 @@ def lines_of(path, names):
     return rows
 
 
-def check_room(path, table, out):
+def check_capacity(path, table, out):
     """UserError if that kind of file takes fewer spectra, or if a star_id cannot name a star or, in a CSV file, a column."""
     suffix, n = out.suffix.lower(), len(table)
-    if n > MOST.get(suffix, n):
+    if n > MAX_SPECTRA.get(suffix, n):
         raise UserError(
-            f"{path} has {format_count(n)} stars, a {suffix} file takes {MOST[suffix]}: end --out in .fits or .h5"
+            f"{path} has {format_count(n)} stars, a {suffix} file takes {MAX_SPECTRA[suffix]}: end --out in .fits or .h5"
         )
     ids = table.get("star_id", pd.Series(dtype=str))
     bad = (ids == "") | ((ids.duplicated() | (ids == "wave")) & (suffix == ".csv" and n > 1))
@@ -148,7 +148,7 @@ def check_room(path, table, out):
         raise UserError(f"{path}: line {bad.idxmax()}: star_id {what}, or leave star_id out")
 
 
-def in_range(made, table, path):
+def extract_labels(made, table, path):
     """Labels (n, n_labels) of a table; UserError with file and line of the first row outside the range of training."""
     values = table[made.names].to_numpy(float)
     outside = ((values < made.low) | (values > made.high)).any(axis=1)

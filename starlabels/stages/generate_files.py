@@ -16,13 +16,13 @@ from starlabels.base.labels import get_label
 from starlabels.base.provenance import stamp_figure
 from starlabels.catalogues.databases import format_star_ids
 from starlabels.config.digests import is_own_grid, short_hash
-from starlabels.config.schema import Range
+from starlabels.config.data_sections import Range
 from starlabels.learning import generator
 
-MOST = {".csv": 1000, ".png": 8}  # spectra: columns that programs open, panels that can be read
+MAX_SPECTRA = {".csv": 1000, ".png": 8}  # spectra: columns that programs open, panels that can be read
 
 
-class Spectra(NamedTuple):
+class GeneratedSpectra(NamedTuple):
     """What to write: a Generator, labels (n, n_labels) in its order, star ids (n,) or None, the model's recipe and folder."""
 
     made: generator.Generator
@@ -126,14 +126,14 @@ def write_h5(spectra, path):
 def write_fits(spectra, path):
     """One spectrum as a table, several as an image with tables of wavelengths and labels; the first header tells of them."""
     with replace_file(path) as tmp:
-        (one_fits if len(spectra.values) == 1 else many_fits)(spectra, tmp)
+        (write_fits_table if len(spectra.values) == 1 else write_fits_image)(spectra, tmp)
 
 
-def one_fits(spectra, path):
+def write_fits_table(spectra, path):
     """A table SPECTRUM with columns WAVE and FLUX."""
     from astropy.io import fits
 
-    header = fits.Header(cards(spectra))
+    header = fits.Header(build_header_cards(spectra))
     columns = [
         fits.Column("WAVE", "D", "Angstrom", array=spectra.made.wave),
         fits.Column("FLUX", "E", array=spectra.flux()[0]),
@@ -142,13 +142,13 @@ def one_fits(spectra, path):
     fits.HDUList([fits.PrimaryHDU(header=header), table]).writeto(path, overwrite=True)
 
 
-def many_fits(spectra, path):
+def write_fits_image(spectra, path):
     """An image (n, n_pix), a table WAVE of its wavelengths, and a table LABELS with a row a star."""
     from astropy.io import fits
 
     made, ids = spectra.made, [name.encode("ascii", "backslashreplace") for name in spectra.names()]
     shape = [("NAXIS", 2), ("NAXIS1", len(made.wave)), ("NAXIS2", len(ids))]
-    about = [*linear(made.wave, made.medium), *cards(spectra)]
+    about = [*describe_linear_axis(made.wave, made.medium), *build_header_cards(spectra)]
     header = fits.Header([("SIMPLE", True), ("BITPIX", -32), *shape, ("EXTEND", True), *about])
     with contextlib.closing(fits.StreamingHDU(str(path), header)) as image:
         for block in spectra.blocks():
@@ -164,7 +164,7 @@ def many_fits(spectra, path):
         hdus.append(fits.BinTableHDU.from_columns(stars, name="LABELS"))
 
 
-def linear(wave, medium="air"):
+def describe_linear_axis(wave, medium="air"):
     """Cards of a FITS header for the wavelengths (n_pix,) of an image; none if their steps differ."""
     step = float(f"{(wave[-1] - wave[0]) / (len(wave) - 1):.9g}")  # 0.1, not 0.09999999999999927
     if not np.allclose(np.diff(wave), step, rtol=1e-4, atol=0):
@@ -178,7 +178,7 @@ def linear(wave, medium="air"):
     ]
 
 
-def cards(spectra):
+def build_header_cards(spectra):
     """Cards of a FITS header: what the flux is, the labels of a single star with units, and how it was made."""
     medium = spectra.made.medium
     found = [

@@ -9,26 +9,26 @@ from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, abundance_name, get_label, offset_name
 from starlabels.stages import locks
-from starlabels.stages.recipe_nodes import sampler_for
-from starlabels.stages.recipe_stars import stars_of
+from starlabels.stages.recipe_nodes import open_sampler
+from starlabels.stages.recipe_stars import list_stars
 
 CHUNK, CHUNK_PIXELS = 1024, 1 << 24  # spectra in memory at a time, and all their pixels
 
 
-@locks.alone("grid_lock")
+@locks.require_lock("grid_lock")
 def make_grid(run, args=None):
     """Write data/grids/<name>.h5: spectra (n, n_pix) at labels drawn, stepped or read, from nodes packaged or synthesised."""
     cfg = run.cfg
     if cfg.grid is None:
         print(f"{cfg.path}: grid is null: no synthetic spectra to make")
         return
-    check_room(run)
+    check_disk_space(run)
     made = run.digest("grid")  # before grid.labels_csv is read: it may change meanwhile
-    stars = stars_of(cfg)
+    stars = list_stars(cfg)
     for remark in stars.remarks:
         print(remark)
     wave = cfg.wave.grid()
-    sampler = sampler_for(cfg)
+    sampler = open_sampler(cfg)
     sound = sampler.covers(stars.labels)
     if not sound.any():
         raise UserError(
@@ -50,12 +50,12 @@ def make_grid(run, args=None):
             flux[start : start + step] = sampler.sample_spectra(
                 part, wave, cfg.grid.resolving_power
             )
-        write_labels(h5, stars.labels | abundances(stars.labels) | stars.columns, stars.errors)
+        write_star_labels(h5, stars.labels | compute_abundances(stars.labels) | stars.columns, stars.errors)
         hdf5.write_text(h5, "star_id", stars.ids)
     print(f"{run.paths.grid}: {format_count(n)} spectra of {len(wave)} pixels from {sampler.path}")
 
 
-def check_room(run):
+def check_disk_space(run):
     """UserError if the spectra to draw take more than the disk has free."""
     cfg, target = run.cfg, run.paths.grid
     n = cfg.grid.n_spectra
@@ -67,7 +67,7 @@ def check_room(run):
         raise UserError(f"{cfg.path}: grid.n_spectra: {found}, {mend}")
 
 
-def write_labels(h5, labels, errors):
+def write_star_labels(h5, labels, errors):
     """Write labels {name: (n,)}, and their errors {name: (n,)}, NaN for those that have none, if any has."""
     unknown = np.full_like(labels["teff"], np.nan)
     error = np.column_stack([errors.get(name, unknown) for name in labels]) if errors else None
@@ -80,7 +80,7 @@ def write_labels(h5, labels, errors):
     )
 
 
-def abundances(labels):
+def compute_abundances(labels):
     """{[X/H]: (n,)} of the elements of which labels {name: (n,)} have an [X/M]."""
     moved = [element for element in ELEMENTS if offset_name(element) in labels]
     return {

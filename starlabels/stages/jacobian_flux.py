@@ -11,7 +11,7 @@ from starlabels.stages.test_flux import load_generator
 from starlabels.synthesis.sampler import compute_derivatives
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def compare_derivatives(run, args=None):
     """jacobian: d flux / d label of the generator and of the nodes; UserError if an input is missing, stale or not of nodes."""
     from starlabels.plots import generator_errors as plots
@@ -21,7 +21,7 @@ def compare_derivatives(run, args=None):
         made, _ = load_generator(run)
         axis, labels = hdf5.read_axis(h5), hdf5.read_labels(h5["test"], cfg.labels)
         n = min(cfg.jacobian.n_stars, len(labels))
-        nodes = recipe_nodes.sensitivity_of(cfg, h5["test"], axis.wave)
+        nodes = recipe_nodes.build_sensitivity_or_none(cfg, h5["test"], axis.wave)
         if not nodes:
             raise UserError(
                 f"{cfg.path}: a generator's derivatives are compared with the nodes', and there are none"

@@ -13,7 +13,7 @@ STRONGEST = 10  # windows listed
 IDEAL_SNR = 100  # of the best linear estimator that the network is compared with, if it does not measure the noise
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def average_jacobians(run, args=None):
     """Write jacobian.h5 and jacobian*.png, print the strongest windows; UserError if an input is missing or stale."""
     cfg, paths, digest = run.cfg, run.paths, run.digest("jacobian")
@@ -28,7 +28,7 @@ def average_jacobians(run, args=None):
                 flux,
                 table,
                 ideal_snr(cfg),
-                recipe_nodes.sensitivity_of(cfg, h5["test"], axis.wave),
+                recipe_nodes.build_sensitivity_or_none(cfg, h5["test"], axis.wave),
             )
         )
     inputs = {paths.model_dir: model.digest}

@@ -22,7 +22,7 @@ from starlabels.config.digests import database_digest, is_own_grid
 from starlabels.stages import locks
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def join_databases(run, args=None):
     """Join the databases of cfg.join; UserError before anything is written if one of them does not fit."""
     cfg, target = run.cfg, run.paths.joined

@@ -7,13 +7,13 @@ from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.config.digests import is_own_grid
-from starlabels.config.schema import Range
+from starlabels.config.data_sections import Range
 from starlabels.stages import locks
 
 FEW_NODES = 60
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def study_labels(run, args=None):
     """Print the table and remarks on the labels of the joined file and draw its figures."""
     from starlabels.plots import label_study as plots

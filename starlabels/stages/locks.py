@@ -13,7 +13,7 @@ from starlabels.base.errors import UserError
 PATIENCE = 0.5  # seconds to wait for a process that is just ending
 
 
-def alone(what, unless=lambda cfg: False):
+def require_lock(what, unless=lambda cfg: False):
     """Have a stage run(cfg, args) hold config.paths(cfg)'s lock of that name; UserError naming who holds it already.
 
     unless: whether the process writes nothing and so needs none.
@@ -23,7 +23,7 @@ def alone(what, unless=lambda cfg: False):
         @functools.wraps(stage)
         def locked(run, args=None):
             path = getattr(run.paths, what)
-            with held(path) if path and not unless(run.cfg) else contextlib.nullcontext():
+            with hold_lock(path) if path and not unless(run.cfg) else contextlib.nullcontext():
                 return stage(run, args)
 
         return locked
@@ -32,7 +32,7 @@ def alone(what, unless=lambda cfg: False):
 
 
 @contextlib.contextmanager
-def held(path):
+def hold_lock(path):
     """Hold the lock file, which says who holds it and is gone afterwards; one that a killed process left is no obstacle."""
     from filelock import FileLock, Timeout
 
@@ -42,7 +42,7 @@ def held(path):
         lock.acquire(timeout=PATIENCE)
     except Timeout:
         mend = "wait until it ends, or give this recipe a name of its own"
-        raise UserError(f"{path}: {path.stem} is being written by {holder(path)}: {mend}") from None
+        raise UserError(f"{path}: {path.stem} is being written by {describe_holder(path)}: {mend}") from None
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
             raise
@@ -62,7 +62,7 @@ def held(path):
         lock.release()
 
 
-def holder(path):
+def describe_holder(path):
     """Who holds a lock, in words."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8") or "another process"

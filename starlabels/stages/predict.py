@@ -15,7 +15,7 @@ from starlabels.base.hdf5 import file_digest
 from starlabels.base.labels import get_label
 from starlabels.base.provenance import stamp_figure
 from starlabels.config import schema
-from starlabels.config.schema import Cluster, Range
+from starlabels.config.data_sections import Cluster, Range
 from starlabels.learning import components, outliers, trained_model
 from starlabels.spectra import continuum, results
 from starlabels.spectra import readers as io_2
@@ -27,16 +27,16 @@ from starlabels.spectra.preparation import (
     cut_around_window,
 )
 from starlabels.spectra.spectrum import check_spectrum
-from starlabels.stages import predict_beside, predict_columns, predict_tables
-from starlabels.stages.recipe_nodes import sampler_for
+from starlabels.stages import predict_with_table, derived_columns, predict_tables
+from starlabels.stages.recipe_nodes import open_sampler
 
-MODEL = Path("models/observed_highres")
-BATCH = 256  # spectra
-FIXED = {
+DEFAULT_MODEL = Path("models/observed_highres")
+BATCH_SIZE = 256  # spectra
+DEFAULT_LABELS = {
     "vmic": 2.0,
     "vsini": 0.0,
 }  # of the regenerated spectrum, where the recipe neither learns nor holds them
-MISFIT = 10.0  # reduced chi-square; the Sun has 3, Procyon 1
+MAX_CHI2 = 10.0  # reduced chi-square; the Sun has 3, Procyon 1
 MODEL_ERROR = (
     0.02  # of the continuum: lines whose atomic data are wrong, measured on the Sun and Procyon
 )
@@ -55,8 +55,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--model",
         type=Path,
-        default=MODEL,
-        help=f"the trained model, models/<run> (default: {MODEL})",
+        default=DEFAULT_MODEL,
+        help=f"the trained model, models/<run> (default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
         "--out",
@@ -112,7 +112,7 @@ def find_model_config(args):
     return path
 
 
-class Machine(NamedTuple):
+class Predictor(NamedTuple):
     """What turns observed spectra into Answers: the Trained model, its basis, the nodes' Sampler, the Preparation, its pixels.
 
     sampler is None where no nodes cover the model's window, as that of a survey; extras: {column: Extra} for the tables.
@@ -122,7 +122,7 @@ class Machine(NamedTuple):
     model: trained_model.TrainedModel
     basis: components.Basis | None
     sampler: object | None
-    prepare: SpectrumPreparer | None
+    prepare_spectrum: SpectrumPreparer | None
     axis: hdf5.Axis
     extras: dict
 
@@ -147,29 +147,29 @@ def predict_labels(run, args):
         "DATE": stamp.now(),
         "KERAS": version("keras"),
     }
-    answers, pictures, taken, machine, more = [], [], set(), None, predict_columns.columns(cfg)
-    known = predict_columns.read_photometry(args.photometry, more) if args.photometry else {}
-    rows = predict_beside.Rows(args.table, cfg, known)
+    answers, pictures, taken, machine, more = [], [], set(), None, derived_columns.list_derived_columns(cfg)
+    known = derived_columns.read_photometry(args.photometry, more) if args.photometry else {}
+    rows = predict_with_table.StarTable(args.table, cfg, known)
     with (
-        workers.open_caller(cluster_options(args), BATCH) as call,
+        workers.open_caller(read_cluster_options(args), BATCH_SIZE) as call,
         results.ResultTables(args.out, cfg.labels, units, meta, more) as tables,
     ):
-        stream = spectra(args.files, options, cfg.wave.grid())
-        while batch := list(itertools.islice(stream, BATCH)):
+        stream = iterate_spectra(args.files, options, cfg.wave.grid())
+        while batch := list(itertools.islice(stream, BATCH_SIZE)):
             ready = [one for one in batch if not isinstance(one, results.StarResult)]
             if ready and not machine:
-                machine = open_machine(cfg, args.model)
+                machine = open_predictor(cfg, args.model)
             batch = [
                 one if isinstance(one, results.StarResult) else rows.onto(one) for one in batch
             ]
-            found, drawn = answer(machine, prepared(machine, batch, args, call))
+            found, drawn = predict_batch(machine, prepare_batch(machine, batch, args, call))
             tables.add(found)
-            pictures += draw_stars(found, drawn, machine, args, taken, args.figures - len(taken))
+            pictures += draw_figures(found, drawn, machine, args, taken, args.figures - len(taken))
             answers += found
             for one in found if len(answers) <= args.figures else []:
-                print(line(one))
+                print(format_result(one))
     results.write_page(answers, pictures, args.out)
-    for words in filter(None, (predict_columns.summary(answers), rows.summary(len(answers)))):
+    for words in filter(None, (derived_columns.summarise_distances(answers), rows.summary(len(answers)))):
         print(words)
     kinds = [results.classify_result(one) for one in answers]
     summary = ", ".join(
@@ -180,7 +180,7 @@ def predict_labels(run, args):
     )
 
 
-def spectra(files, options, wave):
+def iterate_spectra(files, options, wave):
     """Each spectrum of the files as Observed, or the Answer that says why it has none."""
     for path in show_progress(files, "spectra") if len(files) > 1 else files:
         try:
@@ -190,77 +190,77 @@ def spectra(files, options, wave):
                     check_window(observed, wave)
                     yield cut_around_window(observed, wave)
                 except UserError as error:
-                    yield failed(observed.name, error)
+                    yield describe_failure(observed.name, error)
         except UserError as error:
-            yield failed(Path(path).name, error)
+            yield describe_failure(Path(path).name, error)
 
 
-def failed(name, error):
+def describe_failure(name, error):
     """The Answer of a spectrum that cannot be used."""
     nan, reason = float("nan"), str(error).removeprefix(f"{name}: ")
     return results.StarResult(name, reason, {}, {}, nan, nan, nan, nan, 0, [], nan)
 
 
-def open_machine(cfg, folder):
+def open_predictor(cfg, folder):
     """The Machine of a model's folder; UserError if it lacks something."""
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve, axis = continuum.read_continuum(h5), hdf5.read_axis(h5)
     model = trained_model.open_folder(folder)
-    sampler = nodes_of(cfg, needed=curve is not None) if axis.medium == "air" else None
+    sampler = open_nodes(cfg, needed=curve is not None) if axis.medium == "air" else None
     prepare = (
-        SpectrumPreparer(axis.wave, cfg.grid.resolving_power, least_power(cfg), curve, sampler)
+        SpectrumPreparer(axis.wave, cfg.grid.resolving_power, find_least_power(cfg), curve, sampler)
         if curve
         else None
     )
-    return Machine(
+    return Predictor(
         cfg,
         model,
         trained_model.extract_basis(model.model),
         sampler,
         prepare,
         axis,
-        predict_columns.columns(cfg),
+        derived_columns.list_derived_columns(cfg),
     )
 
 
-def nodes_of(cfg, needed):
+def open_nodes(cfg, needed):
     """The Sampler of the recipe; None if there are no nodes and they are not needed: a survey has spectra of its own."""
     try:
-        return sampler_for(cfg, build=False)
+        return open_sampler(cfg, build=False)
     except UserError:
         if needed:
             raise
         return None
 
 
-def least_power(cfg):
+def find_least_power(cfg):
     """The lowest resolving power of the training spectra."""
     drawn = cfg.grid.labels.get("resolving_power", cfg.grid.resolving_power)
     return drawn.min if isinstance(drawn, Range) else float(drawn)
 
 
-def prepared(machine, batch, args, call):
+def prepare_batch(machine, batch, args, call):
     """The batch with (Observed, Prepared) for each Observed that can be prepared, the Answer that says why for the others."""
     good = [one for one in batch if not isinstance(one, results.StarResult)]
     found = iter(
-        call(prepare, good, machine.prepare, machine.axis, args.rv, args.prepare) if good else []
+        call(prepare_spectrum, good, machine.prepare, machine.axis, args.rv, args.prepare) if good else []
     )
     return [
-        one if isinstance(one, results.StarResult) else paired(one, next(found)) for one in batch
+        one if isinstance(one, results.StarResult) else pair_with_input(one, next(found)) for one in batch
     ]
 
 
-def paired(observed, found):
+def pair_with_input(observed, found):
     """(Observed, Prepared), or the Answer that `prepare` found or that tells of its end."""
     if found is workers.LOST:
-        found = failed(
+        found = describe_failure(
             observed.name,
             "the process that prepared it ended, again and again: run it without --workers",
         )
     return found if isinstance(found, results.StarResult) else (observed, found)
 
 
-def prepare(observed, preparation, axis, rv, anyway):
+def prepare_spectrum(observed, preparation, axis, rv, anyway):
     """The Prepared of an Observed spectrum on the pixels of a model's Axis, or its Answer if that fails.
 
     anyway: also if its file calls it normalised. preparation: None if the model was not trained for observed spectra.
@@ -276,31 +276,31 @@ def prepare(observed, preparation, axis, rv, anyway):
             )
         return preparation(observed, rv)
     except UserError as error:
-        return failed(observed.name, error)
+        return describe_failure(observed.name, error)
 
 
-def answer(machine, prepared):
+def predict_batch(machine, prepared):
     """Answers, and the Spectrum for the figure or None, of a list of (Observed, Prepared) and Answers of what failed."""
     good = [i for i, one in enumerate(prepared) if not isinstance(one, results.StarResult)]
     answers, drawn = list(prepared), [None] * len(prepared)
     if not good:
         return answers, drawn
     stars, ready = zip(*(prepared[i] for i in good))
-    flux = np.array([filled(one, machine.basis, as_stored=not machine.cfg.grid) for one in ready])
-    read, lacks = predict_beside.inputs(
+    flux = np.array([fill_flux(one, machine.basis, as_stored=not machine.cfg.grid) for one in ready])
+    read, lacks = predict_with_table.build_inputs(
         flux, stars, ready, machine.cfg.features, machine.model.may_lack
     )
     own = schema.has_own_noise(machine.cfg)  # the S/N that a model knows is that of added noise
     found = machine.model.predict(read, np.array([np.inf if own else one.snr for one in ready]))
     found.setdefault("err", np.full_like(found["mean"], np.nan))
-    model = regenerate(machine, found["mean"], ready)
+    model = regenerate_spectra(machine, found["mean"], ready)
     photometry = np.array(
-        [[one.table.get(name, np.nan) for name in predict_columns.PHOTOMETRY] for one in stars]
+        [[one.table.get(name, np.nan) for name in derived_columns.PHOTOMETRY_COLUMNS] for one in stars]
     )
-    more = predict_columns.values(machine.extras, machine.model.names, found, photometry)
+    more = derived_columns.compute_derived_values(machine.extras, machine.model.names, found, photometry)
     for k, i in enumerate(good):
         row = {key: values[k] for key, values in found.items()}
-        answers[i] = answer_of(
+        answers[i] = build_result(
             stars[k].name, ready[k], row, model[k], machine.model.names
         )._replace(extras=more[k])
         seen = model[k] if np.isfinite(model[k]).all() else None
@@ -308,23 +308,23 @@ def answer(machine, prepared):
             machine.axis.wave, ready[k].flux, ready[k].error, seen, machine.axis.medium
         )
         if lacks[k]:
-            answers[i], drawn[i] = failed(stars[k].name, lacks[k]), None
+            answers[i], drawn[i] = describe_failure(stars[k].name, lacks[k]), None
     return answers, drawn
 
 
-def answer_of(name, one, found, model, labels):
+def build_result(name, one, found, model, labels):
     """The Answer of a Prepared, from what the network found {mean, err (n_labels,), flags} and regenerated flux (n_pix,)."""
     misfit = (one.flux - model) ** 2 / (one.error.astype(float) ** 2 + MODEL_ERROR**2)
     chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
-    flags = int(found["flags"]) | BITS["misfit"] * (chi2 > MISFIT) | BITS["velocity"] * one.weak
+    flags = int(found["flags"]) | BITS["misfit"] * (chi2 > MAX_CHI2) | BITS["velocity"] * one.weak
     values, errors = (dict(zip(labels, map(float, found[key]))) for key in ("mean", "err"))
     rv, rv_err = (one.velocity.rv, one.velocity.err) if one.velocity else (np.nan, np.nan)
     return results.StarResult(
-        name, "", values, errors, rv, rv_err, one.snr, chi2, flags, why(flags), one.coverage
+        name, "", values, errors, rv, rv_err, one.snr, chi2, flags, explain_flags(flags), one.coverage
     )
 
 
-def filled(one, basis, as_stored=False):
+def fill_flux(one, basis, as_stored=False):
     """Flux (n_pix,) of a Prepared with its small holes filled, for the network: blocks that are missing stay NaN.
 
     as_stored: holes that its file fills stay as there, for a network that was trained on a survey's spectra, holes and all.
@@ -339,13 +339,13 @@ def filled(one, basis, as_stored=False):
     )
 
 
-def regenerate(machine, mean, ready):
+def regenerate_spectra(machine, mean, ready):
     """Flux (n, n_pix) from the nodes at labels `mean` (n, n_labels), NaN for those outside the nodes.
 
     It is normalised as the n Prepared were, on the same pixels.
     """
     labels = {
-        name: np.full(len(mean), value_of(machine.cfg, name))
+        name: np.full(len(mean), get_held_value(machine.cfg, name))
         for name in ("teff", "logg", "mh", "vmic", "vsini")
     }
     labels |= {
@@ -366,18 +366,18 @@ def regenerate(machine, mean, ready):
     return flux
 
 
-def value_of(cfg, name):
+def get_held_value(cfg, name):
     """The value that the recipe holds a label at, else one that is as good as any."""
-    held = (cfg.grid.labels if cfg.grid else {}).get(name, FIXED.get(name, np.nan))
-    return FIXED.get(name, np.nan) if isinstance(held, Range) else float(held)
+    held = (cfg.grid.labels if cfg.grid else {}).get(name, DEFAULT_LABELS.get(name, np.nan))
+    return DEFAULT_LABELS.get(name, np.nan) if isinstance(held, Range) else float(held)
 
 
-def why(flags):
+def explain_flags(flags):
     """Each flag that is set, in words."""
     return [RULES[name] for name, bit in BITS.items() if flags & bit]
 
 
-def draw_stars(answers, drawn, machine, args, taken, most):
+def draw_figures(answers, drawn, machine, args, taken, most):
     """Draw the stars that have a Spectrum, `most` of them; the path of each figure seen from args.out, or None."""
     from starlabels.plots import observed_spectra as plots
 
@@ -395,7 +395,7 @@ def draw_stars(answers, drawn, machine, args, taken, most):
     return found
 
 
-def line(one):
+def format_result(one):
     """An Answer in a line."""
     if one.failure:
         return f"{one.name}: failed: {one.failure}"
@@ -429,7 +429,7 @@ def add_cluster_arguments(parser):
     )
 
 
-def cluster_options(args):
+def read_cluster_options(args):
     """The `cluster` section that these arguments ask for, None if none; UserError if N is out of range."""
     if args.workers is None and args.scheduler is None:
         return None

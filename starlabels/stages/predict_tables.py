@@ -10,7 +10,7 @@ from starlabels.catalogues import features, table_columns, tables
 from starlabels.catalogues.databases import hash_rows
 from starlabels.learning import outliers, trained_model
 
-OF_SPECTRA = (
+SPECTRUM_OPTIONS = (
     "table",
     "photometry",
     "medium",
@@ -20,21 +20,21 @@ OF_SPECTRA = (
     "workers",
     "scheduler",
 )  # options of no use
-OTHERS = ("results.fits", "index.html")  # that an earlier run left, of spectra
+SPECTRUM_RESULTS = ("results.fits", "index.html")  # that an earlier run left, of spectra
 
 
 def predict_from_tables(run, args):
     """Write results.csv into the folder args.out, a row a star of the tables args.files; UserError if one does not fit."""
     cfg = run.cfg
-    if given := [name.replace("_", "-") for name in OF_SPECTRA if getattr(args, name, None)]:
+    if given := [name.replace("_", "-") for name in SPECTRUM_OPTIONS if getattr(args, name, None)]:
         raise UserError(f"{args.model} reads tables, no spectra: leave out {', '.join(given)}")
     model, asked = trained_model.open_folder(args.model), cfg.features
     results = pd.concat(
-        [answers(model, asked, *read(path, cfg)) for path in args.files], ignore_index=True
+        [predict_stars(model, asked, *read_stars(path, cfg)) for path in args.files], ignore_index=True
     )
     with replace_file(args.out / "results.csv") as tmp:
         results.to_csv(tmp, index=False, float_format="%.6g")
-    for name in OTHERS:
+    for name in SPECTRUM_RESULTS:
         (args.out / name).unlink(missing_ok=True)
     flagged = int((results["flags"] > 0).sum())
     print(
@@ -42,9 +42,9 @@ def predict_from_tables(run, args):
     )
 
 
-def read(path, cfg):
+def read_stars(path, cfg):
     """Ids (n,) and columns {name: (n,)} of the table of stars in a file; those that it lacks are NaN, and named."""
-    ids, found = columns(path, cfg)
+    ids, found = read_model_columns(path, cfg)
     ids = hash_rows(pd.DataFrame(found)).astype(str) if ids is None else ids
     wanted = features.list_feature_columns(cfg.features)
     if missing := [name for name in wanted if name not in found]:
@@ -52,7 +52,7 @@ def read(path, cfg):
     return ids, {name: found.get(name, np.full(len(ids), np.nan)) for name in wanted}
 
 
-def columns(path, cfg):
+def read_model_columns(path, cfg):
     """Ids (n,), None if there are none, and those columns {name: (n,)} of the table in a file that the model reads.
 
     They are named as in the recipe's first database, or as in the recipe's `features`. UserError if it has none of them.
@@ -76,7 +76,7 @@ def columns(path, cfg):
     }
 
 
-def answers(model, asked, ids, columns):
+def predict_stars(model, asked, ids, columns):
     """A DataFrame with a row a star: star_id, labels, their errors, flags and the flags in words."""
     made = features.compute_features(asked, columns)
     found = model.predict(made.values, np.full(len(ids), np.inf))

@@ -15,7 +15,7 @@ from starlabels.stages import locks
 PARTS = ("train", "validation", "test")
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def prepare_spectra(run, args=None):
     """Prepare the joined spectra for training; UserError if a part would be empty or a label cannot be learnt."""
     cfg, files = run.cfg, run.paths

@@ -16,7 +16,7 @@ from starlabels.base.labels import ELEMENTS, OFFSETS, abundance_name, offset_nam
 from starlabels.catalogues import table_columns, tables
 from starlabels.catalogues.databases import format_star_ids
 from starlabels.config.rules import BUILTIN_RANGES, GRID_RANGES
-from starlabels.config.schema import Range
+from starlabels.config.data_sections import Range
 from starlabels.synthesis.nodes import AXES
 
 
@@ -42,7 +42,7 @@ class Catalogue(NamedTuple):
         return Catalogue(labels, self.ids[keep], columns, errors, self.remarks)
 
 
-def read(cfg, required, optional):
+def read_stars(cfg, required, optional):
     """The Catalogue of grid.labels_csv, stars outside the built-in atmospheres left out; UserError naming file and line.
 
     A label of `required` that the file lacks must be one number in grid.labels, which may hold those of `optional` too.
@@ -56,7 +56,7 @@ def read(cfg, required, optional):
         for name in (*required, *optional)
         if name in required or name in table.frame or name in cfg.grid.labels
     ]
-    labels = {name: label_column(table, name, cfg.grid.labels.get(name)) for name in names}
+    labels = {name: extract_label(table, name, cfg.grid.labels.get(name)) for name in names}
     made = [abundance_name(element) for element in ELEMENTS if offset_name(element) in labels]
     others = table_columns.extract_columns(table, leave=("star_id", *names, *made), known=names)
     unused = [*others.unused, *(f"{name} (made here)" for name in made if name in table.frame)]
@@ -64,7 +64,7 @@ def read(cfg, required, optional):
         {name: one.astype("f4") for name, one in kind.items()}
         for kind in (others.values, others.errors)
     )
-    found = Catalogue(labels, ids_of(table, labels), columns, errors)
+    found = Catalogue(labels, name_stars(table, labels), columns, errors)
     remarks = [f"{path}: not used: {', '.join(unused)}"] if unused else []
     if cfg.grid.nodes.atmosphere == "builtin":
         spans = {name: span for name, span in BUILTIN_RANGES.items() if name in labels}
@@ -74,23 +74,23 @@ def read(cfg, required, optional):
         )
         if not inside.any():
             raise UserError(
-                f"{path}: all {format_count(len(inside))} stars lie outside the built-in atmospheres, {spelt(spans)}"
+                f"{path}: all {format_count(len(inside))} stars lie outside the built-in atmospheres, {format_ranges(spans)}"
             )
         if not inside.all():
             left = format_count(int((~inside).sum()))
             remarks.append(
-                f"{path}: left out {left} stars outside the built-in atmospheres, {spelt(spans)}"
+                f"{path}: left out {left} stars outside the built-in atmospheres, {format_ranges(spans)}"
             )
         found = found.rows(inside)
     return found._replace(remarks=tuple(remarks))
 
 
-def spelt(spans):
+def format_ranges(spans):
     """Ranges {name: (low, high)} in words."""
     return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in spans.items())
 
 
-def label_column(table, name, fixed):
+def extract_label(table, name, fixed):
     """A label (n,) float32 that spectra depend on: of the Table, else the number `fixed`; UserError if it is neither."""
     path, frame = table.path, table.frame
     if name in frame:
@@ -112,23 +112,23 @@ def label_column(table, name, fixed):
     return values.to_numpy("f4")
 
 
-def ids_of(table, labels):
+def name_stars(table, labels):
     """The ids (n,) of the stars: column star_id, else equal labels are one star."""
     if "star_id" not in table.frame:
         return format_star_ids(pd.DataFrame(labels))
     return table_columns.read_star_ids(table, "star_id")
 
 
-LABELS = (*AXES, "vsini")
-NUISANCES = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
-OPTIONAL = (*NUISANCES, *OFFSETS)  # and abundances of single elements, [X/M]
+REQUIRED_LABELS = (*AXES, "vsini")
+NUISANCE_LABELS = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
+OPTIONAL_LABELS = (*NUISANCE_LABELS, *OFFSETS)  # and abundances of single elements, [X/M]
 
 
-def draw(cfg, rng):
+def draw_labels(cfg, rng):
     """Labels {name: (n,)} drawn as grid.labels says, and a star id for each row: equal labels are one star."""
-    check_labels(cfg)
+    check_grid_labels(cfg)
     labels, n = {}, cfg.grid.n_spectra
-    for name in (*LABELS, *(name for name in OPTIONAL if name in cfg.grid.labels)):
+    for name in (*REQUIRED_LABELS, *(name for name in OPTIONAL_LABELS if name in cfg.grid.labels)):
         entry = cfg.grid.labels[name]
         if not isinstance(entry, Range):
             labels[name] = np.full(n, float(entry))
@@ -143,31 +143,31 @@ def draw(cfg, rng):
     return labels, format_star_ids(pd.DataFrame(labels))
 
 
-def check_labels(cfg):
+def check_grid_labels(cfg):
     """UserError unless grid.labels has just the labels that a synthetic spectrum depends on."""
-    unknown = [name for name in cfg.grid.labels if name not in LABELS + OPTIONAL]
-    missing = [name for name in LABELS if name not in cfg.grid.labels]
+    unknown = [name for name in cfg.grid.labels if name not in REQUIRED_LABELS + OPTIONAL_LABELS]
+    missing = [name for name in REQUIRED_LABELS if name not in cfg.grid.labels]
     if unknown or missing:
         what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(LABELS + OPTIONAL)}")
+        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(REQUIRED_LABELS + OPTIONAL_LABELS)}")
 
 
-def stars_of(cfg):
+def list_stars(cfg):
     """The Catalogue of the stars to make spectra of: read from grid.labels_csv, or drawn."""
     if cfg.grid.labels_csv:
-        return read(cfg, LABELS, OPTIONAL)
-    return Catalogue(*draw(cfg, np.random.default_rng(cfg.seed)))
+        return read_stars(cfg, REQUIRED_LABELS, OPTIONAL_LABELS)
+    return Catalogue(*draw_labels(cfg, np.random.default_rng(cfg.seed)))
 
 
-def ranges_of(cfg):
+def find_label_ranges(cfg):
     """{label: (lowest, highest)} that a grid asks: of its CSV file, else of its configuration; always of resolving_power."""
     power = {"resolving_power": (cfg.grid.resolving_power,) * 2}
     if cfg.grid.labels_csv:
-        labels = stars_of(cfg).labels
+        labels = list_stars(cfg).labels
         return power | {
             name: (float(values.min()), float(values.max())) for name, values in labels.items()
         }
-    check_labels(cfg)
+    check_grid_labels(cfg)
     ends = {
         n: (e.min, e.max) if isinstance(e, Range) else (float(e), float(e))
         for n, e in cfg.grid.labels.items()

@@ -19,7 +19,7 @@ SHOWN = {
 }  # percentiles of the greatest error of a star
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def score_generator(run, args=None):
     """4_test: score spectra generated at held-out labels; UserError if an input is missing or stale."""
     cfg, paths, digest = run.cfg, run.paths, run.digest("4_test")

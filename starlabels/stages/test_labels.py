@@ -27,7 +27,7 @@ def add_arguments(parser):
     )
 
 
-@locks.alone("lock")
+@locks.require_lock("lock")
 def score_labels(run, args=None):
     """Write predictions.h5, metrics.json, the card and the figures of a trained model, and print its scores.
 
@@ -75,7 +75,7 @@ def evaluate_model(run):
         predictions = predict(model, h5["test"], cfg)
         generated = predict_generated(model, h5["test"], cfg) if cfg.test.generator else None
         if cfg.wave and not cfg.features:  # a table adds information that the bound does not have
-            sensitivity = recipe_nodes.sensitivity_of(cfg, h5["test"], hdf5.read_wave(h5))
+            sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, h5["test"], hdf5.read_wave(h5))
             add_bounds(predictions, sensitivity)
         reference = references(h5["test"], cfg)
         n_train = len(h5["train/labels"])

@@ -19,7 +19,7 @@ from starlabels.learning.generator import CHUNK, call_model
 from starlabels.learning.intrinsic import CHUNK as NODE_CHUNK
 from starlabels.learning.intrinsic import FIELDS, Intrinsic, build_intrinsic
 from starlabels.stages import locks
-from starlabels.stages.recipe_nodes import check_complete, sampler_of
+from starlabels.stages.recipe_nodes import check_complete_labels, open_source_sampler
 
 
 class Code(NamedTuple):
@@ -38,7 +38,7 @@ class Code(NamedTuple):
     intrinsic: Intrinsic | None = None
 
 
-@locks.alone("lock", unless=is_follower)
+@locks.require_lock("lock", unless=is_follower)
 def train_generator(run, args=None):
     """3_train for target flux: save models/<run>/ and draw the loss; UserError if spectra are missing, or training diverges."""
     cfg, paths, digest = run.cfg, run.paths, run.digest("3_train")
@@ -259,8 +259,8 @@ def of_nodes(cfg, h5):
     UserError if the spectra are not those of nodes.
     """
     try:
-        sampler, group = sampler_of(cfg, cfg.labels), h5["train"]
-        check_complete(group)
+        sampler, group = open_source_sampler(cfg, cfg.labels), h5["train"]
+        check_complete_labels(group)
     except UserError as error:
         raise UserError(
             f"{cfg.path}: intrinsic: {error}: give preprocess.components instead"

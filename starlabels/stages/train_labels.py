@@ -15,7 +15,7 @@ from starlabels.learning.devices import ONE_DEVICE, is_follower, start_devices
 from starlabels.learning.losses import OUTPUTS_PER_LABEL
 from starlabels.learning.networks import build_predictor
 from starlabels.stages import locks
-from starlabels.stages.element_windows import of_recipe
+from starlabels.stages.element_windows import find_element_windows
 
 EVALUATED = 1024  # components in one batch of predictions
 CALIBRATED, DECODED = (
@@ -25,14 +25,14 @@ CALIBRATED, DECODED = (
 DRAWS = 4  # of noise on each validation star: with one, errors of 6800 stars are calibrated half as well
 
 
-@locks.alone("lock", unless=is_follower)
+@locks.require_lock("lock", unless=is_follower)
 def train_label_network(run, args=None):
     """Train, save models/<run>/, draw the loss; UserError if the spectra are missing or stale, or training diverges."""
     cfg, paths, digest = run.cfg, run.paths, run.digest("3_train")
     with run.open("2_preprocess") as h5:
         devices = start_devices(cfg.train)
         basis = components.read_basis(h5)
-        seen = of_recipe(cfg, h5)
+        seen = find_element_windows(cfg, h5)
         with devices.scope():
             network = build(cfg, h5, basis, seen, devices.precision)
         size, n = format_count(network.count_params()), format_count(len(h5["train/labels"]))

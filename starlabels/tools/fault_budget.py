@@ -17,14 +17,14 @@ from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.config import paths
-from starlabels.config.schema import Range
+from starlabels.config.data_sections import Range
 from starlabels.learning import trained_model
 from starlabels.spectra import continuum, faults
 from starlabels.spectra.preparation import PreparedSpectrum
 from starlabels.stages import command_line
-from starlabels.stages.predict import filled, find_model_config
-from starlabels.stages.recipe_nodes import sampler_for
-from starlabels.stages.recipe_stars import LABELS, draw, ranges_of, stars_of
+from starlabels.stages.predict import fill_flux, find_model_config
+from starlabels.stages.recipe_nodes import open_sampler
+from starlabels.stages.recipe_stars import REQUIRED_LABELS, draw_labels, find_label_ranges, list_stars
 
 MIN_STARS = 10  # stars
 N_SUBPIXELS = 5  # points averaged to a pixel: a spectrograph measures means over pixels
@@ -93,10 +93,10 @@ def open_test_bench(cfg, folder):
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read_continuum(h5)
     model = trained_model.open_folder(folder)
-    strange = [name for name in model.names if name not in LABELS]
+    strange = [name for name in model.names if name not in REQUIRED_LABELS]
     if strange:
         raise UserError(
-            f"{folder} learns {', '.join(strange)}: the nodes give spectra by {', '.join(LABELS)} only"
+            f"{folder} learns {', '.join(strange)}: the nodes give spectra by {', '.join(REQUIRED_LABELS)} only"
         )
     order = curve.order if curve and curve.order else CONTINUUM_ORDER
     basis = trained_model.extract_basis(model.model)
@@ -109,28 +109,28 @@ def make_sampler(cfg):
     """The Sampler of the recipe, with nodes at all of OTHER_VMIC where there are such."""
     if cfg.grid is None:
         raise UserError(f"{cfg.path}: grid is null: there are no nodes to make spectra from")
-    low, high = ranges_of(cfg)["vmic"]
+    low, high = find_label_ranges(cfg)["vmic"]
     wide = Range(min=min(low, *OTHER_VMIC), max=max(high, *OTHER_VMIC))
     grid = cfg.grid.model_copy(update={"labels": cfg.grid.labels | {"vmic": wide}})
     try:
-        return sampler_for(cfg.model_copy(update={"grid": grid}), build=False)
+        return open_sampler(cfg.model_copy(update={"grid": grid}), build=False)
     except UserError:
-        return sampler_for(cfg, build=False)
+        return open_sampler(cfg, build=False)
 
 
 def draw_stars(cfg, sampler, n):
     """Labels {name: (n,)} drawn anew as the recipe says, or from its CSV file; without those beside failed nodes."""
     rng = np.random.default_rng((cfg.seed, *b"budget"))  # other stars than those of the grid
     if cfg.grid.labels_csv:
-        labels = stars_of(cfg).labels
+        labels = list_stars(cfg).labels
         rows = rng.choice(len(labels["teff"]), n)
         labels = {name: values[rows] for name, values in labels.items()}
     else:
-        labels = draw(
+        labels = draw_labels(
             cfg.model_copy(update={"grid": cfg.grid.model_copy(update={"n_spectra": n})}), rng
         )[0]
     labels = {
-        name: labels[name] for name in LABELS
+        name: labels[name] for name in REQUIRED_LABELS
     }  # neither rv nor resolving power: at rest, as the recipe has it
     sound = sampler.covers(labels)
     if sound.sum() < MIN_STARS:
@@ -163,7 +163,7 @@ def predict_labels(bench, flux, snr=np.inf, factor=1.0):
     """
     flux = (bench.curve.normalise(flux) if bench.curve else flux) * factor
     error = np.full(len(bench.wave), 1 / snr)
-    ready = [filled(PreparedSpectrum(one.astype("f4"), error, snr, 1.0, None), bench.basis) for one in flux]
+    ready = [fill_flux(PreparedSpectrum(one.astype("f4"), error, snr, 1.0, None), bench.basis) for one in flux]
     return bench.model.predict(np.array(ready), np.full(len(flux), snr))
 
 

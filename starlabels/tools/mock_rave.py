@@ -211,7 +211,7 @@ def write_spectra(h5, stars, rng):
     """
     labels = {
         name: stars[name].to_numpy(float)
-        for name in (*recipe_stars.LABELS, *recipe_stars.OPTIONAL)
+        for name in (*recipe_stars.REQUIRED_LABELS, *recipe_stars.OPTIONAL_LABELS)
         if name in stars
     }
     sampler = Sampler(

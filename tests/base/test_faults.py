@@ -95,8 +95,8 @@ def test_a_lock_is_let_go_when_a_stage_fails(make_config):
     cfg = make_config()
     with pytest.raises(UserError, match="not found"):
         label_study.study_labels(Run(cfg))
-    with locks.held(paths.run_paths(cfg).lock):
-        assert f"process {os.getpid()} on" in locks.holder(paths.run_paths(cfg).lock)
+    with locks.hold_lock(paths.run_paths(cfg).lock):
+        assert f"process {os.getpid()} on" in locks.describe_holder(paths.run_paths(cfg).lock)
 
 
 def test_a_folder_killed_at_any_step_of_its_replacement_is_the_old_or_the_new_one(tmp_path):

@@ -9,9 +9,9 @@ import pytest
 from benchmarks.cluster import serial, with_kills
 from starlabels.base import workers
 from starlabels.base.errors import UserError
-from starlabels.config.schema import Cluster
+from starlabels.config.data_sections import Cluster
 from starlabels.stages import predict
-from starlabels.synthesis import nodes
+from starlabels.synthesis import node_builder, nodes
 
 NODES = nodes.NodeGrid(5000.0, 5002.0, (6000.0, 6250.0, 6500.0), (4.0, 4.5), (0.0,), (2.0,))
 TWO = Cluster(scheduler=None, workers=2)
@@ -54,7 +54,7 @@ def test_a_worker_killed_from_outside_costs_no_node_and_no_bit(
 def test_the_workers_of_a_running_scheduler_make_the_same_nodes(expected, scheduler):
     made = {
         i: flux
-        for i, flux, _ in nodes.synthesise_nodes(
+        for i, flux, _ in node_builder.synthesise_nodes(
             NODES, NODES.points, Cluster(scheduler=scheduler, workers=1)
         )
     }
@@ -69,14 +69,14 @@ def ending(point, grid, digest):
 
 
 def test_a_node_that_ends_its_worker_fails_and_takes_no_other_with_it(scheduler, monkeypatch):
-    monkeypatch.setattr(nodes, "compute_node", ending)
-    made = nodes.synthesise_nodes(NODES, NODES.points, Cluster(scheduler=scheduler, workers=1))
+    monkeypatch.setattr(node_builder, "compute_node", ending)
+    made = node_builder.synthesise_nodes(NODES, NODES.points, Cluster(scheduler=scheduler, workers=1))
     done = {i: (flux is None, reason) for i, flux, reason in made}
     assert done == {0: (True, "SMElib ended its process")} | dict.fromkeys(range(1, 6), (False, ""))
 
 
 def test_workers_with_other_data_are_refused(scheduler):
-    calls = nodes.compute_node, [tuple(NODES.points[0])], NODES, "another digest"
+    calls = node_builder.compute_node, [tuple(NODES.points[0])], NODES, "another digest"
     with (
         workers.connect_cluster(Cluster(scheduler=scheduler, workers=1), 1) as client,
         pytest.raises(UserError, match="other lines"),
@@ -88,14 +88,14 @@ def test_workers_with_other_data_are_refused(scheduler):
 def test_where_no_scheduler_is_one_line_says_so(address, monkeypatch):
     monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with pytest.raises(UserError, match="expected the address of a dask scheduler, found") as error:
-        next(nodes.synthesise_nodes(NODES, NODES.points, Cluster(scheduler=address, workers=1)))
+        next(node_builder.synthesise_nodes(NODES, NODES.points, Cluster(scheduler=address, workers=1)))
     assert "\n" not in str(error.value)
 
 
 def test_nothing_to_synthesise_starts_no_worker():
-    assert not list(nodes.synthesise_nodes(NODES, [], Cluster(scheduler="tcp://localhost:1", workers=1)))
+    assert not list(node_builder.synthesise_nodes(NODES, [], Cluster(scheduler="tcp://localhost:1", workers=1)))
 
 
 def test_a_number_of_workers_out_of_range_is_one_line():
     with pytest.raises(UserError, match=r"--workers: found 0, expected an integer in \[1, 256\]"):
-        predict.cluster_options(SimpleNamespace(workers=0, scheduler=None))
+        predict.read_cluster_options(SimpleNamespace(workers=0, scheduler=None))

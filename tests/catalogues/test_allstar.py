@@ -25,7 +25,7 @@ def read(make_config):
 
     def of(text, changes=None):
         Path("stars.csv").write_text(text)
-        return recipe_stars.stars_of(
+        return recipe_stars.list_stars(
             make_config({"grid.labels_csv": "stars.csv", **(changes or {})})
         )
 
@@ -71,7 +71,7 @@ def test_optional_labels_shape_the_spectra_and_the_library_they_need(read, make_
     assert {"rv", "resolving_power", "mg_m"} <= set(
         stars.labels
     ) and "not used: mg_h" in stars.remarks[0]
-    ranges = recipe_stars.ranges_of(
+    ranges = recipe_stars.find_label_ranges(
         make_config({"grid.labels_csv": "stars.csv", "grid.resolving_power": 9000})
     )
     assert ranges["resolving_power"] == (20_000, 30_000) and ranges["mg_m"] == pytest.approx(

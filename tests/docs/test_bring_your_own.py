@@ -35,14 +35,14 @@ def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(ow
     [readme] = (block for page, block in SNIPPETS if page == "README")
     assert ("bring_your_own", readme) in SNIPPETS
     assert set(yaml.safe_load(readme)["grid"]["labels"]) == set(
-        recipe_stars.LABELS
+        recipe_stars.REQUIRED_LABELS
     )  # for those who replace the whole section
 
 
 def answer(wave):
     """What predict makes of the first star of data/mine.h5 for a model without a grid that reads the pixels wave (n_pix,)."""
-    star = next(predict.spectra([Path("data/mine.h5")], ReadOptions(), wave))
-    return predict.prepare(star, None, hdf5.Axis(wave), None, anyway=False)
+    star = next(predict.iterate_spectra([Path("data/mine.h5")], ReadOptions(), wave))
+    return predict.prepare_spectrum(star, None, hdf5.Axis(wave), None, anyway=False)
 
 
 def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, tmp_path):

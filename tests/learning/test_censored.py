@@ -111,7 +111,7 @@ def test_elements_alone_are_no_labels_for_it():
 def test_an_elements_own_pixels_are_where_it_is_strong_and_the_strongest():
     strength = np.array([[1.0, 0.5, 0.05, 0.0], [0.2, 0.6, 0.01, 0.0]])
     np.testing.assert_array_equal(
-        element_windows.own_pixels(strength),
+        element_windows.select_dominant_pixels(strength),
         [[True, False, False, False], [False, True, False, False]],
     )
 
@@ -119,8 +119,8 @@ def test_an_elements_own_pixels_are_where_it_is_strong_and_the_strongest():
 def test_windows_are_a_resolution_element_wider_and_merged():
     mask = np.isin(np.arange(400), [0, 100, 101, 104, 200])  # 5000, 5010, 5010.1, 5010.4 and 5020 A
     expected = [[5000, 5000.125], [5009.875, 5010.225], [5010.275, 5010.525], [5019.875, 5020.125]]
-    np.testing.assert_allclose(element_windows.spans(WAVE, mask, 20_000), expected, atol=1e-3)
-    assert len(element_windows.spans(WAVE, mask, 10_000)) == 3 and element_windows.spans(
+    np.testing.assert_allclose(element_windows.merge_windows(WAVE, mask, 20_000), expected, atol=1e-3)
+    assert len(element_windows.merge_windows(WAVE, mask, 10_000)) == 3 and element_windows.merge_windows(
         WAVE, mask & False, 20_000
     ).shape == (0, 2)
 
@@ -146,7 +146,7 @@ def toy(make_config, libraries, monkeypatch):
     """toy(changes): a Config of spectra of toy nodes with 20 stars, and an open 2_prepared.h5 of them."""
     monkeypatch.setattr(
         recipe_nodes,
-        "sampler_for",
+        "open_sampler",
         lambda cfg, build: Sampler(libraries[0], elements_path=libraries[1]),
     )
     with h5py.File("2_prepared.h5", "w") as h5:
@@ -154,7 +154,7 @@ def toy(make_config, libraries, monkeypatch):
         def make(changes=None):
             cfg = make_config(TOY | MOVED | (changes or {}))
             labels = draw(cfg, 20)
-            labels |= grid.abundances(labels)
+            labels |= grid.compute_abundances(labels)
             hdf5.write_wave(h5, cfg.wave.grid())
             h5["train/grid_labels"] = np.stack(list(labels.values()), axis=1)
             h5["train/grid_labels"].attrs["names"] = list(labels)
@@ -165,7 +165,7 @@ def toy(make_config, libraries, monkeypatch):
 
 def test_windows_of_the_nodes_are_around_the_lines_of_the_element(toy, capsys):
     cfg, h5 = toy()
-    found = element_windows.of_recipe(cfg, h5)
+    found = element_windows.find_element_windows(cfg, h5)
     assert (
         list(found) == ["mg_h"] and len(found["mg_h"]) == 1
     )  # its one line; the two of iron are none of its
@@ -182,20 +182,20 @@ def test_windows_that_the_nodes_cannot_tell_are_an_error(toy):
         UserError,
         match="auto needs the nodes, but not all spectra are from grid.py; give windows instead",
     ):
-        element_windows.of_recipe(*toy(foreign))
+        element_windows.find_element_windows(*toy(foreign))
 
 
 def test_windows_of_an_element_that_the_nodes_do_not_move_are_an_error(toy):
     with pytest.raises(UserError, match="the nodes do not vary ni_m"):
-        element_windows.of_recipe(*toy({"labels": ["teff", "mg_h", "ni_h"]}))
+        element_windows.find_element_windows(*toy({"labels": ["teff", "mg_h", "ni_h"]}))
 
 
 def test_an_element_without_a_line_of_its_own_is_an_error(toy, monkeypatch):
     monkeypatch.setattr(
-        element_windows, "own_pixels", lambda strength: np.zeros(strength.shape, bool)
+        element_windows, "select_dominant_pixels", lambda strength: np.zeros(strength.shape, bool)
     )
     with pytest.raises(UserError, match="auto finds no line of mg_h that is not blended"):
-        element_windows.of_recipe(*toy())
+        element_windows.find_element_windows(*toy())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from starlabels.base.errors import UserError
 from starlabels.config import load, paths
 from starlabels.learning import generator, intrinsic
 from starlabels.stages import grid, jacobian_flux, join, preprocess, test_flux, train_flux
-from starlabels.stages.recipe_nodes import sensitivity_of
+from starlabels.stages.recipe_nodes import build_sensitivity_or_none
 
 SMALL = {
     "run": "small",
@@ -73,7 +73,7 @@ def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_
     made = generator.open_folder("models/small")
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         labels, wave = hdf5.read_labels(h5["test"], cfg.labels)[:20], hdf5.read_wave(h5)
-        nodes = sensitivity_of(cfg, h5["test"], wave)(slice(0, 20))
+        nodes = build_sensitivity_or_none(cfg, h5["test"], wave)(slice(0, 20))
     changed = labels.copy()
     changed[:, [cfg.labels.index("vsini"), cfg.labels.index("resolving_power")]] *= 0.9
     np.testing.assert_array_equal(

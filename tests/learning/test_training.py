@@ -61,7 +61,7 @@ class ToySampler:
 
 
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
-    monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: ToySampler())
+    monkeypatch.setattr(recipe_nodes, "open_sampler", lambda cfg, build: ToySampler())
     test_labels.score_labels(Run(run))
     metrics = json.loads(paths.run_paths(run).metrics.read_text())
     assert list(metrics) == [
@@ -124,7 +124,7 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
 
 
 def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(run, monkeypatch):
-    monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: ToySampler())
+    monkeypatch.setattr(recipe_nodes, "open_sampler", lambda cfg, build: ToySampler())
     jacobian_labels.average_jacobians(Run(run))
     stored = load_model.load_trained_model(Run(run))
     with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
@@ -155,14 +155,14 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
     def no_nodes(cfg, build):
         raise UserError("no nodes for this grid")
 
-    monkeypatch.setattr(recipe_nodes, "sampler_for", no_nodes)
+    monkeypatch.setattr(recipe_nodes, "open_sampler", no_nodes)
     jacobian_labels.average_jacobians(Run(run))
     assert "neither bound nor sensitivity: no nodes for this grid" in capsys.readouterr().out
     with hdf5.open_stage(paths.run_paths(run).jacobian, "jacobian") as h5:
         assert "network" in h5 and "sensitivity" not in h5
     foreign = run.join.databases[0].model_copy(update={"path": "elsewhere.h5"})
     assert (
-        recipe_nodes.sensitivity_of(changed(run, join={"databases": [foreign]}), None, None) is None
+        recipe_nodes.build_sensitivity_or_none(changed(run, join={"databases": [foreign]}), None, None) is None
     )
     assert "not all spectra are from grid.py" in capsys.readouterr().out
 

@@ -7,7 +7,7 @@ import pytest
 
 from starlabels.base import hdf5, workers
 from starlabels.base.errors import UserError
-from starlabels.config.schema import Cluster
+from starlabels.config.data_sections import Cluster
 from starlabels.spectra import continuum, velocity
 from starlabels.spectra.preparation import (
     SpectrumPreparer,
@@ -180,12 +180,12 @@ def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
     ]
     stars[3], stars[5] = (
         stars[3]._replace(resolving_power=None),
-        predict.failed("star", "it has no numbers"),
+        predict.describe_failure("star", "it has no numbers"),
     )
     machine, found = SimpleNamespace(prepare=prepare, axis=hdf5.Axis(WAVE)), []
     options = SimpleNamespace(rv=None, prepare=False)
     for section in (None, Cluster(scheduler=None, workers=2)):
         with workers.open_caller(section, len(stars)) as call:
-            found.append(predict.prepared(machine, stars, options, call))
+            found.append(predict.prepare_batch(machine, stars, options, call))
     for i, (here, there) in enumerate(zip(*found)):
         assert here.failure == there.failure != "" if i in (3, 5) else same(here[1], there[1]), i

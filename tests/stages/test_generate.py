@@ -14,7 +14,7 @@ from conftest import run_script
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.catalogues import databases
-from starlabels.config import load, schema
+from starlabels.config import data_sections, load
 from starlabels.config.run import Run
 from starlabels.learning import generator
 from starlabels.plots import generated_spectra as plots
@@ -181,7 +181,7 @@ def test_spectra_in_chunks_are_those_at_once(tmp_path, monkeypatch, suffix):
 
 
 def test_wavelengths_of_unequal_steps_are_no_linear_scale():
-    assert not generate_files.linear(np.array([4450.0, 4451.0, 4453.0]))
+    assert not generate_files.describe_linear_axis(np.array([4450.0, 4451.0, 4453.0]))
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1]])
@@ -264,7 +264,7 @@ def test_a_run_that_fails_leaves_the_file_that_was_there(tmp_path, monkeypatch):
             False,
         ),
         (["teff"], [[9000.0]], 5000.0, "ours.h5", 5000, True),
-        (["teff"], [[9000.0]], schema.Range(min=4000, max=5000), "ours.h5", None, True),
+        (["teff"], [[9000.0]], data_sections.Range(min=4000, max=5000), "ours.h5", None, True),
         (["teff"], [[9000.0]], 5000.0, "theirs.h5", None, True),
     ],
 )
@@ -274,5 +274,5 @@ def test_resolving_power_and_rest_are_stated_where_they_are_known(
     monkeypatch.setattr(generate_files, "is_own_grid", lambda cfg, path: path == "ours.h5")
     grid = SimpleNamespace(labels={"resolving_power": drawn}, resolving_power=35000.0)
     cfg = SimpleNamespace(grid=grid, join=SimpleNamespace(databases=[SimpleNamespace(path=path)]))
-    found = generate_files.Spectra(SimpleNamespace(names=names), np.array(values), None, cfg, None)
+    found = generate_files.GeneratedSpectra(SimpleNamespace(names=names), np.array(values), None, cfg, None)
     assert (found.power(), found.at_rest()) == (power, rest)

@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from starlabels.base.errors import UserError
 from starlabels.stages import recipe_nodes, recipe_stars
-from starlabels.synthesis import nodes
+from starlabels.synthesis import node_builder, nodes
 from starlabels.synthesis.library import PACKAGED
 
 SMALL_NODES = nodes.NodeGrid(5000.0, 5002.0, (6000.0, 6500.0), (4.0, 4.5), (0.0,), (2.0,))
@@ -25,7 +25,7 @@ def test_labels_are_drawn_uniformly_or_on_steps_or_held(make_config):
     cfg = make_config(
         {"grid.n_spectra": 4000, "grid.labels.logg": {"min": 2, "max": 5, "step": 0.5}}
     )
-    labels, ids = recipe_stars.draw(cfg, np.random.default_rng(1))
+    labels, ids = recipe_stars.draw_labels(cfg, np.random.default_rng(1))
     assert labels["teff"].min() >= 6000 and labels["teff"].max() <= 10000
     assert np.histogram(labels["teff"], 4, (6000, 10000))[0] == pytest.approx([1000] * 4, rel=0.15)
     assert set(labels["logg"]) == set(np.arange(2, 5.1, 0.5, "f4"))
@@ -40,14 +40,14 @@ def test_rows_with_equal_labels_are_one_star(make_config):
         "vsini": (0, 300, 300),
     }
     changes = {f"grid.labels.{k}": dict(zip(("min", "max", "step"), v)) for k, v in steps.items()}
-    _, ids = recipe_stars.draw(make_config(changes), np.random.default_rng(1))
+    _, ids = recipe_stars.draw_labels(make_config(changes), np.random.default_rng(1))
     assert len(set(ids)) <= 16
 
 
 def test_a_label_the_grid_cannot_vary_or_lacks_is_named(make_config):
     cfg = make_config()
     with pytest.raises(UserError, match="cannot vary colour"):
-        recipe_stars.draw(
+        recipe_stars.draw_labels(
             cfg.model_copy(
                 update={"grid": cfg.grid.model_copy(update={"labels": {"colour": 1.0}})}
             ),
@@ -55,55 +55,55 @@ def test_a_label_the_grid_cannot_vary_or_lacks_is_named(make_config):
         )
     short = {name: entry for name, entry in cfg.grid.labels.items() if name != "mh"}
     with pytest.raises(UserError, match="lacks mh"):
-        recipe_stars.draw(
+        recipe_stars.draw_labels(
             cfg.model_copy(update={"grid": cfg.grid.model_copy(update={"labels": short})}), None
         )
 
 
 def test_nodes_enclose_the_range_with_padding_and_are_denser_below_6000():
-    assert recipe_nodes.axis_nodes("logg", (3.2, 4.1), 0.5, 0, (1.5, 5.5)) == (3.0, 3.5, 4.0, 4.5)
-    assert recipe_nodes.axis_nodes("logg", (4.0, 5.0), 0.5, 1, (1.5, 5.5)) == (
+    assert recipe_nodes.choose_axis_nodes("logg", (3.2, 4.1), 0.5, 0, (1.5, 5.5)) == (3.0, 3.5, 4.0, 4.5)
+    assert recipe_nodes.choose_axis_nodes("logg", (4.0, 5.0), 0.5, 1, (1.5, 5.5)) == (
         3.5,
         4.0,
         4.5,
         5.0,
         5.5,
     )
-    assert recipe_nodes.axis_nodes("teff", (5500, 6500), 500, 0, (4500, 11000)) == (
+    assert recipe_nodes.choose_axis_nodes("teff", (5500, 6500), 500, 0, (4500, 11000)) == (
         5500.0,
         5750.0,
         6000.0,
         6500.0,
     )
-    assert recipe_nodes.axis_nodes("logg", (5.2, 5.5), 0.5, 1, (1.5, 5.5)) == (
+    assert recipe_nodes.choose_axis_nodes("logg", (5.2, 5.5), 0.5, 1, (1.5, 5.5)) == (
         4.5,
         5.0,
         5.5,
     )  # padding ends with the atmospheres
-    assert recipe_nodes.axis_nodes("mh", (0.0, 0.0), 0.5, 1, (-2, 1.5)) == (0.0,)
+    assert recipe_nodes.choose_axis_nodes("mh", (0.0, 0.0), 0.5, 1, (-2, 1.5)) == (0.0,)
 
 
 def test_the_packaged_library_covers_the_default_grid_and_not_others(make_config):
     cfg = make_config()
     blue = PACKAGED["blue_4450_4990.h5"]
-    assert recipe_nodes.covers(blue, cfg, recipe_stars.ranges_of(cfg))
-    assert not recipe_nodes.covers(
-        blue, make_config({"wave.max": 5000.0}), recipe_stars.ranges_of(cfg)
+    assert recipe_nodes.covers_recipe(blue, cfg, recipe_stars.find_label_ranges(cfg))
+    assert not recipe_nodes.covers_recipe(
+        blue, make_config({"wave.max": 5000.0}), recipe_stars.find_label_ranges(cfg)
     )
-    assert not recipe_nodes.covers(
-        blue, make_config({"grid.nodes.atmosphere": "marcs2012.sav"}), recipe_stars.ranges_of(cfg)
+    assert not recipe_nodes.covers_recipe(
+        blue, make_config({"grid.nodes.atmosphere": "marcs2012.sav"}), recipe_stars.find_label_ranges(cfg)
     )
     cooler = make_config({"grid.labels.teff": {"min": 4600, "max": 6000}})
-    assert recipe_nodes.covers(blue, cooler, recipe_stars.ranges_of(cooler))
-    assert not recipe_nodes.covers(
-        replace(blue, teff=blue.teff[1:]), cooler, recipe_stars.ranges_of(cooler)
+    assert recipe_nodes.covers_recipe(blue, cooler, recipe_stars.find_label_ranges(cooler))
+    assert not recipe_nodes.covers_recipe(
+        replace(blue, teff=blue.teff[1:]), cooler, recipe_stars.find_label_ranges(cooler)
     )
 
 
 def test_a_window_outside_the_line_list_is_refused_before_any_work(make_config):
     cfg = make_config({"wave.min": 3900.0, "wave.max": 3920.0})
     with pytest.raises(UserError, match="the line list spans 4200 to 9200"):
-        recipe_nodes.plan(cfg, recipe_stars.ranges_of(cfg))
+        recipe_nodes.plan_nodes(cfg, recipe_stars.find_label_ranges(cfg))
 
 
 def test_finished_nodes_are_not_synthesised_again(tmp_path, monkeypatch):
@@ -116,11 +116,11 @@ def test_finished_nodes_are_not_synthesised_again(tmp_path, monkeypatch):
                 raise KeyboardInterrupt  # the run ends halfway
             yield i, np.full(len(grid.wave()), 0.9, "f4"), ""
 
-    monkeypatch.setattr(nodes, "synthesise_nodes", fake)
+    monkeypatch.setattr(node_builder, "synthesise_nodes", fake)
     with pytest.raises(KeyboardInterrupt):
-        nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
+        node_builder.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert not (tmp_path / "n.h5").exists()
-    nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
+    node_builder.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert len(asked) == 5 and len(set(asked)) == 4  # only the one under way was asked twice
     flux, failed = nodes.read_nodes(tmp_path / "n.h5")
     assert flux == pytest.approx(0.9, abs=1e-4) and not failed.any()
@@ -135,8 +135,8 @@ def test_failed_nodes_are_recorded_and_not_tried_again(tmp_path, monkeypatch, ca
                 else (i, np.ones(len(grid.wave()), "f4"), "")
             )
 
-    monkeypatch.setattr(nodes, "synthesise_nodes", fake)
-    nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
+    monkeypatch.setattr(node_builder, "synthesise_nodes", fake)
+    node_builder.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert nodes.read_nodes(tmp_path / "n.h5")[1].tolist() == [False, True, False, False]
     assert "6000_4.5_0_2 failed: SMElib ended its process" in capsys.readouterr().out
 
@@ -145,9 +145,9 @@ def test_a_library_of_failures_is_not_kept(tmp_path, monkeypatch):
     fake = lambda grid, points, cluster: (
         (i, None, "no such atmospheres") for i in range(len(points))
     )  # noqa: E731
-    monkeypatch.setattr(nodes, "synthesise_nodes", fake)
+    monkeypatch.setattr(node_builder, "synthesise_nodes", fake)
     with pytest.raises(UserError, match="all 4 nodes failed: no such atmospheres"):
-        nodes.build_library(SMALL_NODES, tmp_path / "n.h5", None)
+        node_builder.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert not list(tmp_path.iterdir())
 
 
@@ -170,6 +170,6 @@ def test_a_killed_grid_goes_on_where_it_was(make_config):
     done = {path.name: path.stat().st_mtime_ns for path in partial.glob("*/*.npy")}
     assert 3 <= len(done) < 9 and not Path("data/grids/three_nodes.h5").exists()
     again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    assert f"{len(done)} of 9 nodes were there already" in again.stdout
+    assert f"{len(done)} of 9 nodes exist already" in again.stdout
     with h5py.File("data/grids/three.h5") as h5:
         assert h5["spectra/flux"].shape == (60, 40) and 0.2 < h5["spectra/flux"][:].min() < 1

@@ -173,19 +173,19 @@ def test_a_network_of_a_survey_reads_what_the_file_has_in_masked_pixels_and_othe
     flux = np.where(stored == 1, np.nan, stored)
     ready = PreparedSpectrum(flux, error, 100.0, 1.0, None, True, stored)
     np.testing.assert_allclose(
-        predict.filled(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
+        predict.fill_flux(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
     )
-    np.testing.assert_allclose(predict.filled(ready, basis)[[10, 20]], [0.8, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(predict.fill_flux(ready, basis)[[10, 20]], [0.8, 0.8], rtol=1e-6)
 
 
 @pytest.mark.parametrize("frame", ["rest", "observer"])
 def test_spectra_are_taken_as_they_are_in_the_frame_of_the_model(frame):
     wave = np.linspace(5000, 5100, 101)
     star = ObservedSpectrum("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
-    found = predict.prepare(star, None, hdf5.Axis(wave, frame=frame), None, False)
+    found = predict.prepare_spectrum(star, None, hdf5.Axis(wave, frame=frame), None, False)
     assert isinstance(found, PreparedSpectrum) == (frame == "observer")
     assert isinstance(
-        predict.prepare(star._replace(rest=True), None, hdf5.Axis(wave, frame=frame), None, False),
+        predict.prepare_spectrum(star._replace(rest=True), None, hdf5.Axis(wave, frame=frame), None, False),
         PreparedSpectrum,
     )
     with pytest.raises(

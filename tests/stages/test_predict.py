@@ -9,7 +9,7 @@ from astropy.table import Table
 from conftest import run_script
 
 from starlabels.config import load
-from starlabels.stages.recipe_nodes import sampler_for
+from starlabels.stages.recipe_nodes import open_sampler
 
 HOME = "models/smoke"
 STAR = {"teff": 7000.0, "logg": 4.0, "mh": 0.0, "vmic": 2.0, "vsini": 20.0}
@@ -27,7 +27,7 @@ def spectrum(folder, rv=0.0, low=4835, high=4885, snr=100):
     cfg = load.load_config(folder / HOME / "config.yaml")
     wave = np.arange(max(low, 4450), high, 0.05)
     star = {name: np.array([value]) for name, value in (STAR | {"rv": rv}).items()}
-    flux = sampler_for(cfg).sample_spectra(star, wave, 35_000)[0] * 1e3
+    flux = open_sampler(cfg).sample_spectra(star, wave, 35_000)[0] * 1e3
     return wave, flux + np.random.default_rng(0).normal(0, 1e3 / snr, len(wave))
 
 

@@ -10,7 +10,7 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import scale_labels, unscale_labels
 from starlabels.config import digests, paths
 from starlabels.config.run import Run
-from starlabels.config.schema import Split
+from starlabels.config.data_sections import Split
 from starlabels.stages import join, label_study, preprocess
 
 PUBLISHED_SPLIT = Split(train=0.6, validation=0.2, test=0.2)

@@ -98,12 +98,12 @@ def test_no_sensitivity_to_abundances_that_cannot_be_varied(
 ):
     cfg = make_config({"labels": labels, "grid.labels.mg_m": {"min": -0.3, "max": 0.3}})
     sampler = SimpleNamespace(elements=SimpleNamespace(names=["mg_m"]))
-    monkeypatch.setattr(recipe_nodes, "sampler_for", lambda cfg, build: sampler)
-    assert recipe_nodes.sensitivity_of(cfg, None, cfg.wave.grid()) is None
+    monkeypatch.setattr(recipe_nodes, "open_sampler", lambda cfg, build: sampler)
+    assert recipe_nodes.build_sensitivity_or_none(cfg, None, cfg.wave.grid()) is None
     assert why in capsys.readouterr().out
 
 
 def test_no_sensitivity_of_spectra_that_are_not_from_the_nodes(make_config, capsys):
     cfg = make_config({"join.databases": [{"path": "data/elsewhere.h5", "where": None}]})
-    assert recipe_nodes.sensitivity_of(cfg, None, cfg.wave.grid()) is None
+    assert recipe_nodes.build_sensitivity_or_none(cfg, None, cfg.wave.grid()) is None
     assert "not all spectra are from grid.py" in capsys.readouterr().out

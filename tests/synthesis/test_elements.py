@@ -66,10 +66,10 @@ def test_elements_are_synthesised_with_the_pixels_of_the_nodes_they_change(
     make_config, monkeypatch, low, power
 ):
     wanted = []
-    monkeypatch.setattr(recipe_nodes, "found", lambda path, nodes, *rest: wanted.append(nodes))
+    monkeypatch.setattr(recipe_nodes, "provide_library", lambda path, nodes, *rest: wanted.append(nodes))
     cfg = make_config({"wave.min": low, "wave.max": low + 20, "grid.labels.cr_m": 0.1, **FEW})
     with pytest.raises(UserError, match="_elements.h5 not found"):
-        recipe_nodes.sampler_for(cfg)
+        recipe_nodes.open_sampler(cfg)
     assert [(one.resolving_power, one.wave_min) for one in wanted] == [(power, low)]
 
 
@@ -89,12 +89,12 @@ def test_elements_of_the_packaged_library_are_not_synthesised(make_config, chang
     home = NODE_FOLDER / "rvs_8400_8800.h5"
     if packaged:
         assert (
-            recipe_nodes.element_library(cfg, recipe_stars.ranges_of(cfg), home, False)
+            recipe_nodes.find_element_library(cfg, recipe_stars.find_label_ranges(cfg), home, False)
             == NODE_FOLDER / "rvs_8400_8800_elements.h5"
         )
     else:
         with pytest.raises(UserError, match="_elements.h5 is missing"):
-            recipe_nodes.element_library(cfg, recipe_stars.ranges_of(cfg), home, False)
+            recipe_nodes.find_element_library(cfg, recipe_stars.find_label_ranges(cfg), home, False)
 
 
 RVS_LINES = {  # strongest in the window or near it (A, air; NIST), away from the calcium triplet
@@ -151,7 +151,7 @@ def test_the_grid_writes_abundances_beside_offsets():
         "mg_m": np.array([0.3, 0.0]),
         "fe_m": np.array([0.1, -0.1]),
     }
-    found = grid.abundances(labels)
+    found = grid.compute_abundances(labels)
     assert list(found) == ["mg_h", "feh"]
     np.testing.assert_allclose(found["mg_h"], [-0.2, 0.2])
     np.testing.assert_allclose(found["feh"], [-0.4, 0.1])
@@ -160,7 +160,7 @@ def test_the_grid_writes_abundances_beside_offsets():
 def test_an_abundance_is_varied_with_the_others_held(libraries):
     sampler = Sampler(libraries[0], elements_path=libraries[1])
     stars = star(mg_m=0.1, fe_m=-0.1)
-    stars |= grid.abundances(stars)
+    stars |= grid.compute_abundances(stars)
 
     def slopes(*names):
         return dict(zip(names, sampler.compute_sensitivities(stars, names, WAVE, 30_000)[0]))

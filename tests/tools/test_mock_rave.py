@@ -145,6 +145,6 @@ def test_0_join_and_the_grid_read_what_was_written(survey, make_config):
     join.join_databases(Run(cfg))
     with h5py.File("data/afgk/0_joined.h5") as h5:
         np.testing.assert_array_equal(h5["spectra/flux"][:], survey[-1]["flux"])
-    stars = recipe_stars.read(cfg, recipe_stars.LABELS, recipe_stars.OPTIONAL)
+    stars = recipe_stars.read_stars(cfg, recipe_stars.REQUIRED_LABELS, recipe_stars.OPTIONAL_LABELS)
     np.testing.assert_allclose(stars.labels["si_m"], survey[-1]["labels"]["si_m"])
     np.testing.assert_allclose(stars.columns["j_mag"], survey[-1]["labels"]["j_mag"])

@@ -14,7 +14,7 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import distances, sdss_flags
 from starlabels.config.run import Run
 from starlabels.spectra import results
-from starlabels.stages import join, predict_columns, preprocess, train_labels
+from starlabels.stages import join, derived_columns, preprocess, train_labels
 
 WINDOW = {"wave.min": 15160.0, "wave.max": 15260.0, "wave.step": 0.2}  # where there are no nodes
 SMALL = {"train.max_epochs": 3, "train.passes": 2, "train.batch_size": 32, "test.snr": [[100, 200]]}
@@ -34,11 +34,11 @@ def recipe(names, loss="gaussian_nll", **arguments):
         (recipe(["teff", "logg", "mh"], "mse"), []),
         (recipe(["teff", "mh"]), []),
         (recipe(["teff"], passes=20), ["teff_err_model", "teff_err_predictive"]),
-        (recipe(["fakemag"], "parallax_nll"), list(predict_columns.DISTANCES)),
+        (recipe(["fakemag"], "parallax_nll"), list(derived_columns.DISTANCE_COLUMNS)),
     ],
 )
 def test_a_model_adds_the_columns_that_its_labels_allow(cfg, columns):
-    assert list(predict_columns.columns(cfg)) == columns
+    assert list(derived_columns.list_derived_columns(cfg)) == columns
 
 
 def test_iron_is_taken_before_all_metals():
@@ -47,8 +47,8 @@ def test_iron_is_taken_before_all_metals():
         np.array([[5000, 2.5, 0.0, -1.0]] * 2),
         np.array([[50, 0.1, 9, 0.1], [400, 0.1, 0, 0.3]]),
     )
-    found = predict_columns.values(
-        predict_columns.FLAGS, names, {"mean": mean, "err": err}, np.full((2, 2), NAN)
+    found = derived_columns.compute_derived_values(
+        derived_columns.FLAG_COLUMNS, names, {"mean": mean, "err": err}, np.full((2, 2), NAN)
     )
     assert found[0] == {"astra_flags": 0, "flag_warn": False, "flag_bad": False}
     assert found[1] == {"astra_flags": 2 | 4, "flag_warn": True, "flag_bad": False}
@@ -57,8 +57,8 @@ def test_iron_is_taken_before_all_metals():
 def test_distances_and_their_flags_are_those_of_each_star():
     found = {"mean": np.array([[100.0], [100], [100]]), "err": np.array([[5.0], [5], [30]])}
     photometry = np.array([[5.0, 0.0], [NAN, 0.1], [9.0, NAN]])
-    one, two, three = predict_columns.values(
-        predict_columns.DISTANCES, ["fakemag"], found, photometry
+    one, two, three = derived_columns.compute_derived_values(
+        derived_columns.DISTANCE_COLUMNS, ["fakemag"], found, photometry
     )
     assert one["distance"] == pytest.approx(100) and one["distance_err"] == pytest.approx(5)
     assert (
@@ -79,7 +79,7 @@ def test_distances_and_their_flags_are_those_of_each_star():
 
 
 def test_tables_have_units_whole_numbers_and_no_result_where_a_star_failed(tmp_path):
-    more = predict_columns.FLAGS | predict_columns.DISTANCES
+    more = derived_columns.FLAG_COLUMNS | derived_columns.DISTANCE_COLUMNS
     values = {
         "astra_flags": 5,
         "flag_warn": True,
@@ -136,17 +136,17 @@ def test_a_table_of_magnitudes_that_is_none_is_one_line(tmp_path, text, message)
     if text is not None:
         (tmp_path / "k.csv").write_text(text)
     with pytest.raises(UserError, match=message):
-        predict_columns.read_photometry(tmp_path / "k.csv", predict_columns.DISTANCES)
+        derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.DISTANCE_COLUMNS)
 
 
 def test_magnitudes_are_of_no_use_to_a_model_without_fakemag(tmp_path):
     with pytest.raises(UserError, match="the model gives no fakemag"):
-        predict_columns.read_photometry(tmp_path / "k.csv", predict_columns.FLAGS)
+        derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.FLAG_COLUMNS)
 
 
 def test_what_stands_for_a_missing_magnitude_is_missing(tmp_path):
     (tmp_path / "k.csv").write_text("Name, K_mag, A_K\n001, 99.99, 0.1\nb, 9.5,\n")
-    found = predict_columns.read_photometry(tmp_path / "k.csv", predict_columns.DISTANCES)
+    found = derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.DISTANCE_COLUMNS)
     assert np.isnan(found["001"]["k_mag"]) and found["001"]["a_k"] == 0.1
     assert found["b"]["k_mag"] == 9.5 and np.isnan(found["b"]["a_k"])
 

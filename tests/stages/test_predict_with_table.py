@@ -12,7 +12,7 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import features
 from starlabels.config.run import Run
 from starlabels.spectra.spectrum import ObservedSpectrum
-from starlabels.stages import join, predict_beside, preprocess, train_labels
+from starlabels.stages import join, predict_with_table, preprocess, train_labels
 
 ASKED = {
     "magnitudes": {"j_mag": "J", "k_mag": "Ks"},
@@ -93,13 +93,13 @@ def test_a_table_has_a_row_a_star_and_is_for_models_that_read_one(make_config):
     with open("u.csv", "w") as file:
         file.write("name,j_mag,k_mag\na,9,7\n")
     with pytest.raises(UserError, match="u.csv has no column star_id: add it"):
-        predict_beside.read("u.csv", make_config(RECIPE))
+        predict_with_table.read_star_table("u.csv", make_config(RECIPE))
     with pytest.raises(UserError, match="t.csv: a is there twice"):
-        predict_beside.read("t.csv", make_config(RECIPE))
+        predict_with_table.read_star_table("t.csv", make_config(RECIPE))
     with pytest.raises(
         UserError, match="--table t.csv: the model reads nothing beside the spectrum"
     ):
-        predict_beside.read("t.csv", make_config())
+        predict_with_table.read_star_table("t.csv", make_config())
 
 
 @pytest.mark.parametrize(("name", "star"), [("a.fits", ""), ("a", ""), ("x.h5 a", "a")])
@@ -107,12 +107,12 @@ def test_the_row_of_a_spectrum_is_found_by_its_name_or_star(name, star):
     observed = ObservedSpectrum(
         name, None, None, None, "air", None, True, True, star, {"j_mag": 1.0, "snr": 50.0}
     )
-    assert predict_beside.Rows(None, None, {"a": {"j_mag": 2.0}}).onto(observed).table == {
+    assert predict_with_table.StarTable(None, None, {"a": {"j_mag": 2.0}}).onto(observed).table == {
         "j_mag": 2.0,
         "snr": 50.0,
     }
     assert (
-        predict_beside.Rows(None, None, {"b": {"j_mag": 2.0}}).onto(observed).table
+        predict_with_table.StarTable(None, None, {"b": {"j_mag": 2.0}}).onto(observed).table
         == observed.table
     )
 

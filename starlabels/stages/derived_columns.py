@@ -10,54 +10,54 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.catalogues import distances, sdss_flags
 
-PHOTOMETRY = ("k_mag", "a_k")  # columns of --photometry, beside name
+PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry, beside name
 
 
-class Extra(NamedTuple):
+class DerivedColumn(NamedTuple):
     """Unit of a column in plain text, and what a star without a result has there: an int, a bool or nan."""
 
     unit: str
     blank: object
 
 
-FLAGS = {
-    "astra_flags": Extra("", sdss_flags.NO_RESULT),
-    "flag_warn": Extra("", bool(sdss_flags.warn_labels(sdss_flags.NO_RESULT))),
-    "flag_bad": Extra("", bool(sdss_flags.reject_labels(sdss_flags.NO_RESULT))),
+FLAG_COLUMNS = {
+    "astra_flags": DerivedColumn("", sdss_flags.NO_RESULT),
+    "flag_warn": DerivedColumn("", bool(sdss_flags.warn_labels(sdss_flags.NO_RESULT))),
+    "flag_bad": DerivedColumn("", bool(sdss_flags.reject_labels(sdss_flags.NO_RESULT))),
 }
-DISTANCES = {
-    "distance": Extra("pc", np.nan),
-    "distance_err": Extra("pc", np.nan),
-    "parallax": Extra("mas", np.nan),
-    "parallax_err": Extra("mas", np.nan),
-    "distance_flags": Extra("", sdss_flags.NO_RESULT),
-    "distance_warn": Extra("", bool(sdss_flags.warn_distances(sdss_flags.NO_RESULT))),
-    "distance_bad": Extra("", bool(sdss_flags.reject_distances(sdss_flags.NO_RESULT))),
+DISTANCE_COLUMNS = {
+    "distance": DerivedColumn("pc", np.nan),
+    "distance_err": DerivedColumn("pc", np.nan),
+    "parallax": DerivedColumn("mas", np.nan),
+    "parallax_err": DerivedColumn("mas", np.nan),
+    "distance_flags": DerivedColumn("", sdss_flags.NO_RESULT),
+    "distance_warn": DerivedColumn("", bool(sdss_flags.warn_distances(sdss_flags.NO_RESULT))),
+    "distance_bad": DerivedColumn("", bool(sdss_flags.reject_distances(sdss_flags.NO_RESULT))),
 }
 
 
-def columns(cfg):
+def list_derived_columns(cfg):
     """{column: Extra} that a model of this recipe adds to the tables."""
     if cfg.train.loss == "mse":  # labels without errors
         return {}
     found = {}
     for name in cfg.labels if "passes" in cfg.model.arguments else []:
         found |= {
-            f"{name}_{part}": Extra(get_label(name).plain_unit, np.nan)
+            f"{name}_{part}": DerivedColumn(get_label(name).plain_unit, np.nan)
             for part in ("err_model", "err_predictive")
         }
-    if iron(cfg.labels):
-        found |= FLAGS
-    return found | (DISTANCES if "fakemag" in cfg.labels else {})
+    if find_metallicity(cfg.labels):
+        found |= FLAG_COLUMNS
+    return found | (DISTANCE_COLUMNS if "fakemag" in cfg.labels else {})
 
 
-def iron(names):
+def find_metallicity(names):
     """The label that Astra's flags take for [Fe/H], where there are those of all three of them; else None."""
     metal = "feh" if "feh" in names else "mh"
     return metal if {"teff", "logg", metal} <= set(names) else None
 
 
-def values(extras, names, found, photometry):
+def compute_derived_values(extras, names, found, photometry):
     """[{column: value}] of n stars, in `extras` {column: Extra}, from what a model found: {mean, err, ... (n, n_labels)}.
 
     names: (n_labels,); photometry: magnitudes K_s and extinctions A_K (n, 2), NaN where not known.
@@ -71,7 +71,7 @@ def values(extras, names, found, photometry):
         )
     mean, err = (dict(zip(names, found[key].T.astype(float))) for key in ("mean", "err"))
     if "astra_flags" in extras:
-        three = ("teff", "logg", iron(names))
+        three = ("teff", "logg", find_metallicity(names))
         flags = sdss_flags.flag_labels(
             *(mean[name] for name in three), *(err[name] for name in three)
         )
@@ -110,11 +110,11 @@ def read_photometry(path, extras):
             f"{path} is no CSV table, {str(error).splitlines()[0][:80]}: mend it"
         ) from None
     table.columns = [str(name).strip().lower() for name in table.columns]
-    if missing := [name for name in ("name", *PHOTOMETRY) if name not in table]:
+    if missing := [name for name in ("name", *PHOTOMETRY_COLUMNS) if name not in table]:
         raise UserError(
             f"{path} has columns {', '.join(table)}; expected name, k_mag, a_k: {', '.join(missing)} is missing"
         )
-    for name in PHOTOMETRY:
+    for name in PHOTOMETRY_COLUMNS:
         numbers = pd.to_numeric(table[name], errors="coerce")
         if (strange := numbers.isna() & table[name].notna()).any():
             row = int(strange.idxmax())
@@ -126,10 +126,10 @@ def read_photometry(path, extras):
         raise UserError(
             f"{path}: {table['name'][twice].iloc[0]} is there twice: leave one line a star"
         )
-    return table.set_index("name")[list(PHOTOMETRY)].to_dict("index")
+    return table.set_index("name")[list(PHOTOMETRY_COLUMNS)].to_dict("index")
 
 
-def summary(answers):
+def summarise_distances(answers):
     """`412 of 500 stars have a distance: 80 without K_s magnitude, ...` of Answers; None if the model gives none."""
     given = [one for one in answers if "distance" in one.extras]
     if not given:

@@ -8,11 +8,11 @@ from starlabels.catalogues import features
 from starlabels.stages import predict_tables
 
 
-class Rows:
+class StarTable:
     """Rows {name: {column: value}} of stars, `known` or of the table that --table names, and how many spectra had one."""
 
     def __init__(self, path, cfg, known):
-        self.path, self.known, self.used = path, known | (read(path, cfg) if path else {}), 0
+        self.path, self.known, self.used = path, known | (read_star_table(path, cfg) if path else {}), 0
 
     def onto(self, observed):
         """The Observed with the row of its star: under its name, with ending or without, or its id."""
@@ -30,13 +30,13 @@ class Rows:
         )
 
 
-def read(path, cfg):
+def read_star_table(path, cfg):
     """{star_id: {column: value}} of the table that --table names; UserError if it is of no use to the model."""
     if not cfg.features:
         raise UserError(
             f"--table {path}: the model reads nothing beside the spectrum: leave it out"
         )
-    ids, columns = predict_tables.columns(path, cfg)
+    ids, columns = predict_tables.read_model_columns(path, cfg)
     if ids is None:
         raise UserError(
             f"{path} has no column star_id: add it, with the name of each spectrum's file, or its star in HDF5"
@@ -49,7 +49,7 @@ def read(path, cfg):
     return known
 
 
-def inputs(flux, stars, ready, asked, may_lack):
+def build_inputs(flux, stars, ready, asked, may_lack):
     """What a model reads (n, n_inputs) of n Observed and Prepared, flux (n, n_pix), and why (n,) a star has too little, or "".
 
     asked: the recipe's section `features`, None if it reads flux alone. A column `snr` that a star's table does not have is
