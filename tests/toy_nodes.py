@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from starlabels.synthesis import broaden, nodes
+from starlabels.synthesis import broaden, node_builder, nodes
 
 GRID = nodes.NodeGrid(
     5000.0,
@@ -46,8 +46,8 @@ def write_library(path, grid):
         change = grid.patterns[int(point[4])] if grid.elements else {}
         amounts = (change.get("Mg", 0.0), change.get("Fe", 0.0))
         flux = toy_node(*point[:4], wave=grid.wave()) - toy_change(*amounts, wave=grid.wave())
-        np.save(path.with_suffix("") / f"{name}.npy", np.round(flux / nodes.FLUX_SCALE).astype("u2"))
-    nodes.gather_nodes(grid, path.with_suffix(""), names, path)
+        np.save(path.with_suffix("") / f"{name}.npy", np.round(flux / node_builder.FLUX_SCALE).astype("u2"))
+    node_builder.gather_nodes(grid, path.with_suffix(""), names, path)
     return path
 
 

@@ -51,5 +51,8 @@ def compute_bounds(sensitivity, n):
     """
     chunks = [slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
     return np.concatenate(
-        [compute_unit_bounds(sensitivity(rows)) for rows in show_progress(chunks, "Cramér-Rao bounds")]
+        [
+            compute_unit_bounds(sensitivity(rows))
+            for rows in show_progress(chunks, "Cramér-Rao bounds")
+        ]
     )

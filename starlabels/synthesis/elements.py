@@ -58,7 +58,7 @@ class ElementChanges:
         self.basis = broadening.to_fourier(basis) * phase  # (rank, n_freq)
 
     def coefficients(self, labels):
-        """Coefficients (n, rank) of the basis at labels {name: (n,)}; absent elements are scaled."""
+        """Coefficients (n, rank) of the basis at labels {name: (n,)}; absent [X/M] are 0."""
         index, weight = compute_tensor_weights([labels[name] for name in AXES], self.axes)
         zero = np.zeros(len(index))
         offsets = [np.asarray(labels.get(name, zero), float) for name in self.names]

@@ -31,7 +31,8 @@ SYMBOLS = """
 """.split()
 HYDROGEN_REACH = 300.0  # A: Balmer wings reach this far into a window
 # Ionisation energies (eV, NIST) of the neutral atoms whose high Rydberg lines are dropped
-IONISATION = {6: 11.260, 7: 14.534, 8: 13.618, 12: 7.646, 14: 8.152, 16: 10.360, 20: 6.113, 26: 7.902}  # fmt: skip
+IONISATION = {6: 11.260, 7: 14.534, 8: 13.618, 12: 7.646, 14: 8.152, 16: 10.360, 20: 6.113,
+              26: 7.902}  # fmt: skip
 RYDBERG_GAP = 0.25  # eV below the ionisation limit
 
 

@@ -72,9 +72,7 @@ class Sampler:
         self.basis = self.broadening.to_fourier(basis)  # (rank, n_freq)
         self.elements = None
         if elements_path:
-            self.elements = ElementChanges(
-                elements_path, ranges, self.grid, self.broadening, solar
-            )
+            self.elements = ElementChanges(elements_path, ranges, self.grid, self.broadening, solar)
         optional = (vmic_path, elements_path, DEPTH_FILE if solar else None)
         self.files = [path, *filter(None, optional)]
 

@@ -2,7 +2,7 @@
 
 SMElib: Piskunov & Valenti (2017), A&A 597, A16. It keeps its state in globals and may end its
 process when its equation of state fails, so that everything here runs in worker processes: see
-`nodes.compute_node`. Importing pysme writes into HOME: workers get a private one
+`node_builder.compute_node`. Importing pysme writes into HOME: workers get a private one
 (`enter_sandbox`).
 """
 
@@ -111,7 +111,7 @@ class Engine:
         self.lib.SetAdaptiveTransferGridMode("batched")
         self.mu, self.weight = make_quadrature(N_ANGLES)
 
-    def load(
+    def load_model(
         self, lines, atmosphere, mh, vmic, teff=6000.0, logg=4.0, adopt_eos=False, abundances=None
     ):
         """Load a model, which replaces the last one.
@@ -140,7 +140,7 @@ class Engine:
         self.lib.SetVWscale(1.0)
         self.lib.SetH2broad(True)
 
-    def spectrum(self, wave):
+    def compute_spectrum(self, wave):
         """Continuum-normalised flux (n_pix,) of the model on increasing wavelengths (A, air)."""
         # Changes the flux by 0.007 at 4500 K / logg 2 and costs no time
         self.lib.SetContinuumScatteringSourceMode(1)
@@ -162,14 +162,14 @@ class Engine:
         strong = (np.asarray(strength) >= accuracy).astype(np.uint8)
         self.lib.InputLinePrecomputedInfo(reach[:, 0], reach[:, 1], strong)
 
-    def continuum_opacity(self, wave):
+    def get_continuum_opacity(self, wave):
         """Absorption, scattering and total continuum opacity (3, n_layers) in cm2/g at `wave`."""
         return np.array(self.lib.GetContinuumOpacityComponents(float(wave)))
 
-    def line_opacity(self, wave):
+    def get_line_opacity(self, wave):
         """Line opacity (n_layers,) in cm2/g at one wavelength (A), after `select_lines`."""
         return np.asarray(self.lib.GetLineOpacity(float(wave))[0])
 
-    def densities(self):
+    def get_densities(self):
         """Electron and atom density (cm^-3) and mass density (g/cm3), each (n_layers,)."""
         return self.lib.GetNelec(), self.lib.GetNatom(), self.lib.GetDensity()

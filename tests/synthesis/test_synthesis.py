@@ -5,7 +5,7 @@ import pytest
 from toy_nodes import CENTRES, GRID, toy_node
 
 from starlabels.base.errors import UserError
-from starlabels.synthesis import atmosphere, broaden, lines, nodes
+from starlabels.synthesis import atmosphere, broaden, lines, node_builder, nodes
 from starlabels.synthesis.compression import compress_low_rank
 from starlabels.synthesis.interpolate import find_cell_corners, compute_lagrange_weights
 from starlabels.synthesis.sampler import Sampler
@@ -19,8 +19,8 @@ def library(tmp_path):
         if point[:3].tolist() == [8000.0, 3.0, 0.5]:
             (tmp_path / f"{name}.failed").write_text("SMElib ended its process")
         else:
-            np.save(tmp_path / f"{name}.npy", np.round(toy_node(*point) / nodes.FLUX_SCALE).astype("u2"))
-    nodes.gather_nodes(GRID, tmp_path, names, tmp_path / "toy.h5")
+            np.save(tmp_path / f"{name}.npy", np.round(toy_node(*point) / node_builder.FLUX_SCALE).astype("u2"))
+    node_builder.gather_nodes(GRID, tmp_path, names, tmp_path / "toy.h5")
     return tmp_path / "toy.h5"
 
 
