@@ -1,4 +1,4 @@
-"""Settings of sphinx: `make docs`."""
+"""Settings of sphinx, which `make docs` runs."""
 
 import sys
 from pathlib import Path
@@ -10,21 +10,25 @@ project = "starlabels"
 author = copyright = "the starlabels authors"
 html_theme = "furo"
 html_title = "starlabels"
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+# Docstrings name types in words, such as `array (n, n_pix)`: they are text, not references.
+napoleon_google_docstring = False
+napoleon_use_param = False
+napoleon_use_rtype = False
 myst_heading_anchors = 3
 nitpicky = True
+nitpick_ignore = [("py:exc", "UserError")]  # docstrings name it without its module
 exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
 highlight_language = "text"
 
 
 def setup(app):
-    """Put the reference of the configuration, made from the schema, in place of the word for it."""
+    """Replace CONFIG-REFERENCE on the configuration page by the reference made from the schema."""
     from config_reference import markdown
 
-    def generate(app, name, source):
-        source[0] = (
-            source[0].replace("CONFIG-REFERENCE", markdown()) if name == "config" else source[0]
-        )
+    def insert_reference(app, name, source):
+        if name == "config":
+            source[0] = source[0].replace("CONFIG-REFERENCE", markdown())
 
-    app.connect("source-read", generate)
+    app.connect("source-read", insert_reference)
