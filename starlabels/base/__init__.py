@@ -1,1 +1,1 @@
-"""Foundations shared by all wings: labels, files, HDF5, provenance, errors. Imports nothing of ours."""
+"""Foundations shared by all wings: labels, files, HDF5, provenance, errors."""

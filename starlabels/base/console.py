@@ -1,20 +1,20 @@
-"""What scripts print: progress bars, numbers, and the error that ends them."""
+"""Output of scripts: progress bars, numbers, and the error that ends a script."""
 
 import sys
 
 
 def exit_with_error(message, code=2):
-    """Print each line of the message on stderr after `error:` and leave with the exit code."""
+    """Print each line of the message on stderr after `error:` and exit with the code."""
     for line in message.splitlines():
         print(f"error: {line}", file=sys.stderr)
     sys.exit(code)
 
 
-def show_progress(iterable, what, **options):
-    """The iterable with a progress bar on a terminal, as it is elsewhere."""
+def show_progress(iterable, description, **options):
+    """The iterable with a progress bar on a terminal; unchanged elsewhere."""
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=what, disable=None, leave=False, **options)
+    return tqdm(iterable, desc=description, disable=None, leave=False, **options)
 
 
 def format_count(n):

@@ -1,5 +1,8 @@
-"""The error of the user: a message of one line, without a traceback."""
+"""The error that a user can fix: scripts print its message without a traceback."""
 
 
 class UserError(Exception):
-    """A mistake the user can mend: what, where, what was found, what to do; one line each."""
+    """A mistake that the user can fix.
+
+    The message is one line per mistake: where, what was found, what was expected, what to do.
+    """

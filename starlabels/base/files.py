@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that are written completely or not at all."""
 
 import contextlib
 import errno
@@ -17,8 +17,13 @@ def compute_sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def get_side_folders(folder):
+    """Paths of the next version of a folder (.tmp) and of the last one (.old) during a swap."""
+    return Path(f"{folder}.tmp"), Path(f"{folder}.old")
+
+
 def remove_folder(folder):
-    """Delete a folder in one step, and what replacing it may have left; a kill leaves nothing that looks whole."""
+    """Delete a folder and its side folders; a kill never leaves a folder that looks complete."""
     tmp, old = get_side_folders(folder)
     for path in (old, tmp):
         shutil.rmtree(path, ignore_errors=True)
@@ -27,13 +32,8 @@ def remove_folder(folder):
     shutil.rmtree(tmp, ignore_errors=True)
 
 
-def get_side_folders(folder):
-    """Where the next version of a folder is written, and where the last one waits while that takes its place."""
-    return Path(f"{folder}.tmp"), Path(f"{folder}.old")
-
-
 def restore_folder(folder):
-    """Put back the last version of a folder that a killed run had moved aside for one that never came."""
+    """Restore the last version of a folder if a run was killed before it wrote the next one."""
     _, old = get_side_folders(folder)
     if old.is_dir() and not Path(folder).exists():
         os.replace(old, folder)
@@ -41,11 +41,11 @@ def restore_folder(folder):
 
 @contextlib.contextmanager
 def replace_folder(path):
-    """A folder `<path>.tmp` to write into, that takes the place of `path` when the block ends without error."""
+    """Yield a folder `<path>.tmp` that replaces `path` when the block ends without error."""
     tmp, old = get_side_folders(path)
     restore_folder(path)
-    for left in (tmp, old):  # by a killed run
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in (tmp, old):  # of a killed run
+        shutil.rmtree(leftover, ignore_errors=True)
     tmp.mkdir(parents=True)
     try:
         with name_full_disk(path):
@@ -61,7 +61,7 @@ def replace_folder(path):
 
 @contextlib.contextmanager
 def replace_file(path):
-    """A path `<path>.tmp` to write to, that takes the place of `path` when the block ends without error."""
+    """Yield a path `<path>.tmp` that replaces `path` when the block ends without error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f"{path.name}.tmp")
@@ -76,7 +76,7 @@ def replace_file(path):
 
 @contextlib.contextmanager
 def name_full_disk(path):
-    """Have the OSError of a full disk name the file or folder."""
+    """Add the file or folder to the OSError of a full disk."""
     try:
         yield
     except OSError as error:
@@ -86,9 +86,9 @@ def name_full_disk(path):
 
 
 class PatientFile(io.FileIO):
-    """A new file that can be written to the end even when the disk is full: `error` tells that something is missing.
+    """A new file that accepts writes after the disk is full: `error` is set if data are missing.
 
-    For HDF5, which ends the process with a segmentation fault if it cannot write what it has in memory.
+    For HDF5, which ends the process with a segmentation fault if it cannot flush its memory.
     """
 
     error = None
@@ -118,7 +118,10 @@ class PatientFile(io.FileIO):
 
 @contextlib.contextmanager
 def renew_files(folder, pattern):
-    """Delete, once the block has ended well, the files of that pattern in the folder that it did not write anew."""
+    """Delete files of the pattern in the folder that the block did not write anew.
+
+    Nothing is deleted if the block raises an error.
+    """
     before = {path: path.stat().st_ino for path in Path(folder).glob(pattern)}
     yield
     for path, inode in before.items():

@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from starlabels.base.errors import UserError
 
+# Errors of astropy on damaged files
 DAMAGED = (
     OSError,
     ValueError,
@@ -21,17 +22,17 @@ DAMAGED = (
     AssertionError,
     zlib.error,
     fits.VerifyError,
-)  # astropy's
+)
 
 
 def is_gzipped(path):
-    """True if a file is packed by gzip."""
+    """True if a file is compressed by gzip."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
 
 def read_bytes(path, n=-1):
-    """The first n bytes of a file, or all, unpacked if it is packed by gzip; UserError if the packing is damaged."""
+    """The first n bytes of a file (all by default), decompressed; UserError if gzip is damaged."""
     try:
         with gzip.open(path) if is_gzipped(path) else path.open("rb") as file:
             return file.read(n)
@@ -40,7 +41,7 @@ def read_bytes(path, n=-1):
 
 
 def decode_text(data):
-    """The text of some bytes, in UTF-8 or else Latin 1."""
+    """Decode bytes as UTF-8, or as Latin 1 if that fails."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -48,32 +49,41 @@ def decode_text(data):
 
 
 def read_fits(path):
-    """[({keyword: value}, data)] of a FITS file; UserError if it is damaged or shorter than its headers say."""
+    """Read all extensions of a FITS file.
+
+    Returns
+    -------
+    list of ({keyword: value}, data)
+
+    Raises
+    ------
+    UserError
+        If the file is damaged or shorter than its headers require.
+    """
     size = np.inf if is_gzipped(path) else path.stat().st_size
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            fits.open(path) as hdus,
-        ):  # astropy's, on headers that bend the standard
+        # astropy warns of headers that violate the standard
+        with warnings.catch_warnings(action="ignore"), fits.open(path) as hdus:
             for i, hdu in enumerate(hdus):
                 end = hdu.fileinfo()["datLoc"] + hdu.size
                 if end > size and not isinstance(hdu, fits.CompImageHDU):
                     raise UserError(
-                        f"{path} is truncated, {size} bytes where extension {i} needs {end}: copy it anew"
+                        f"{path} is truncated, {size} bytes where extension {i} needs {end}: "
+                        "copy it anew"
                     )
             return [(read_keywords(hdu.header), hdu.data) for hdu in hdus]
     except (*DAMAGED, AttributeError) as error:  # astropy's _CorruptedHDU has no data
-        why = shorten(str(error), 80)
-        raise UserError(f"{path} is a damaged FITS file, {why}: copy it anew") from None
+        reason = shorten(str(error), 80)
+        raise UserError(f"{path} is a damaged FITS file, {reason}: copy it anew") from None
 
 
 def read_keywords(header):
-    """{keyword: value} of a FITS header, comments joined, without the cards that break the standard."""
+    """{keyword: value} of a FITS header; comments are joined, invalid cards are left out."""
     values = {}
     for card in header.cards:
         with contextlib.suppress(fits.VerifyError):
-            known = values.get(card.keyword)
-            values[card.keyword] = (
-                f"{known} {card.value}" if known and card.keyword == "COMMENT" else card.value
-            )
+            value = card.value
+            if card.keyword == "COMMENT" and values.get(card.keyword):
+                value = f"{values[card.keyword]} {value}"
+            values[card.keyword] = value
     return values

@@ -1,4 +1,7 @@
-"""What the files of the stages hold, names, shapes and kinds of datasets: a damaged one is known when it is opened."""
+"""Integrity of HDF5 files: their datasets fit each other and do not point at other files.
+
+Damage is detected when a file is opened.
+"""
 
 import h5py
 import numpy as np
@@ -6,7 +9,8 @@ import numpy as np
 from starlabels.base import memory
 from starlabels.base.errors import UserError
 
-NUMBERS, TEXTS = "fiub", "SOfiu"  # kinds of numpy's types; texts may be numbers
+NUMBERS, TEXTS = "fiub", "SOfiu"  # kinds of NumPy's types; texts may be numbers
+# {dataset: its dimensions}; a ? marks datasets that may be absent
 SPECTRA = {
     "labels/value": "n l",
     "labels/error?": "n l",
@@ -20,8 +24,6 @@ PART = {
     "star_id": "n",
     "flux?": "n p",
     "features?": "n f",
-}
-PART |= {
     "label_errors?": "n l",
     "grid_label_errors?": "n g",
     "components?": "n k",
@@ -29,76 +31,81 @@ PART |= {
     "level?": "n",
 }
 PARTS = ("train", "validation", "test")
-MOMENTS = {f"scaling/{name}": "l" for name in ("mean", "std")} | {"spectra/wave?": "p"}
-MOMENTS |= {
+MOMENTS = {
+    "scaling/mean": "l",
+    "scaling/std": "l",
+    "spectra/wave?": "p",
     "features/mean?": "f",
     "features/std?": "f",
     "features/uses?": "f c",
     "features/may_lack?": "f",
-}
-MOMENTS |= {
     "continuum/edges?": "e",
     "continuum/mean?": "m",
     "continuum/components?": "r m",
     "continuum/variance?": "r",
+    "continuum/order?": "",
+    "parallax/offset?": "",
 }
-MOMENTS |= {"continuum/order?": "", "parallax/offset?": ""}
+BASIS = {
+    "basis/mean?": "p",
+    "basis/components?": "k p",
+    "basis/variance?": "k",
+    "basis/n_blocks?": "",
+}
 LAYOUTS = {
     "grid": SPECTRA | {"star_id?": "n"},
     "0_join": SPECTRA | {"star_id": "n", "source": "n", "source_row": "n"},
     "2_preprocess": MOMENTS
     | {f"{part}/{name}": shape.replace("n", part) for part in PARTS for name, shape in PART.items()}
-    | {
-        "basis/mean?": "p",
-        "basis/components?": "k p",
-        "basis/variance?": "k",
-        "basis/n_blocks?": "",
-    },
+    | BASIS,
     "3_train": MOMENTS,
 }
-NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}  # have a name a column
-NAMED |= {
-    f"{part}/{name}": size
-    for part in PARTS
-    for name, size in (("labels", "l"), ("grid_labels", "g"))
-}
-INCREASING, POSITIVE = (
-    ("spectra/wave", "continuum/edges"),
-    ("scaling/std", "basis/variance", "continuum/variance"),
-)
+# Datasets with one name per column, and the dimension of their columns
+NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}
+NAMED |= {f"{part}/labels": "l" for part in PARTS} | {f"{part}/grid_labels": "g" for part in PARTS}
+INCREASING = ("spectra/wave", "continuum/edges")
+POSITIVE = ("scaling/std", "basis/variance", "continuum/variance")
 FINITE = (*POSITIVE, *INCREASING, "scaling/mean", "continuum/mean", "continuum/components")
 
 
-def check_layout(h5, stage, mend):
-    """UserError that ends in `mend` unless the open file of a stage has its datasets, of shapes that fit each other."""
+def check_layout(h5, stage, fix):
+    """UserError unless the file of a stage has its datasets, with shapes that fit each other.
+
+    fix: end of the message.
+    """
     sizes = {}
-    for name, shape in LAYOUTS.get(stage, {}).items():
-        name, may_lack = name.rstrip("?"), name.endswith("?")
+    for key, shape in LAYOUTS.get(stage, {}).items():
+        name = key.rstrip("?")
         data = h5.get(name)
-        if data is None and may_lack and name not in h5:
+        if data is None and key.endswith("?") and name not in h5:
             continue
-        found = f"{data.dtype} {data.shape}" if isinstance(data, h5py.Dataset) else "not there"
-        dimensions = shape.split()
-        fits = isinstance(data, h5py.Dataset) and data.dtype.kind in (
-            TEXTS if name.endswith("star_id") else NUMBERS
-        )
-        fits = fits and data.ndim == len(dimensions)
-        for dimension, n in zip(dimensions, data.shape) if fits else ():
-            if sizes.setdefault(dimension, n) != n:
-                fits, found = False, f"{found}, where others have {sizes[dimension]}"
-        if not fits or has_bad_values(name, data):
-            what = "has values that it cannot have" if fits else f"is {found}"
-            raise UserError(f"{h5.filename} is damaged, {name} {what}: {mend}")
+        problem = _find_problem(name, data, shape.split(), sizes)
+        if problem:
+            raise UserError(f"{h5.filename} is damaged, {name} {problem}: {fix}")
     for name, dimension in NAMED.items():
         n = sizes.get(dimension)
         if n is not None and name in h5 and not are_column_names(h5[name].attrs.get("names"), n):
             raise UserError(
-                f"{h5.filename} is damaged, {name} has not a name for each of {n} columns: {mend}"
+                f"{h5.filename} is damaged, {name} has not a name for each of {n} columns: {fix}"
             )
 
 
+def _find_problem(name, data, dimensions, sizes):
+    """What is wrong with a dataset, or None; `sizes` collects {dimension: size} of the file."""
+    if not isinstance(data, h5py.Dataset):
+        return "is not there"
+    description = f"is {data.dtype} {data.shape}"
+    kinds = TEXTS if name.endswith("star_id") else NUMBERS
+    if data.dtype.kind not in kinds or data.ndim != len(dimensions):
+        return description
+    for dimension, n in zip(dimensions, data.shape):
+        if sizes.setdefault(dimension, n) != n:
+            return f"{description}, where others have {sizes[dimension]}"
+    return "has values that it cannot have" if has_bad_values(name, data) else None
+
+
 def has_bad_values(name, data):
-    """Whether numbers that must be finite, positive or increasing are not."""
+    """True if numbers that must be finite, positive or increasing are not."""
     if name not in FINITE:
         return False
     values = read_whole(data)
@@ -108,34 +115,41 @@ def has_bad_values(name, data):
 
 
 def are_column_names(names, n):
-    """Whether an attribute holds n different names."""
-    return (
-        isinstance(names, np.ndarray)
-        and names.dtype.kind in "OSU"
-        and len(set(map(str, names.ravel()))) == names.size == n
-    )
+    """True if an attribute holds n different names."""
+    if not isinstance(names, np.ndarray) or names.dtype.kind not in "OSU":
+        return False
+    return len(set(map(str, names.ravel()))) == names.size == n
 
 
 def find_damage(h5):
-    """The name of what cannot be read in an open HDF5 file, None if all can."""
-    where, found = "its table of contents", [("/", h5)]
+    """Name of the first object in an open HDF5 file that cannot be read, or None."""
+    name = "its table of contents"
+    items = [("/", h5)]
     try:
-        h5.visititems(lambda name, kind: found.append((name, kind)))
-        for where, kind in found:  # noqa: B007  it is what the error is about
-            dict(kind.attrs)
-            if isinstance(kind, h5py.Dataset):
-                blocks = (
-                    [slice(i, i + 1024) for i in range(0, len(kind), 1024)] if kind.shape else [()]
-                )
-                for rows in kind.iter_chunks() if kind.chunks else blocks:
-                    kind[rows]
+        h5.visititems(lambda name, item: items.append((name, item)))
+        for name, item in items:  # noqa: B007  the name of the damaged one is returned
+            dict(item.attrs)
+            if isinstance(item, h5py.Dataset):
+                _read_in_pieces(item)
     except Exception:
-        return where
+        return name
     return None
 
 
+def _read_in_pieces(data):
+    """Read a dataset chunk by chunk, or a thousand rows at a time."""
+    if data.chunks:
+        pieces = data.iter_chunks()
+    elif data.shape:
+        pieces = [slice(i, i + 1024) for i in range(0, len(data), 1024)]
+    else:
+        pieces = [()]
+    for piece in pieces:
+        data[piece]
+
+
 def read_attribute(item, name):
-    """An attribute that is one number or text; None if there is none, or anything else."""
+    """An attribute that is a single number or text; None for anything else or if absent."""
     value = item.attrs.get(name)
     value = value.item() if isinstance(value, np.generic) else value
     value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
@@ -143,7 +157,7 @@ def read_attribute(item, name):
 
 
 def read_text_attribute(item, name):
-    """The texts of an attribute, [] if there is none."""
+    """The texts of an attribute, [] if absent."""
     values = np.ravel(item.attrs.get(name, [])).tolist()
     return [
         value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -153,26 +167,27 @@ def read_text_attribute(item, name):
 
 def read_whole(data):
     """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
-    what = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
-    memory.check_memory(4 * data.size * data.dtype.itemsize, what, "write the file anew")
+    subject = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
+    memory.check_memory(4 * data.size * data.dtype.itemsize, subject, "write the file anew")
     return data[()]
 
 
-def check_links(h5, path, hint="make it, or copy it, anew"):
-    """UserError if anything in an open file lies in another file, or cannot be followed."""
+def check_links(h5, path, fix="make it, or copy it, anew"):
+    """UserError if anything in an open file is stored in another file, or has an invalid link."""
     try:
-        found = h5.visititems_links(lambda name, link: find_foreign_target(h5, name, link))
+        target = h5.visititems_links(lambda name, link: find_foreign_target(h5, name, link))
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged, or has links of an unknown kind: {hint}") from error
-    if found:
-        name, other = (ascii(one)[1:-1] for one in found)
+        raise UserError(f"{path} is damaged, or has links of an unknown kind: {fix}") from error
+    if target:
+        name, other = (ascii(text)[1:-1] for text in target)
         raise UserError(
-            f"{path} is refused: {name} lies in another file, {other}: copy all that it holds into one file"
+            f"{path} is refused: {name} lies in another file, {other}: "
+            "copy all that it holds into one file"
         )
 
 
 def find_foreign_target(h5, name, link):
-    """What a link of an open file leads to in another one, and that file's name; None if it stays."""
+    """(name, file) of a link that leads into another file; None for all other links."""
     if isinstance(link, h5py.ExternalLink):
         return name, link.filename
     data = h5.get(name) if isinstance(link, h5py.HardLink) else None
@@ -180,9 +195,8 @@ def find_foreign_target(h5, name, link):
         return None
     if data.external:
         return name, data.external[0][0]
-    others = (
-        [one.file_name for one in data.virtual_sources() if one.file_name != "."]
-        if data.is_virtual
-        else []
-    )
-    return (name, others[0]) if others else None
+    if data.is_virtual:
+        for source in data.virtual_sources():
+            if source.file_name != ".":
+                return name, source.file_name
+    return None

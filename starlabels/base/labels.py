@@ -1,4 +1,4 @@
-"""The labels of a star: how they are written in figures, and their standard scaling."""
+"""Labels of a star: symbols and units for figures, limits, and their standard scaling."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,25 @@ import numpy as np
 
 
 class Label(NamedTuple):
-    """Symbol and unit in LaTeX, unit in plain text, the least value there can be; positive: 0 is never reached."""
+    """Properties of a label.
+
+    Parameters
+    ----------
+    symbol, unit : str
+        In LaTeX.
+    plain_unit : str
+        Unit in plain text.
+    lowest : float
+        Lowest physical value.
+    positive : bool
+        True if the label is always above 0.
+    """
 
     symbol: str
     unit: str
     plain_unit: str
-    get_lowest: float = -np.inf
-    get_positive: bool = False
+    lowest: float = -np.inf
+    positive: bool = False
 
     @property
     def axis(self):
@@ -38,17 +50,8 @@ LABELS = {
     "fakemag": Label(r"$L_{K_s}$", "mas", "mas", 0.0, positive=True),  # see distances.py
 }
 
-
-ELEMENTS = (
-    "Mg",
-    "Al",
-    "Si",
-    "Ca",
-    "Ti",
-    "Cr",
-    "Fe",
-    "Ni",
-)  # that synthetic spectra may have abundances of their own for
+# Elements whose abundances can be set individually in synthetic spectra
+ELEMENTS = ("Mg", "Al", "Si", "Ca", "Ti", "Cr", "Fe", "Ni")
 
 
 def offset_name(element):
@@ -57,14 +60,13 @@ def offset_name(element):
 
 
 def abundance_name(element):
-    """The label [X/H] of an element, such as mg_h; that of iron is feh."""
+    """The label [X/H] of an element, such as mg_h; feh for iron."""
     return "feh" if element == "Fe" else f"{element.lower()}_h"
 
 
 OFFSETS = tuple(map(offset_name, ELEMENTS))
-OFFSET_OF = {
-    abundance_name(element): offset_name(element) for element in ELEMENTS
-}  # [X/M] = [X/H] - [M/H]
+# [X/M] = [X/H] - [M/H]
+OFFSET_OF = {abundance_name(element): offset_name(element) for element in ELEMENTS}
 LABELS |= {offset_name(element): Label(f"[{element}/M]", "dex", "dex") for element in ELEMENTS}
 LABELS |= {
     f"{element.lower()}_fe": Label(f"[{element}/Fe]", "dex", "dex")
@@ -75,30 +77,33 @@ LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for el
 
 
 def get_label(name, unit=""):
-    """The Label of that name; one we do not know is written as it is, with the unit its database gives."""
+    """The Label of a name; an unknown name is its own symbol, with the given unit."""
     return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)
 
 
 def select_elemental(names):
-    """Those of the labels that are abundances [X/H] of single elements; iron's counts as one of the whole star."""
+    """The labels that are abundances [X/H] of single elements, without iron."""
     return [name for name in names if name in OFFSET_OF and name != "feh"]
 
 
 def get_lowest(names):
-    """The least value (n_labels,) that each label can have in nature, -inf where there is none."""
+    """Lowest physical value (n_labels,) of each label, -inf if unbounded."""
     return np.array([get_label(name).lowest for name in names])
 
 
 def get_positive(names):
-    """Mask (n_labels,) of labels that are above 0 by nature: they are scaled by their size alone, and come from a softplus."""
+    """Boolean (n_labels,): True for labels that are always above 0.
+
+    They are scaled by their size only, and networks predict them through a softplus.
+    """
     return np.array([get_label(name).positive for name in names])
 
 
 def scale_labels(values, mean, std):
-    """Labels (..., n_labels) in physical units to zero mean and unit variance."""
+    """Scale labels (..., n_labels) in physical units to zero mean and unit variance."""
     return (values - mean) / std
 
 
 def unscale_labels(scaled, mean, std):
-    """Scaled labels (..., n_labels) back to physical units."""
+    """Convert scaled labels (..., n_labels) to physical units."""
     return scaled * std + mean

@@ -1,4 +1,4 @@
-"""What the machine can hold: an absurd size is refused before the system is asked for it."""
+"""Memory of the machine: impossible sizes are refused before the system is asked for them."""
 
 import os
 import resource
@@ -7,15 +7,17 @@ from starlabels.base.errors import UserError
 
 
 def get_available_memory():
-    """Bytes of memory that this process may have."""
+    """Bytes of memory that this process may use."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return whole if limit == resource.RLIM_INFINITY else min(whole, limit)
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return installed if limit == resource.RLIM_INFINITY else min(installed, limit)
 
 
-def check_memory(needed, what, mend):
-    """UserError if `what` needs more bytes than there are."""
-    if needed > get_available_memory():
+def check_memory(needed, subject, fix):
+    """UserError, from `subject` to `fix`, if `needed` bytes exceed the memory."""
+    available = get_available_memory()
+    if needed > available:
         raise UserError(
-            f"{what} take {needed / 1e9:.3g} GB of memory, this machine has {get_available_memory() / 1e9:.3g} GB: {mend}"
+            f"{subject} take {needed / 1e9:.3g} GB of memory, "
+            f"this machine has {available / 1e9:.3g} GB: {fix}"
         )

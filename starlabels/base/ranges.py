@@ -1,4 +1,4 @@
-"""What the sections of config.yaml are made of: a section that knows its keys, and numbers in a range."""
+"""Building blocks of the sections of config.yaml: known keys, numbers in a range, texts."""
 
 import difflib
 import math
@@ -16,110 +16,111 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-LONGEST = 255  # characters of a name, and bytes of a name of a file
+LONGEST = 255  # characters of a name, and bytes of a file name
 
 
 class Section(BaseModel):
-    """A section of the configuration: knows its keys, forbids others, never changes."""
+    """An immutable section of the configuration; unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
-    def know_keys(cls, values, info):
-        """The values, an Unknown for that of each unknown key: pydantic refuses it, and counts all other mistakes too."""
+    def mark_unknown_keys(cls, values, info):
+        """Replace the value of each unknown key by an UnknownKey.
+
+        pydantic then rejects it and reports all other mistakes as well.
+        """
         if not isinstance(values, dict) or cls.model_config["extra"] != "forbid":
             return values
         fields = cls.model_fields
         known = {key: value for key, value in values.items() if key in fields}
-        return (
-            known
-            if info.context
-            else known | {str(key): Unknown(key, fields) for key in values if key not in fields}
-        )
+        if info.context:
+            return known
+        return known | {str(key): UnknownKey(key, fields) for key in values if key not in fields}
 
 
-class Unknown:
-    """An unknown key: the end of a message, and the known key that was probably meant, or None."""
+class UnknownKey:
+    """An unknown key: `hint` ends its message, `meant` is the similar known key or None."""
 
     def __init__(self, key, known):
-        near = difflib.get_close_matches(str(key).lower()[:LONGEST], known, n=1)
-        self.hint, self.meant = suggest_key(key, known), near[0] if near else None
+        self.hint = suggest_key(key, known)
+        self.meant = _find_similar(key, known)
+
+
+def _find_similar(word, known):
+    """The known word that is most similar, or None."""
+    matches = difflib.get_close_matches(str(word).lower()[:LONGEST], known, n=1)
+    return matches[0] if matches else None
 
 
 def unknown_key_error(key, known):
     """The error for an unknown key of a section."""
-    return PydanticCustomError(
-        "unknown_key", "unknown key{hint}", {"key": key, "hint": suggest_key(key, known)}
-    )
+    hint = suggest_key(key, known)
+    return PydanticCustomError("unknown_key", "unknown key{hint}", {"key": key, "hint": hint})
 
 
 def suggest_key(word, known):
-    """The end of a message that says which known word was meant, or which there are."""
-    near = difflib.get_close_matches(str(word).lower()[:LONGEST], known, n=1)
-    return f", did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
+    """End of a message: the known word that is similar, or all known words."""
+    similar = _find_similar(word, known)
+    return f", did you mean {similar}?" if similar else f", expected one of {', '.join(known)}"
 
 
-def expected_error(what):
-    """The error for a value that is not what the key allows."""
-    return PydanticCustomError("expected", "expected {what}", {"what": what})
+def expected_error(expectation):
+    """The error for a value that a key does not allow."""
+    return PydanticCustomError("expected", "expected {what}", {"what": expectation})
 
 
 def parse_number(value):
-    """The value as a float (YAML reads 1e-3 as text), nan if it is none; true and false are none."""
+    """The value as a float (YAML reads 1e-3 as text); NaN for anything else, booleans included."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return math.nan
     try:
-        return (
-            float(value)
-            if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-            else math.nan
-        )
+        return float(value)
     except (ValueError, OverflowError):
         return math.nan
 
 
 def number_type(low, high, unit="", whole=False):
-    """The type of a number in [low, high], an integer if `whole`."""
+    """The annotated type of a number in [low, high]; an integer if `whole`."""
     kind = "an integer" if whole else "a number"
-    what = f"{kind} in [{low:.7g}, {high:.10g}]{' ' + unit if unit else ''}"
+    expectation = f"{kind} in [{low:.7g}, {high:.10g}]{' ' + unit if unit else ''}"
 
-    def check(value):
-        found = parse_number(value)
-        if not low <= found <= high or (whole and found != int(found)):
-            raise expected_error(what)
-        return int(found) if whole else found
+    def check_range(value):
+        parsed = parse_number(value)
+        if not low <= parsed <= high or (whole and parsed != int(parsed)):
+            raise expected_error(expectation)
+        return int(parsed) if whole else parsed
 
-    return Annotated[
-        int if whole else float, BeforeValidator(check), what
-    ]  # `what` is for the documentation
+    # The documentation prints the expectation
+    return Annotated[int if whole else float, BeforeValidator(check_range), expectation]
 
 
 def integer_type(low, high, unit=""):
-    """The type of an integer in [low, high]."""
+    """The annotated type of an integer in [low, high]."""
     return number_type(low, high, unit, whole=True)
 
 
 def check_one_line(text):
-    """A text without line breaks and other signs that cannot be printed or written to a file."""
-    if len(text) > 10_000 or any(
-        unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text
-    ):
+    """Return the text unless it has line breaks or characters that cannot be printed or stored."""
+    categories = (unicodedata.category(sign) for sign in text)
+    if len(text) > 10_000 or any(kind in ("Cc", "Cs", "Zl", "Zp") for kind in categories):
         raise expected_error("text in one line, of letters and signs that can be printed")
     return text
 
 
 def check_path(text):
-    """The name of a file that a disk can have."""
-    if (
-        not text.strip()
-        or any(len(os.fsencode(part)) > LONGEST for part in text.split("/"))
-        or len(text) > 4000
-    ):
+    """Return the text if it can be the path of a file."""
+    is_long = len(text) > 4000 or any(len(os.fsencode(part)) > LONGEST for part in text.split("/"))
+    if is_long or not text.strip():
         raise expected_error(f"the path of a file, {LONGEST} letters at most a name")
     return text
 
 
+def _check_query(text):
+    return check_one_line(text.strip())  # YAML's > ends in a line break
+
+
 Text = Annotated[StrictStr, AfterValidator(check_one_line)]
 File = Annotated[Text, AfterValidator(check_path)]
-Query = Annotated[
-    StrictStr, AfterValidator(lambda text: check_one_line(text.strip()))
-]  # YAML's > ends in a line break
+Query = Annotated[StrictStr, AfterValidator(_check_query)]

@@ -4,5 +4,5 @@ import numpy as np
 
 
 def compute_rms(values):
-    """Root mean square (n_labels,) of values (n, n_labels), NaN left out."""
+    """Root mean square (n_labels,) of values (n, n_labels), ignoring NaN."""
     return np.sqrt(np.nanmean(np.square(values), axis=0))

@@ -1,6 +1,7 @@
-"""What a file may not hold, for it would run code, or read other files, when it is loaded: such a file is refused.
+"""Checks of files from elsewhere: content that would run code or read other files is refused.
 
-HDF5 that points at other files is refused where it is opened, see links.py; YAML is read by config.py in safe mode.
+HDF5 files with links to other files are refused when they are opened, see integrity.py. YAML is
+read in safe mode by the configuration.
 """
 
 import ast
@@ -14,185 +15,130 @@ import numpy as np
 from starlabels.base import hdf5, integrity
 from starlabels.base.errors import UserError
 
-MEMBERS = {
-    "metadata.json",
-    "config.json",
-    "model.weights.h5",
-}  # of a .keras file; assets could be files to be read
-LAYERS = {
-    *(
-        "Activation",
-        "Add",
-        "Average",
-        "AveragePooling1D",
-        "BatchNormalization",
-        "Concatenate",
-        "Conv1D",
-        "Conv1DTranspose",
-    ),
-    *(
-        "Dense",
-        "Dropout",
-        "EinsumDense",
-        "Flatten",
-        "GaussianNoise",
-        "GlobalAveragePooling1D",
-        "GlobalMaxPooling1D",
-    ),
-    *(
-        "InputLayer",
-        "LayerNormalization",
-        "LeakyReLU",
-        "MaxPooling1D",
-        "MultiHeadAttention",
-        "Multiply",
-        "Normalization",
-    ),
-    *(
-        "PReLU",
-        "Permute",
-        "ReLU",
-        "RepeatVector",
-        "Rescaling",
-        "Reshape",
-        "SeparableConv1D",
-        "Softmax",
-        "SpatialDropout1D",
-    ),
-    *("Subtract", "UnitNormalization", "ZeroPadding1D"),
-}
+# Members of a .keras file; assets could be files to be read
+MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+LAYERS = set(
+    """
+    Activation Add Average AveragePooling1D BatchNormalization Concatenate Conv1D Conv1DTranspose
+    Dense Dropout EinsumDense Flatten GaussianNoise GlobalAveragePooling1D GlobalMaxPooling1D
+    InputLayer LayerNormalization LeakyReLU MaxPooling1D MultiHeadAttention Multiply Normalization
+    PReLU Permute ReLU RepeatVector Rescaling Reshape SeparableConv1D Softmax SpatialDropout1D
+    Subtract UnitNormalization ZeroPadding1D
+    """.split()
+)
 MODULES = (
     "keras.initializers",
     "keras.regularizers",
     "keras.constraints",
     "keras.src.ops.numpy",
     "keras.src.ops.nn",
-)
-MODULES += (
+    # Of a network that was saved inside another one as it was trained
     "keras.optimizers",
     "keras.optimizers.schedules",
-)  # of a network that was saved inside another as it was trained
+)
 MODELS = {
     ("keras", "DTypePolicy"),
     ("keras", "Functional"),
     ("keras.src.models.functional", "Functional"),
 }
-DATA = {
-    "__keras_tensor__",
-    "__slice__",
-    "__numpy__",
-    "__tensor__",
-    "__ellipsis__",
-}  # Keras's own ways to write plain values
-METHODS = {
-    "isna",
-    "notna",
-    "isnull",
-    "notnull",
-    "between",
-    "isin",
-    "abs",
-}  # that a condition on columns may call
-FUNCTIONS = {
-    "abs",
-    "sqrt",
-    "exp",
-    "log",
-    "log10",
-    "log1p",
-    "expm1",
-    "sin",
-    "cos",
-    "tan",
-    "floor",
-    "ceil",
-    "arctan2",
-}
+# Class names that Keras gives to plain values
+DATA = {"__keras_tensor__", "__slice__", "__numpy__", "__tensor__", "__ellipsis__"}
+# Methods and functions that a condition on columns may call
+METHODS = set("isna notna isnull notnull between isin abs".split())
+FUNCTIONS = set("abs sqrt exp log log10 log1p expm1 sin cos tan floor ceil arctan2".split())
 
 
 def check_keras(path):
-    """UserError if a .keras file names anything but plain layers of Keras and our own, or has weights that lie elsewhere.
+    """Check that a .keras file contains only plain layers of Keras and layers of this package.
 
-    OSError, ValueError, KeyError or BadZipFile if it is none. Keras's safe mode refuses some of these, by version, and says
-    otherwise what to do.
+    Keras's safe mode refuses some other files, depending on its version and with unclear messages.
+
+    Raises
+    ------
+    UserError
+        If the file names anything else, or its weights are in another file.
+    OSError, ValueError, KeyError, BadZipFile
+        If it is not a .keras file.
     """
     with zipfile.ZipFile(path) as file:
-        if more := sorted(set(file.namelist()) - MEMBERS):
-            raise refusal_error(path, f"it has {more[0]}")
+        if extra := sorted(set(file.namelist()) - MEMBERS):
+            raise refusal_error(path, f"it has {extra[0]}")
         config = json.loads(file.read("config.json"))
         weights = io.BytesIO(file.read("model.weights.h5"))
     for entry in iterate_named(config):
         if not is_known(entry):
-            raise refusal_error(
-                path,
-                f"it would run {str(entry.get('module') or '')[:40]} {str(entry['class_name'])[:40]}",
-            )
+            module = str(entry.get("module") or "")[:40]
+            raise refusal_error(path, f"it would run {module} {str(entry['class_name'])[:40]}")
     with hdf5.open_buffer(weights) as h5:
         integrity.check_links(h5, path)
 
 
-def refusal_error(path, why):
-    """The error for a file that is dangerous; its text is repeated without what a terminal would obey."""
-    why = "".join(c if c.isprintable() else "?" for c in why)
+def refusal_error(path, reason):
+    """The error for a dangerous file; characters that would control a terminal are replaced."""
+    reason = "".join(c if c.isprintable() else "?" for c in reason)
     return UserError(
-        f"{path} is refused: {why}, which no model of ours does: trust nothing else from where it came"
+        f"{path} is refused: {reason}, which no model of ours does: "
+        "trust nothing else from the same source"
     )
 
 
 def iterate_named(value):
-    """Every mapping in nested ones that names a class or a function to be made."""
+    """Yield every mapping in nested values that names a class or function to be created."""
     if isinstance(value, dict):
         if "class_name" in value:
             yield value
         value = value.values()
-    for one in value if not isinstance(value, str) and hasattr(value, "__iter__") else ():
-        yield from iterate_named(one)
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return
+    for item in value:
+        yield from iterate_named(item)
 
 
 def is_known(entry):
-    """Whether a mapping names a plain layer, an operation on arrays, a value, or a layer of ours."""
-    name, module, registered = (
-        entry.get(key) for key in ("class_name", "module", "registered_name")
-    )
-    if not all(isinstance(one, str | None) for one in (name, module, registered)) or name is None:
+    """True if a mapping names a plain layer, an array operation, a value, or one of our layers."""
+    name = entry.get("class_name")
+    module = entry.get("module")
+    registered = entry.get("registered_name")
+    if name is None or not all(isinstance(x, str | None) for x in (name, module, registered)):
         return False
     if name in DATA:
         return module is None
     if registered and registered.startswith("starlabels>"):
         return module.startswith("starlabels.") if module else False
-    plain = module == "keras.layers" and name in LAYERS or (module, name) in MODELS
-    return registered in (None, name) and name[:1].isupper() and (plain or module in MODULES)
+    is_plain = module == "keras.layers" and name in LAYERS or (module, name) in MODELS
+    is_plain = is_plain or module in MODULES
+    return registered in (None, name) and name[:1].isupper() and is_plain
 
 
 def read_arrays(path):
-    """{name: array} of an .npz file, {"": array} of an .npy file; UserError if it is damaged or holds Python objects."""
+    """Read the arrays {name: array} of an .npz file, or {"": array} of an .npy file.
+
+    UserError if the file is damaged or contains Python objects.
+    """
     try:
-        found = np.load(path, allow_pickle=False)
-        return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {"": found}
+        data = np.load(path, allow_pickle=False)
+        return dict(data) if isinstance(data, np.lib.npyio.NpzFile) else {"": data}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        what = (
-            "holds Python objects, which may run code"
-            if "allow_pickle" in str(error)
-            else "is damaged"
-        )
-        raise UserError(f"{path} {what}: take it out and make it, or check it out, anew") from None
+        has_objects = "allow_pickle" in str(error)
+        problem = "holds Python objects, which may run code" if has_objects else "is damaged"
+        raise UserError(f"{path} {problem}: delete it and make it, or check it out, anew") from None
 
 
 def check_query(query):
-    """ValueError if a pandas query does more than compare and calculate: any other could call all that Python can."""
+    """ValueError if a pandas query does more than compare and calculate.
+
+    Anything else could call any function of Python.
+    """
     plain = re.sub(r"`[^`]*`", "column", query)
     if "@" in plain:
         raise ValueError("@ is not allowed")
     for node in ast.walk(ast.parse(plain.strip(), mode="eval")):
         if isinstance(node, ast.Attribute) and node.attr not in METHODS:
             raise ValueError(f".{node.attr} is not allowed, only .{', .'.join(sorted(METHODS))}")
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id not in FUNCTIONS
-        ):
-            raise ValueError(
-                f"{node.func.id}() is not allowed, only {', '.join(sorted(FUNCTIONS))}"
-            )
-        if isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id not in FUNCTIONS:
+            names = ", ".join(sorted(FUNCTIONS))
+            raise ValueError(f"{node.func.id}() is not allowed, only {names}")
+        if not isinstance(node.func, ast.Name | ast.Attribute):
             raise ValueError("calling what was calculated is not allowed")

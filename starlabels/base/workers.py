@@ -1,4 +1,7 @@
-"""Calls spread over the workers of a dask cluster, results as they finish; what is lost with a worker is called again."""
+"""Calls distributed to the workers of a dask cluster.
+
+Results come as they finish; calls that are lost with their worker are repeated.
+"""
 
 import asyncio
 import contextlib
@@ -13,9 +16,11 @@ from pathlib import Path
 from starlabels.base.errors import UserError
 
 PATIENCE = 10  # s that a scheduler may take to answer
-DEATHS = 2  # of workers of our own with the same call, before it is put off to the end
-NEVER = "10000 days"  # that a worker of our own may take to come back: dask forgets late ones, and waits for ever for the last
-LOST = "lost"  # in the place of a result: workers die of this call
+DEATHS = 2  # local workers that may die of one call before it is put off to the end
+# Time that a local worker may take to restart: dask forgets late ones, and then waits for ever for
+# the last one
+NEVER = "10000 days"
+LOST = "lost"  # replaces the result of a call that kills its workers
 SILENT = logging.CRITICAL + 1
 LOGGERS = (
     "distributed",
@@ -29,60 +34,75 @@ LOGGERS = (
 
 @contextlib.contextmanager
 def connect_cluster(cluster, n_calls):
-    """A dask Client of the section `cluster` of the configuration: of its scheduler, else of workers on this machine.
+    """Yield a dask Client of the configured scheduler, or of workers on this machine.
 
-    n_calls: more workers than that are not started. UserError if no scheduler answers.
+    Parameters
+    ----------
+    cluster : Cluster
+        Section `cluster` of the configuration.
+    n_calls : int
+        Number of calls: no more workers than this are started.
+
+    Raises
+    ------
+    UserError
+        If the scheduler does not answer.
     """
-    import dask
-    from dask.distributed import Client, LocalCluster
-
     for name in LOGGERS:
-        logging.getLogger(name).setLevel(
-            SILENT
-        )  # a worker that dies is no news, what it cost is told by us
+        # Dead workers are expected; their consequences are reported by the caller
+        logging.getLogger(name).setLevel(SILENT)
     warnings.filterwarnings("ignore", module=r"(dask|distributed)\.")
     with contextlib.ExitStack() as stack:
         if cluster.scheduler is not None:
-            client = stack.enter_context(connect_scheduler(cluster.scheduler))
+            yield stack.enter_context(connect_scheduler(cluster.scheduler))
         else:
-            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
-            folder = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="starlabels-dask-", ignore_cleanup_errors=True)
-            )
-            options = {
-                "threads_per_worker": 1,
-                "memory_limit": None,
-                "dashboard_address": None,
-                "local_directory": folder,
-            }
-            options |= {
-                "silence_logs": SILENT,
-                "scheduler_kwargs": {"allowed_failures": DEATHS - 1},
-            }
-            local = stack.enter_context(
-                LocalCluster(n_workers=max(1, min(cluster.workers, n_calls)), **options)
-            )
-            client = stack.enter_context(Client(local, set_as_default=False))
+            n_workers = max(1, min(cluster.workers, n_calls))
+            yield stack.enter_context(_start_workers(n_workers))
+
+
+@contextlib.contextmanager
+def _start_workers(n_workers):
+    """Yield a dask Client of n_workers processes on this machine."""
+    import dask
+    from dask.distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}),
+        tempfile.TemporaryDirectory(
+            prefix="starlabels-dask-", ignore_cleanup_errors=True
+        ) as folder,
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=None,
+            local_directory=folder,
+            silence_logs=SILENT,
+            scheduler_kwargs={"allowed_failures": DEATHS - 1},
+        ) as local,
+        Client(local, set_as_default=False) as client,
+    ):
         yield client
 
 
 def connect_scheduler(address):
-    """The Client of a scheduler that somebody started; UserError if none answers."""
+    """The Client of a running scheduler; UserError if it does not answer."""
     from dask.distributed import Client
 
+    kind = None
     try:
-        kind = asyncio.run(
-            asyncio.wait_for(kind_of(address), PATIENCE)
-        )  # a Client itself waits for ever at a wrong port
-        found = f"a dask {kind.lower()}"
+        # Asked first, because a Client waits for ever at a wrong port
+        kind = asyncio.run(asyncio.wait_for(ask_server_kind(address), PATIENCE))
+        answer = f"a dask {kind.lower()}"
     except TimeoutError:
-        kind, found = None, f"nothing in {PATIENCE} s"
+        answer = f"nothing in {PATIENCE} s"
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
-        kind, found = None, " ".join(str(error).split())
+        answer = " ".join(str(error).split())
     if kind != "Scheduler":
-        mend = "start one with `dask scheduler`, or name none for workers on this machine"
         raise UserError(
-            f"cluster.scheduler: {address}: expected the address of a dask scheduler, found {found}: {mend}"
+            f"cluster.scheduler: {address}: expected the address of a dask scheduler, "
+            f"found {answer}: start one with `dask scheduler`, "
+            "or name none for workers on this machine"
         )
     client = Client(address, set_as_default=False)
     if not client.scheduler_info()["workers"]:
@@ -90,8 +110,8 @@ def connect_scheduler(address):
     return client
 
 
-async def kind_of(address):
-    """What the dask server at an address calls itself, such as Scheduler."""
+async def ask_server_kind(address):
+    """Kind of the dask server at an address, such as Scheduler."""
     from distributed import rpc
     from distributed.security import Security
 
@@ -102,72 +122,77 @@ async def kind_of(address):
 def iterate_results(client, function, tasks, *shared):
     """Yield (index, function(task, *shared)) of each task as workers finish them.
 
-    A call that is lost with its worker is made again. One that was lost as often as the scheduler allows is put off to the end
-    and made while nothing else runs, so that others do not suffer for it; if workers die then too, its result is LOST.
+    A call that is lost with its worker is repeated. A call that is lost as often as the scheduler
+    allows is put off to the end and made while nothing else runs, so that it does not disturb
+    others. If workers die then too, its result is LOST.
     """
-    put_off = []
+    postponed = []
     for index, value in iterate_finished(client, function, tasks, shared):
         if value is LOST:
-            put_off.append(index)
+            postponed.append(index)
         else:
             yield index, value
-    for index in put_off:
+    for index in postponed:
         [(_, value)] = iterate_finished(client, function, [tasks[index]], shared)
         yield index, value
 
 
 def iterate_finished(client, function, tasks, shared):
-    """Yield (index, result) as `results`, LOST for calls that were lost as often as the scheduler allows."""
+    """Yield (index, result) as `iterate_results`; LOST for calls that were lost too often."""
     from dask.distributed import KilledWorker, as_completed
 
-    def call(
-        task, packed
-    ):  # dask carries it whole: a worker that lacks starlabels answers with an ImportError, not by its end
-        pass
+    # dask pickles a local function by value: a worker without starlabels then answers with an
+    # ImportError at this import and does not die
+    def call(task, packed):
+        from starlabels.base.workers import unpack_call
 
         function, shared = unpack_call(packed)
         return function(task, *shared)
 
-    packed = client.submit(
-        bytes, pickle.dumps((function, shared)), pure=False
-    )  # as a result it goes to each worker once
+    # Submitted once, so that it is sent to each worker only once
+    packed = client.submit(bytes, pickle.dumps((function, shared)), pure=False)
     futures = client.map(call, tasks, packed=packed, pure=False)
-    places = {future.key: i for i, future in enumerate(futures)}
+    indices = {future.key: i for i, future in enumerate(futures)}
     waiting = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
-    del futures  # a result whose future is kept stays in the memory of its worker
+    del futures  # a result stays in the memory of its worker as long as its future exists
     for future, value in waiting:
         if future.status == "finished":
-            yield places[future.key], value
+            yield indices[future.key], value
         elif future.status == "error" and isinstance(value[1], KilledWorker):
-            yield places[future.key], LOST
+            yield indices[future.key], LOST
         else:
             raise translate_error(client, value[1] if future.status == "error" else None)
 
 
 @functools.lru_cache(maxsize=1)
 def unpack_call(packed):
-    """The function of `results` and what its calls share, opened once for all calls of a worker."""
+    """The function of `iterate_results` and its shared arguments, unpickled once per worker."""
     return pickle.loads(packed)
 
 
 def translate_error(client, error):
-    """What to raise for an error of a call that is not the death of its worker; None where the scheduler itself is gone."""
+    """The exception to raise for an error in a call; None stands for a lost scheduler."""
     address = client.scheduler.address if client.scheduler else "cluster.scheduler"
     if error is None:
         return UserError(
-            f"{address}: the dask scheduler went away: what is finished is kept, run again to go on"
+            f"{address}: the dask scheduler went away: finished work is kept, "
+            "run the same command again to continue"
         )
     if isinstance(error, ImportError):
-        mend = f"start them with this environment and PYTHONPATH={Path(__file__).parents[2]}"
-        return UserError(f"the workers of {address} cannot run starlabels ({error}): {mend}")
+        root = Path(__file__).parents[2]
+        return UserError(
+            f"the workers of {address} cannot run starlabels ({error}): "
+            f"start them with this environment and PYTHONPATH={root}"
+        )
     return error
 
 
 @contextlib.contextmanager
 def open_caller(cluster, n_calls):
-    """call(function, tasks, *shared) -> results in the order of the tasks, LOST among them, by workers as in `connect`.
+    """Yield call(function, tasks, *shared) that returns the results in the order of the tasks.
 
-    In this process if cluster is None.
+    The calls are made by workers as in `connect_cluster`, or in this process if `cluster` is None.
+    Results may be LOST.
     """
     if cluster is None:
         yield lambda function, tasks, *shared: [function(task, *shared) for task in tasks]

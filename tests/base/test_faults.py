@@ -282,11 +282,11 @@ def test_a_packaged_file_that_is_damaged_or_missing_is_one_line(tmp_path, monkey
     checksums.verify_checksum.cache_clear()
     with pytest.raises(
         UserError,
-        match="is damaged: its checksum is not that of .*: git checkout .*, or make nodes",
+        match="is damaged: it does not match .*: git checkout .*, or make nodes",
     ):
         checksums.verify_checksum(path)
     path.unlink()
-    with pytest.raises(UserError, match="is missing, but named in"):
+    with pytest.raises(UserError, match="is missing, but listed in"):
         checksums.verify_checksum(path)
     assert checksums.verify_checksum(tmp_path / "mine.h5")  # not packaged: not our business
 
