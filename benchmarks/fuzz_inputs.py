@@ -10,12 +10,12 @@ import yaml
 from astropy.table import Table
 
 from benchmarks.fuzz_configs import RECIPES, SMALL, small
-from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.config import digests, load, paths
+from starlabels.config.run import Run
 from starlabels.stages import join, preprocess
 from starlabels.tools import mock_rave
-from tests.observed_files import apogee, image, table
+from tests.observed_files import write_apogee, write_image, write_table
 from tests.survey_files import NAMES, all_star, ap_star
 
 N, WAVE = 60, 4470 + 0.1 * np.arange(200)  # stars; A
@@ -125,20 +125,20 @@ def write_tables(inputs, frame):
 def write_spectra(inputs, flux):
     """One star's spectrum in the formats that predict.py reads."""
     wave, error = WAVE, np.full(len(WAVE), 0.01)
-    image(
+    write_image(
         inputs / "image.fits",
         {"CRVAL1": wave[0], "CDELT1": 0.1, "SPEC_RP": 30_000.0},
         flux,
         [("ERR", error)],
     )
-    table(
+    write_table(
         inputs / "table.fits",
         {"wave": wave, "flux": flux, "err": error},
         extra={"SPEC_RP": 30_000.0},
     )
-    table(inputs / "row.fits", {"WAVE": wave, "FLUX": flux, "ERR": error}, row=True)
-    apogee(inputs / "visit.fits", np.linspace(4495, 4465, 300).reshape(3, 100))
-    apogee(inputs / "star.fits")
+    write_table(inputs / "row.fits", {"WAVE": wave, "FLUX": flux, "ERR": error}, row=True)
+    write_apogee(inputs / "visit.fits", np.linspace(4495, 4465, 300).reshape(3, 100))
+    write_apogee(inputs / "star.fits")
     all_star(inputs / "allStar.fits", 2)
     for name in NAMES[:2]:
         ap_star(inputs / f"survey/apStar-dr17-{name}.fits")

@@ -1,4 +1,4 @@
-"""Small files of one spectrum in the formats that predict.py reads: FITS images, tables, APOGEE's products."""
+"""Small files of one spectrum in the formats that predict.py reads: FITS, tables, APOGEE."""
 
 import warnings
 
@@ -14,16 +14,27 @@ FLUX = 1 + 0.1 * np.sin(np.arange(N))
 ERROR = 0.01 + 0.001 * np.cos(np.arange(N))
 
 
-def one(path, **options):
-    """The only Observed in a file; warnings are errors."""
+def read_single(path, **options):
+    """The only ObservedSpectrum in a file; warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         [observed] = read_spectra(path, ReadOptions(**options))
     return observed
 
 
-def image(path, keywords=None, data=FLUX, extensions=()):
-    """A FITS image on WAVE unless the keywords say otherwise; its path. extensions: (name, data)."""
+def assert_spectrum(observed, wave=WAVE, flux=FLUX, error=None, medium="air"):
+    """Assert that a spectrum equals the one that was written."""
+    np.testing.assert_allclose(observed.wave, wave, rtol=1e-7)
+    np.testing.assert_allclose(observed.flux, flux, rtol=1e-6)
+    assert observed.medium == medium
+    if error is None:
+        assert observed.flux_err is None
+    else:
+        np.testing.assert_allclose(observed.flux_err, error, rtol=1e-6)
+
+
+def write_image(path, keywords=None, data=FLUX, extensions=()):
+    """Write a FITS image, on WAVE by default, and return its path; extensions: (name, data)."""
     hdus = [fits.PrimaryHDU(np.asarray(data, "f4"))]
     hdus[0].header.update({"CRVAL1": 4450.0, "CDELT1": 0.05, "CRPIX1": 1.0} | (keywords or {}))
     hdus += [fits.ImageHDU(np.asarray(values), name=name) for name, values in extensions]
@@ -31,14 +42,16 @@ def image(path, keywords=None, data=FLUX, extensions=()):
     return path
 
 
-def table(path, columns, units=None, primary=None, extra=None, row=False):
-    """A FITS table of {name: values}, a row a pixel or one row that holds all; its path. primary, extra: keywords."""
+def write_table(path, columns, units=None, primary=None, extra=None, row=False):
+    """Write a FITS table of {name: values} and return its path.
+
+    It has one row per pixel, or a single row of arrays if `row`. primary, extra: keywords.
+    """
     cells = []
     for name, values in columns.items():
         kind, values = (f"{len(values)}D", [values]) if row else ("D", values)
-        cells.append(
-            fits.Column(name, kind, (units or {}).get(name), array=np.asarray(values, "f8"))
-        )
+        unit = (units or {}).get(name)
+        cells.append(fits.Column(name, kind, unit, array=np.asarray(values, "f8")))
     hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(cells)])
     hdus[0].header.update(primary or {})
     hdus[1].header.update(extra or {})
@@ -46,26 +59,21 @@ def table(path, columns, units=None, primary=None, extra=None, row=False):
     return path
 
 
-def apogee(path, wave=None):
-    """An apVisit file of wavelengths (3, N); without them an apStar of two visits. Flux 3, 2, 1 in its rows."""
+def write_apogee(path, wave=None):
+    """Write an apVisit file of wavelengths (3, N), or an apStar of two visits without them.
+
+    The flux is 3, 2, 1 in its rows.
+    """
     shape = (4, N) if wave is None else wave.shape
     flux = np.ones(shape, "f4") * np.array([3, 2, 1, 1])[: shape[0], None]
     mask = np.zeros(shape, "i2")
     mask[0, [5, 6, 7]] = [1, 1 << 12, 1 << 9]  # bad, sky line, persistence
-    arrays = {
-        "Flux (erg)": flux,
-        "Flux Error": 0.1 * flux,
-        "Flag Mask": mask,
-        "Wavelength (Ang)": wave,
-    }
-    hdus = [
-        fits.ImageHDU(data, fits.Header({"BUNIT": name}))
-        for name, data in arrays.items()
-        if data is not None
-    ]
+    arrays = {"Flux (erg)": flux, "Flux Error": 0.1 * flux, "Flag Mask": mask}
+    if wave is not None:
+        arrays["Wavelength (Ang)"] = wave
+    hdus = [fits.ImageHDU(data, fits.Header({"BUNIT": name})) for name, data in arrays.items()]
     if wave is None:
-        hdus[0].header.update(
-            {"CRVAL1": 4.179, "CDELT1": 6e-6, "CRPIX1": 1, "CTYPE1": "LOG-LINEAR", "DC-FLAG": 1}
-        )
+        scale = {"CRVAL1": 4.179, "CDELT1": 6e-6, "CRPIX1": 1}
+        hdus[0].header.update(scale | {"CTYPE1": "LOG-LINEAR", "DC-FLAG": 1})
     fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
     return path

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import yaml
-from observed_files import image
+from observed_files import write_image
 from survey_files import NAMES, all_star, ap_star
 
 from starlabels.base.labels import select_elemental
@@ -87,7 +87,7 @@ def spectrum(path):
     depth = 0.5 * np.exp(-0.5 * ((wave[:, None] - np.arange(4452, 4510, 2.5)) / 0.2) ** 2).sum(
         axis=1
     )
-    image(path, data=1 - depth + 0.01 * np.random.default_rng(1).normal(size=1200))
+    write_image(path, data=1 - depth + 0.01 * np.random.default_rng(1).normal(size=1200))
 
 
 def text_spectrum(path):

@@ -1,1 +1,1 @@
-"""Observed spectra: reading, preparing, radial velocity, continuum and results."""
+"""Observed spectra: reading, preparation, radial velocity, continuum and results."""

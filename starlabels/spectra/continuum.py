@@ -1,31 +1,44 @@
-"""The continuum of spectra that have none yet: a smooth curve fitted together with a low-rank model of the star.
+"""Continuum of unnormalised spectra: a smooth curve fitted with a low-rank model of the star.
 
-Spectra observed and spectra in training go through the same fit. The star's model, learnt from the training spectra, tells
-the wings of a Balmer line from a bend of the continuum, and noise moves the curve to neither side.
+Observed spectra and training spectra pass through the same fit. The model of the star, trained on
+the training spectra, separates the wings of a Balmer line from a bend of the continuum. Noise
+moves the curve to neither side.
 """
 
 import functools
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebvander
 from threadpoolctl import ThreadpoolController
 
 from starlabels.base import hdf5
 
-BIN = 1.0  # A, of the pixels averaged before the fit: a continuum is smooth
+BIN = 1.0  # Angstrom, of the pixels averaged before the fit: a continuum is smooth
 RANK = 40  # components of the star's model
-FIT_ON = 4000  # spectra that the model is learnt from
-MISFIT = 0.01  # of the continuum, a bin: what neither model nor noise explain
+FIT_ON = 4000  # spectra that the model is trained on
+MISFIT = 0.01  # of the continuum, per bin: explained neither by the model nor by noise
 STIFF = 0.3  # prior on the curve's coefficients, in ln flux: holds those that a gap leaves free
-OUTLIER = 3.0  # misfits: beyond, a bin counts less and less
+OUTLIER = 3.0  # misfits: beyond it a bin counts less and less
 ROUNDS = 8
 CHUNK = 128  # spectra at a time
 
 
 class ContinuumModel(NamedTuple):
-    """edges (n_bin + 1,) of the bins in pixels, mean (n_bin,) and components (RANK, n_bin) of the line depth, their variance.
+    """Low-rank model of the line depth and order of the continuum on a grid of pixels.
 
-    order: of the Chebyshev polynomial that is ln of the continuum.
+    Attributes
+    ----------
+    edges : ndarray (n_bin + 1,)
+        Edges of the bins in pixels.
+    mean : ndarray (n_bin,)
+        Mean line depth.
+    components : ndarray (n_components, n_bin)
+        Components of the line depth, at most RANK.
+    variance : ndarray (n_components,)
+        Variance of the components.
+    order : int
+        Order of the Chebyshev polynomial that is the logarithm of the continuum.
     """
 
     edges: np.ndarray
@@ -35,82 +48,90 @@ class ContinuumModel(NamedTuple):
     order: int
 
     def fit(self, flux):
-        """Continuum (n, n_pix) float32 of flux (n, n_pix) > 0 in any unit, NaN where missing."""
+        """Fit the continuum.
+
+        Parameters
+        ----------
+        flux : ndarray (n, n_pix)
+            Positive flux in any unit, NaN in missing pixels.
+
+        Returns
+        -------
+        ndarray (n, n_pix), float32
+            Continuum in the unit of flux.
+        """
         place = np.linspace(-1, 1, self.edges[-1])
-        curve = np.polynomial.chebyshev.chebvander(place, self.order).astype(
-            "f4"
-        )  # (n_pix, order + 1)
-        out = np.empty(flux.shape, "f4")
-        with get_blas_control().limit(
-            limits=1
-        ):  # its threads wait for each other at every one of these small products
+        curve = chebvander(place, self.order).astype("f4")  # (n_pix, order + 1)
+        continuum = np.empty(flux.shape, "f4")
+        # BLAS threads would wait for each other at each of these many small products.
+        with get_blas_control().limit(limits=1):
             for start in range(0, len(flux), CHUNK):
                 part = slice(start, start + CHUNK)
                 binned, weight = bin_flux(flux[part], self.edges)
-                out[part] = np.exp(self._coefficients(binned, weight) @ curve.T)
-        return out
+                continuum[part] = np.exp(self._fit_coefficients(binned, weight) @ curve.T)
+        return continuum
 
     def normalise(self, flux):
-        """Flux (n, n_pix) float32 over its continuum."""
+        """Flux (n, n_pix) float32 divided by its continuum."""
         return (flux / self.fit(flux)).astype("f4")
 
-    def _coefficients(self, flux, weight):
-        """Coefficients (n, order + 1) of ln continuum from binned flux (n, n_bin) and the observed share of each bin."""
-        smooth = np.polynomial.chebyshev.chebvander(
-            compute_bin_centres(self.edges), self.order
-        )  # (n_bin, m)
-        scale = np.sum(flux * weight, axis=1) / np.maximum(
-            np.sum((1 - self.mean) * weight, axis=1), 1e-30
-        )
-        flux, m = np.where(weight > 0, flux / scale[:, None], 1.0), smooth.shape[1]
+    def _fit_coefficients(self, flux, weight):
+        """Coefficients (n, order + 1) of ln continuum from binned flux and weight (n, n_bin).
+
+        The weight is the observed fraction of each bin.
+        """
+        smooth = chebvander(compute_bin_centres(self.edges), self.order)  # (n_bin, m)
+        m = smooth.shape[1]
+        light = np.sum((1 - self.mean) * weight, axis=1)
+        scale = np.sum(flux * weight, axis=1) / np.maximum(light, 1e-30)
+        flux = np.where(weight > 0, flux / scale[:, None], 1.0)
         prior = np.r_[np.full(m, STIFF**-2), 1 / self.variance] * MISFIT**2  # unit noise is MISFIT
         prior[0] = 0  # any scale
-        log_curve, star = np.zeros((len(flux), m)), np.zeros((len(flux), len(self.variance)))
+        log_curve = np.zeros((len(flux), m))
+        star = np.zeros((len(flux), len(self.variance)))
         trust = weight.copy()
         for _ in range(ROUNDS):
             level = np.exp(log_curve @ smooth.T)
             depth = self.mean + star @ self.components
             residual = flux / level - (1 - depth)
-            design = np.concatenate(
-                [
-                    np.maximum(1 - depth, 0.1)[:, :, None] * smooth,
-                    np.broadcast_to(-self.components.T, (*flux.shape, len(star.T))),
-                ],
-                axis=2,
-            )  # (n, n_bin, m + RANK): how the model changes
-            known = np.concatenate([log_curve, star], axis=1)
+            by_curve = np.maximum(1 - depth, 0.1)[:, :, None] * smooth
+            by_star = np.broadcast_to(-self.components.T, (*flux.shape, len(star.T)))
+            # How the model changes with its parameters: (n, n_bin, m + n_components)
+            design = np.concatenate([by_curve, by_star], axis=2)
+            parameters = np.concatenate([log_curve, star], axis=1)
             weighted = design * trust[:, :, None]
             matrix = design.transpose(0, 2, 1) @ weighted + np.diag(prior)
-            pull = np.einsum("nbk,nb->nk", weighted, residual) - prior * known
-            known = known + np.clip(np.linalg.solve(matrix, pull[:, :, None])[:, :, 0], -0.5, 0.5)
-            log_curve, star = known[:, :m], known[:, m:]
-            trust = weight / (1 + (residual / self._spread(residual, weight) / OUTLIER) ** 2)
+            gradient = np.einsum("nbk,nb->nk", weighted, residual) - prior * parameters
+            step = np.linalg.solve(matrix, gradient[:, :, None])[:, :, 0]
+            parameters = parameters + np.clip(step, -0.5, 0.5)
+            log_curve, star = parameters[:, :m], parameters[:, m:]
+            misfit = residual / self._measure_misfit(residual, weight)
+            trust = weight / (1 + (misfit / OUTLIER) ** 2)
         log_curve[:, 0] += np.log(scale)
         return log_curve
 
     @staticmethod
-    def _spread(residual, weight):
+    def _measure_misfit(residual, weight):
         """Typical misfit (n, 1) of the bins, at least MISFIT."""
         size = np.sort(np.where(weight > 0, np.abs(residual), np.inf), axis=1)
-        median = np.take_along_axis(
-            size, np.count_nonzero(weight, axis=1)[:, None] // 2, axis=1
-        )  # (n, 1)
+        middle = np.count_nonzero(weight, axis=1)[:, None] // 2
+        median = np.take_along_axis(size, middle, axis=1)  # (n, 1)
         return np.maximum(1.4826 * median, MISFIT)
 
 
 @functools.cache
 def get_blas_control():
-    """The control of the number of threads of linear algebra."""
+    """Controller of the number of threads of linear algebra."""
     return ThreadpoolController()
 
 
 def compute_bin_centres(edges):
-    """Centres (n_bin,) of bins on the scale on which the first pixel is -1 and the last one 1."""
+    """Centres (n_bin,) of bins on a scale from -1 at the first pixel to 1 at the last."""
     return (edges[:-1] + edges[1:] - 1) / (edges[-1] - 1) - 1
 
 
 def bin_flux(flux, edges):
-    """Mean flux (n, n_bin) of the bins, and the share of their pixels that is not NaN."""
+    """Mean flux (n, n_bin) of the bins and the fraction of their pixels that is not NaN."""
     seen = np.isfinite(flux)
     number = np.add.reduceat(seen, edges[:-1], axis=1, dtype="f8")
     total = np.add.reduceat(np.where(seen, flux, 0), edges[:-1], axis=1, dtype="f8")
@@ -118,11 +139,23 @@ def bin_flux(flux, edges):
 
 
 def fit_continuum_model(flux, wave, order):
-    """The Continuum for a grid of wavelengths (n_pix,) in A, from normalised spectra (n, n_pix)."""
-    edges = np.linspace(
-        0, len(wave), max(round((wave[-1] - wave[0]) / BIN), 4 * order, 2) + 1
-    ).astype(int)
-    edges = np.unique(edges)
+    """Train a ContinuumModel.
+
+    Parameters
+    ----------
+    flux : ndarray (n, n_pix)
+        Normalised spectra.
+    wave : ndarray (n_pix,)
+        Wavelengths (Angstrom).
+    order : int
+        Order of the polynomial of the continuum.
+
+    Returns
+    -------
+    ContinuumModel
+    """
+    n_bin = max(round((wave[-1] - wave[0]) / BIN), 4 * order, 2)
+    edges = np.unique(np.linspace(0, len(wave), n_bin + 1).astype(int))
     depth = 1 - bin_flux(flux, edges)[0]
     mean = depth.mean(axis=0)
     _, size, components = np.linalg.svd(depth - mean, full_matrices=False)
@@ -130,15 +163,16 @@ def fit_continuum_model(flux, wave, order):
     return ContinuumModel(edges, mean, components[:n], size[:n] ** 2 / len(depth), order)
 
 
-def write_continuum(h5, found):
-    """Write a Continuum into the group `continuum` of an open HDF5 file."""
-    for name, values in found._asdict().items():
+def write_continuum(h5, model):
+    """Write a ContinuumModel into the group `continuum` of an open HDF5 file."""
+    for name, values in model._asdict().items():
         hdf5.write(h5, f"continuum/{name}", values)
 
 
 def read_continuum(h5):
-    """The Continuum of an open HDF5 file, None if it has none."""
+    """Read the ContinuumModel of an open HDF5 file; None if it has none."""
     if "continuum" not in h5:
         return None
-    found = ContinuumModel(*(hdf5.dataset(h5, f"continuum/{name}")[()] for name in ContinuumModel._fields))
-    return found._replace(order=int(found.order))
+    fields = [hdf5.dataset(h5, f"continuum/{name}")[()] for name in ContinuumModel._fields]
+    model = ContinuumModel(*fields)
+    return model._replace(order=int(model.order))

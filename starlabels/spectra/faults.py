@@ -1,29 +1,45 @@
-"""What observed spectra have and synthetic ones lack, given to the latter so that the network learns to bear it."""
+"""Faults of observed spectra, added to synthetic ones so that networks learn to tolerate them."""
 
 import numpy as np
 
-LINE_CELL = 0.5  # A: errors of lines so far apart are independent, as those of their log gf are
+LINE_CELL = 0.5  # Angstrom: errors of lines this far apart are independent, like their log gf
 
 
 def disturb_spectra(flux, wave, resolving_power, settings, generators):
-    """Flux (n, n_pix) float32 with random errors of the lines and of the continuum; wave (n_pix,) in A.
+    """Add random errors of the lines and of the continuum to synthetic spectra.
 
-    settings.line_error: relative rms of a line's depth, where lines of one resolution element share it; continuum_error: rms
-    of a random polynomial of twice settings.order, which leaves the normalisation something to miss. generators: two, one
-    for either, so that the draws do not depend on how many spectra come at a time.
+    Parameters
+    ----------
+    flux : ndarray (n, n_pix)
+        Normalised flux.
+    wave : ndarray (n_pix,)
+        Wavelengths (Angstrom).
+    resolving_power : float
+        Resolving power lambda / FWHM.
+    settings : section `preprocess.observed` of the configuration
+        line_error: relative rms error of a line's depth, shared by the lines of one resolution
+        element. continuum_error: rms of a random polynomial of order 2 * settings.order, so that
+        the normalisation cannot remove it completely.
+    generators : two numpy Generators
+        For lines and continuum; the draws do not depend on how many spectra come at a time.
+
+    Returns
+    -------
+    ndarray (n, n_pix), float32
+        Disturbed flux.
     """
-    lines, curves = generators
-    depth = (1 - flux) * (
-        1 + draw_line_errors(len(flux), wave, resolving_power, settings.line_error, lines)
+    line_rng, continuum_rng = generators
+    n, n_pix = flux.shape
+    errors = draw_line_errors(n, wave, resolving_power, settings.line_error, line_rng)
+    depth = (1 - flux) * (1 + errors)
+    shapes = draw_continuum_shapes(
+        n, n_pix, settings.order, settings.continuum_error, continuum_rng
     )
-    return (
-        (1 - depth)
-        * draw_continuum_shapes(len(flux), len(wave), settings.order, settings.continuum_error, curves)
-    ).astype("f4")
+    return ((1 - depth) * shapes).astype("f4")
 
 
 def draw_line_errors(n, wave, resolving_power, error, rng):
-    """Relative errors (n, n_pix) of the line depth, independent between cells and linear from one to the next."""
+    """Relative errors (n, n_pix) of the line depth: independent per cell, linear in between."""
     cell = max(LINE_CELL, wave.mean() / resolving_power)
     place = (wave - wave[0]) / cell
     cells = rng.normal(0, error * np.sqrt(LINE_CELL / cell), (n, int(place[-1]) + 2)).astype("f4")
@@ -33,14 +49,14 @@ def draw_line_errors(n, wave, resolving_power, error, rng):
 
 
 def draw_continuum_shapes(n, n_pix, order, error, rng):
-    """Factors (n, n_pix) about 1: exponentials of Chebyshev polynomials of degree 1 to 2 order, the lower the stronger."""
+    """Factors (n, n_pix) about 1: exponentials of Chebyshev polynomials of degree 1 to 2 order.
+
+    Lower degrees are stronger; `error` is the rms of the logarithm.
+    """
     degree = np.arange(1, 2 * order + 1)
     size = 1 / degree
-    coefficient = (
-        rng.normal(0, error / np.sqrt(0.5 * np.sum(size**2)) if order else 0.0, (n, len(degree)))
-        * size
-    )
-    curve = np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, n_pix), 2 * order)[
-        :, 1:
-    ]  # (n_pix, 2 order)
+    scale = error / np.sqrt(0.5 * np.sum(size**2)) if order else 0.0
+    coefficient = rng.normal(0, scale, (n, len(degree))) * size
+    place = np.linspace(-1, 1, n_pix)
+    curve = np.polynomial.chebyshev.chebvander(place, 2 * order)[:, 1:]  # (n_pix, 2 order)
     return np.exp(coefficient @ curve.T)

@@ -1,19 +1,10 @@
-"""What a FITS header says of a spectrum: air or vacuum, resolving power, rest frame."""
+"""Metadata of a spectrum in a FITS header: air or vacuum, resolving power, rest frame."""
 
 import re
 
-POWER_KEYS = [
-    "SPEC_RP",
-    "SPECRP",
-    "RESPOWER",
-    "RESOLPOW",
-    "RESOLVPW",
-    "RESOLUTN",
-    "RESOLUTI",
-    "RESOLUTION",
-    "SPEC_RES",
-    "R",
-]
+POWER_KEYS = (
+    "SPEC_RP SPECRP RESPOWER RESOLPOW RESOLVPW RESOLUTN RESOLUTI RESOLUTION SPEC_RES R".split()
+)
 POWERS = [  # pattern in INSTRUME, TELESCOP or EXTNAME -> lambda / FWHM of the usual mode
     (r"HARPS|HARPN", 115_000),  # Mayor et al. 2003; HARPS-N: Cosentino et al. 2012
     (r"ESPRESSO", 140_000),  # Pepe et al. 2021, mode HR11 and HR21
@@ -32,35 +23,39 @@ IN_VACUUM = r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST"
 
 
 def read_metadata(header, power=None, medium=None):
-    """{field of Found: value} of what a header says; power and medium if the format itself tells them."""
+    """{field of RawSpectrum: value} of a header; power and medium if the format implies them."""
+    frame = read_keyword(header, "FRAME")
     return {
         "medium": medium or find_medium(header),
         "resolving_power": power or find_resolving_power(header),
         "rest": read_keyword(header, "SPECSYS") == "SOURCE"
-        or read_keyword(header, "FRAME") in ("REST", "SOURCE", "STELLAR"),
+        or frame in ("REST", "SOURCE", "STELLAR"),
         "normalised": header.get("CONTNORM") is True,  # ESO's science data products
     }
 
 
 def read_keyword(header, key):
-    """The value of a keyword as text in capitals; "" if it is not there."""
+    """Value of a keyword as text in capitals; "" if absent."""
     return str(header.get(key) or "").strip().upper()
 
 
 def name_instrument(header):
-    """Instrument and telescope, or the comments if neither is named, and the name of the extension; in capitals."""
-    made = read_keyword(header, "INSTRUME") + " " + read_keyword(header, "TELESCOP")
-    return f"{made if made.strip() else read_keyword(header, 'COMMENT')} {read_keyword(header, 'EXTNAME')}"
+    """Instrument and telescope, else the comments, and the extension name; in capitals."""
+    origin = read_keyword(header, "INSTRUME") + " " + read_keyword(header, "TELESCOP")
+    if not origin.strip():
+        origin = read_keyword(header, "COMMENT")
+    return f"{origin} {read_keyword(header, 'EXTNAME')}"
 
 
 def find_medium(header):
-    """ "air" or "vacuum" if the header says so, or is of an instrument whose pipeline is known; else None."""
+    """ "air" or "vacuum" by keyword, else by an instrument with a known pipeline; else None."""
     for key in ("VACUUM", "WAVEVAC"):
         if key in header:
             return "vacuum" if header[key] in (True, 1, "T", "True", "true") else "air"
     for key in ("AIRORVAC", "WAVETYPE", "MEDIUM"):
-        if read_keyword(header, key)[:3] in ("AIR", "VAC"):
-            return "air" if read_keyword(header, key)[:3] == "AIR" else "vacuum"
+        start = read_keyword(header, key)[:3]
+        if start in ("AIR", "VAC"):
+            return "air" if start == "AIR" else "vacuum"
     kind = read_keyword(header, "CTYPE1").split("-")[0]
     if kind in ("AWAV", "WAVE"):  # Greisen et al. 2006, table 1
         return "air" if kind == "AWAV" else "vacuum"
@@ -68,7 +63,7 @@ def find_medium(header):
 
 
 def find_resolving_power(header):
-    """Resolving power lambda / FWHM by keyword, else of the instrument; None if neither is known."""
+    """Resolving power lambda / FWHM by keyword, else of the instrument; None if unknown."""
     for key in POWER_KEYS:
         try:
             value = float(header.get(key))
@@ -76,6 +71,5 @@ def find_resolving_power(header):
             continue
         if 100 < value < 1e6:  # else a magnitude (R), or a resolution in Angstrom
             return value
-    return next(
-        (float(power) for pattern, power in POWERS if re.search(pattern, name_instrument(header))), None
-    )
+    instrument = name_instrument(header)
+    return next((float(power) for pattern, power in POWERS if re.search(pattern, instrument)), None)

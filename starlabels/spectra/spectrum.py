@@ -1,4 +1,4 @@
-"""One observed spectrum: from what its file holds to wavelengths in Angstrom, ascending, with NaN where masked."""
+"""One observed spectrum: ascending wavelengths in Angstrom, bad pixels as NaN."""
 
 import re
 from typing import NamedTuple
@@ -22,7 +22,7 @@ UNITS = {  # name in small letters -> Angstrom; astropy takes A for ampere
 
 
 class ReadOptions(NamedTuple):
-    """What the command line overrides; None leaves it to the file."""
+    """Options of the command line that override the file; None leaves the choice to the file."""
 
     medium: str | None = None  # "air" or "vacuum"
     resolving_power: float | None = None
@@ -33,15 +33,13 @@ class ReadOptions(NamedTuple):
 
 
 class RawSpectrum(NamedTuple):
-    """A spectrum as its file holds it: any unit and order, nothing masked yet."""
+    """A spectrum as stored in its file: any unit and order, nothing masked yet."""
 
     wave: np.ndarray  # (n,) in `unit`, or its logarithm
     flux: np.ndarray  # (n,)
-    error: np.ndarray | None = (
-        None  # (n,) standard error, inf where the file says that the pixel is bad
-    )
+    flux_err: np.ndarray | None = None  # (n,) standard error, inf in pixels flagged as bad
     unit: str | None = None
-    log: str | None = None  # "log10" or "ln" if the file says that wave is one
+    log: str | None = None  # "log10" or "ln" if the file states that wave is a logarithm
     medium: str | None = None
     resolving_power: float | None = None
     rest: bool = False
@@ -49,81 +47,113 @@ class RawSpectrum(NamedTuple):
 
 
 class ObservedSpectrum(NamedTuple):
-    """One observed spectrum as its file has it: wavelengths (n,) in Angstrom, strictly ascending; NaN where masked."""
+    """One observed spectrum with strictly ascending wavelengths (n,) and NaN in masked pixels.
 
-    name: str  # file name, with the row or star_id behind it when a file holds several
-    wave: np.ndarray  # (n,) float64, Angstrom
-    flux: np.ndarray  # (n,) any flux unit, NaN where masked or missing
-    error: np.ndarray | None  # (n,) in the unit of flux, NaN where masked
-    medium: str  # "air" or "vacuum"
-    resolving_power: float | None  # lambda / FWHM if the file tells, or its instrument is known
-    rest: bool  # True if the file says that it is in the star's rest frame
-    normalised: bool  # True if the file says that the continuum is 1
-    star: str = ""  # its id, where the file has one
-    table: dict = {}  # {column: value} of what is known of the star beside its spectrum
-    stored: np.ndarray | None = (
-        None  # (n,) flux of a row of our HDF5, in masked pixels too: what a network was trained on
-    )
+    Attributes
+    ----------
+    name : str
+        File name, followed by the row or star_id if a file holds several spectra.
+    wave : ndarray (n,), float64
+        Wavelengths (Angstrom) in `medium`.
+    flux, flux_err : ndarray (n,)
+        Flux in any unit and its standard error (None if unknown).
+    medium : str
+        "air" or "vacuum".
+    resolving_power : float or None
+        lambda / FWHM if the file states it or its instrument is known.
+    rest : bool
+        True if the file states that the spectrum is in the rest frame of the star.
+    normalised : bool
+        True if the file states that the continuum is 1.
+    star : str
+        Identifier of the star, "" if the file has none.
+    table : dict
+        {column: value} of what is known about the star besides its spectrum.
+    stored : ndarray (n,) or None
+        Flux of a row of our HDF5 including masked pixels: the values a network was trained on.
+    """
+
+    name: str
+    wave: np.ndarray
+    flux: np.ndarray
+    flux_err: np.ndarray | None
+    medium: str
+    resolving_power: float | None
+    rest: bool
+    normalised: bool
+    star: str = ""
+    table: dict = {}
+    stored: np.ndarray | None = None
 
 
-def build_observed_spectrum(path, found, options):
-    """The Observed of what was found in a file that holds one spectrum; UserError if it cannot be used."""
-    wave = convert_to_angstrom(path, found.wave, found.unit, found.log, options.wave_unit)
-    flux = np.array(found.flux, "f8")
+def build_observed_spectrum(path, raw, options):
+    """Build the ObservedSpectrum of a file's RawSpectrum; UserError if it cannot be used."""
+    wave = convert_to_angstrom(path, raw.wave, raw.unit, raw.log, options.wave_unit)
+    flux = np.array(raw.flux, "f8")
     n_absurd = int((np.abs(flux) > ABSURD).sum())
     if n_absurd > len(flux) / 2:
-        raise UserError(
-            f"{path}: {n_absurd} of {len(flux)} fluxes are beyond {ABSURD:g}, so mark missing pixels: take another file"
-        )
-    flux, error = mask_bad_pixels(flux, found.error)
-    wave, flux, error = sort_by_wavelength(wave, flux, error)
-    medium = options.medium or found.medium or assumed_medium(wave)
-    power = options.resolving_power or found.resolving_power
-    observed = ObservedSpectrum(path.name, wave, flux, error, medium, power, found.rest, found.normalised)
+        found = f"{n_absurd} of {len(flux)} fluxes are beyond {ABSURD:g}, so mark missing pixels"
+        raise UserError(f"{path}: {found}: take another file")
+    flux, flux_err = mask_bad_pixels(flux, raw.flux_err)
+    wave, flux, flux_err = sort_by_wavelength(wave, flux, flux_err)
+    medium = options.medium or raw.medium or assumed_medium(wave)
+    power = options.resolving_power or raw.resolving_power
+    observed = ObservedSpectrum(
+        path.name, wave, flux, flux_err, medium, power, raw.rest, raw.normalised
+    )
     check_spectrum(observed, path)
     return observed
 
 
 def check_spectrum(spectrum, path=None):
-    """UserError, one line, if a spectrum has too few pixels or no light in them; it names the path where one is given."""
-    where, ok = path or spectrum.name, np.isfinite(spectrum.flux)
-    values = spectrum.flux[ok]
-    if not ok.any():
-        raise UserError(f"{where}: all {len(ok)} pixels are NaN or masked: take another spectrum")
-    if len(values) < LEAST_PIXELS:
-        raise UserError(
-            f"{where}: {len(values)} of {len(ok)} pixels are good, expected {LEAST_PIXELS}: take another spectrum"
-        )
-    if values.max() <= 0:
-        raise UserError(
-            f"{where}: no flux is above 0, the greatest is {values.max():g}: name another with --flux-column"
-        )
-    if np.median(values) < 0:
-        raise UserError(
-            f"{where}: the median flux is {np.median(values):.4g}, below 0: too much background was subtracted"
-        )
+    """Raise a UserError of one line if an ObservedSpectrum has too few good pixels or no light.
+
+    Parameters
+    ----------
+    spectrum : ObservedSpectrum
+    path : Path, optional
+        File to name in the message instead of the spectrum.
+    """
+    where = path or spectrum.name
+    good = np.isfinite(spectrum.flux)
+    flux = spectrum.flux[good]
+    n_pix = len(good)
+    if not good.any():
+        raise UserError(f"{where}: all {n_pix} pixels are NaN or masked: take another spectrum")
+    if len(flux) < LEAST_PIXELS:
+        found = f"{len(flux)} of {n_pix} pixels are good, expected {LEAST_PIXELS}"
+        raise UserError(f"{where}: {found}: take another spectrum")
+    if flux.max() <= 0:
+        found = f"no flux is above 0, the greatest is {flux.max():g}"
+        raise UserError(f"{where}: {found}: name another with --flux-column")
+    if np.median(flux) < 0:
+        found = f"the median flux is {np.median(flux):.4g}, below 0"
+        raise UserError(f"{where}: {found}: too much background was subtracted")
 
 
-def convert_to_angstrom(path, wave, unit, log, asked=None):
-    """Wavelengths (n,) in Angstrom, NaN where not positive; the unit asked for wins. UserError if it must be guessed."""
-    text = asked or unit
+def convert_to_angstrom(path, wave, unit, log, wanted_unit=None):
+    """Wavelengths (n,) in Angstrom, NaN where not positive; UserError if the unit must be guessed.
+
+    `wanted_unit` overrides `unit`; log is "log10", "ln" or None.
+    """
+    unit_text = wanted_unit or unit
     wave = np.array(wave, "f8").ravel()
     wave[~(np.isfinite(wave) & (wave > 0))] = np.nan  # padding
     if not np.isfinite(wave).any():
-        raise UserError(
-            f"{path}: none of its {len(wave)} wavelengths is a positive number: name others with --wave-column"
-        )
-    low, high = np.nanmin(wave), np.nanmax(wave)
+        found = f"none of its {len(wave)} wavelengths is a positive number"
+        raise UserError(f"{path}: {found}: name others with --wave-column")
+    low = np.nanmin(wave)
+    high = np.nanmax(wave)
     if low == high:
         raise UserError(f"{path}: its wavelengths are all {low:g}: name others with --wave-column")
-    scale, logged = parse_unit(path, text) if text else (1.0, None)
-    log = log or logged
+    scale, unit_log = parse_unit(path, unit_text) if unit_text else (1.0, None)
+    log = log or unit_log
     if log is None and scale == 1.0:
         log = guess_logarithm(low, high)
     if log:
         with np.errstate(over="ignore"):
             wave = np.exp(wave) if log == "ln" else 10.0**wave
-    elif not text and high < 2000:
+    elif not unit_text and high < 2000:
         guess = "nm" if high > 100 else "micron" if high > 0.01 else "m"
         found = f"wavelengths {low:.6g}-{high:.6g} have no unit and look like {guess}"
         raise UserError(f"{path}: {found}: give --wave-unit {guess} (or Angstrom)")
@@ -131,14 +161,14 @@ def convert_to_angstrom(path, wave, unit, log, asked=None):
 
 
 def guess_logarithm(low, high):
-    """ "log10" or "ln" if numbers from low to high can only be that of optical or infrared wavelengths in Angstrom."""
+    """ "log10" or "ln" if low to high can only be logarithms of optical or infrared Angstrom."""
     if 3 < low and high < 5:
         return "log10"
     return "ln" if 6.9 < low and high < 11.5 else None
 
 
 def parse_unit(path, text):
-    """(Angstrom a unit, None or "log10" or "ln") of a unit of length; UserError if it is none."""
+    """(Angstrom per unit, None, "log10" or "ln") of a unit of length; UserError for others."""
     match = re.match(r"\W*(log10|log|dex|ln)\b\W*(.*)$", text.strip(), re.IGNORECASE)
     log = None if not match else "ln" if match[1].lower() == "ln" else "log10"
     name = (match[2] if match else text).strip(" ()[]{}'\"")
@@ -147,26 +177,27 @@ def parse_unit(path, text):
     try:
         return float(u.Unit(name).to(u.AA)), log
     except (ValueError, TypeError, u.UnitsError):
-        message = f"{path}: {text!r} is no unit of wavelength known here: give --wave-unit nm, micron or Angstrom"
-        raise UserError(message) from None
+        found = f"{text!r} is no unit of wavelength known here"
+        hint = "give --wave-unit nm, micron or Angstrom"
+        raise UserError(f"{path}: {found}: {hint}") from None
 
 
-def mask_bad_pixels(flux, error):
-    """Copies of flux (n,) and error (n,) or None with NaN in pixels that the file marks as bad in any of the usual ways."""
+def mask_bad_pixels(flux, flux_err):
+    """Copies of flux (n,) and flux_err (n,) or None with NaN in pixels that are marked as bad."""
     flux = np.array(flux, flux.dtype if flux.dtype.kind == "f" else "f8")
     bad = ~(np.abs(flux) < ABSURD) | find_zero_runs(flux)
-    if error is not None and (np.isnan(error) | (error == 0)).all():
-        error = None  # a column that was never filled, as in ESO's HARPS products
-    if error is not None:
-        error = np.array(error)
-        bad |= ~((error > 0) & (error < ABSURD))
-        error[bad] = np.nan
+    if flux_err is not None and (np.isnan(flux_err) | (flux_err == 0)).all():
+        flux_err = None  # a column that was never filled, as in ESO's HARPS products
+    if flux_err is not None:
+        flux_err = np.array(flux_err)
+        bad |= ~((flux_err > 0) & (flux_err < ABSURD))
+        flux_err[bad] = np.nan
     flux[bad] = np.nan
-    return flux, error
+    return flux, flux_err
 
 
 def find_zero_runs(flux):
-    """Mask (n,) of exact zeros, three or more in a row: pipelines pad gaps between detectors with them."""
+    """Mask (n,) of three or more exact zeros in a row: the padding of gaps between detectors."""
     zero = flux == 0
     three = zero[2:] & zero[1:-1] & zero[:-2]  # (n - 2,)
     mask = np.zeros(len(flux), bool)
@@ -175,25 +206,29 @@ def find_zero_runs(flux):
     return mask
 
 
-def sort_by_wavelength(wave, flux, error):
-    """The pixels (n,) in order of wavelength, without those of NaN wavelength, equal wavelengths averaged."""
+def sort_by_wavelength(wave, flux, flux_err):
+    """Pixels (n,) with ascending wavelengths; drops NaN wavelengths and averages equal ones."""
     if (np.diff(wave) > 0).all():
-        return wave, flux, error
+        return wave, flux, flux_err
     order = np.argsort(wave, kind="stable")
     order = order[np.isfinite(wave[order])]
-    wave, flux = wave[order], flux[order]
-    error = None if error is None else error[order]
-    return (wave, flux, error) if (np.diff(wave) > 0).all() else average_duplicates(wave, flux, error)
+    wave = wave[order]
+    flux = flux[order]
+    flux_err = None if flux_err is None else flux_err[order]
+    if (np.diff(wave) > 0).all():
+        return wave, flux, flux_err
+    return average_duplicates(wave, flux, flux_err)
 
 
-def average_duplicates(wave, flux, error):
-    """Pixels (m,) of wavelengths that differ, each the mean of those that share it, weighted by 1 / error^2 where known."""
+def average_duplicates(wave, flux, flux_err):
+    """Average pixels of equal wavelength, weighted by 1 / flux_err^2 if known; (m,) pixels each."""
     wave, group = np.unique(wave, return_inverse=True)  # (m,)
-    weight = np.isfinite(flux) / (1.0 if error is None else error**2)
+    weight = np.isfinite(flux) / (1.0 if flux_err is None else flux_err**2)
     weight = np.nan_to_num(weight)
     total = np.bincount(group, weight, len(wave))
+    flux_sum = np.bincount(group, weight * np.nan_to_num(flux), len(wave))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (
-            np.bincount(group, weight * np.nan_to_num(flux), len(wave)) / total
-        )  # NaN where all are masked
-        return wave, mean, None if error is None else np.where(total > 0, total**-0.5, np.nan)
+        mean = flux_sum / total  # NaN where all pixels are masked
+        if flux_err is None:
+            return wave, mean, None
+        return wave, mean, np.where(total > 0, total**-0.5, np.nan)

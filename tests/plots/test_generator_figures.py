@@ -73,11 +73,15 @@ def figures(stars, lines, folder, n_labels=6, n_stars=4):
         for name in ("over", "wavelength", "stars", "labels", "derivatives", "inferred")
     }
     drawn = [
-        generator_errors.draw_spectrum_pairs(WAVE, truth[rows], generated[rows], titles, lines, paths["over"]),
+        generator_errors.draw_spectrum_pairs(
+            WAVE, truth[rows], generated[rows], titles, lines, paths["over"]
+        ),
         generator_errors.draw_error_by_wavelength(
             WAVE, truth.mean(axis=0), by_pixel, lines, paths["wavelength"]
         ),
-        generator_errors.draw_error_distribution({"mean": size, "max": error.max(axis=1)}, paths["stars"]),
+        generator_errors.draw_error_distribution(
+            {"mean": size, "max": error.max(axis=1)}, paths["stars"]
+        ),
         generator_errors.draw_error_by_label(values[:, :n_labels], size, labels, paths["labels"]),
         generator_errors.draw_derivatives(
             WAVE, network[:n_labels], nodes[:n_labels], scatter, labels, lines, paths["derivatives"]

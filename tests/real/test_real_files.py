@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from observed_files import one
+from observed_files import read_single
 from published import SHARED
 
 from starlabels.base.errors import UserError
@@ -13,8 +13,8 @@ real = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
 @pytest.mark.real
 @real
 def test_observed_harps_spectra_are_in_air_with_their_gap_masked():
-    sun, procyon = one(SHARED / "real/sun_harps.fits"), one(SHARED / "real/procyon_harps.fits")
-    assert (sun.medium, sun.resolving_power, sun.error) == ("air", 115000, None)
+    sun, procyon = read_single(SHARED / "real/sun_harps.fits"), read_single(SHARED / "real/procyon_harps.fits")
+    assert (sun.medium, sun.resolving_power, sun.flux_err) == ("air", 115000, None)
     assert (procyon.medium, procyon.resolving_power) == ("air", None)
     for star in (sun, procyon):
         gap = star.wave[np.isnan(star.flux)]
@@ -28,13 +28,13 @@ def test_observed_harps_spectra_are_in_air_with_their_gap_masked():
 @pytest.mark.real
 @real
 def test_observed_sdss_templates_are_in_vacuum_with_infinite_errors_masked():
-    a3, f5 = one(SHARED / "real/sdss_a3v.fits"), one(SHARED / "real/sdss_f5v.fits")
+    a3, f5 = read_single(SHARED / "real/sdss_a3v.fits"), read_single(SHARED / "real/sdss_f5v.fits")
     assert (a3.medium, a3.resolving_power, len(a3.wave)) == ("vacuum", 1850, 61618)
     assert (np.isnan(a3.flux).sum(), np.isnan(f5.flux).sum()) == (41, 0)
     near = (a3.wave > 4840) & (a3.wave < 4885)
     core = np.average(a3.wave[near], weights=np.maximum(0, 4.2 - a3.flux[near]))
     assert core == pytest.approx(4862.7, abs=0.7)  # H beta in vacuum
-    assert 35 < np.median(f5.flux / f5.error) < 50
+    assert 35 < np.median(f5.flux / f5.flux_err) < 50
 
 
 @pytest.mark.real
@@ -48,5 +48,5 @@ def test_observed_sdss_templates_are_in_vacuum_with_infinite_errors_masked():
 )
 def test_catalogues_are_refused_in_one_line(name, message):
     with pytest.raises(UserError, match=message) as error:
-        one(SHARED / "real" / name)
+        read_single(SHARED / "real" / name)
     assert "\n" not in str(error.value)

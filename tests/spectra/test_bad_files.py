@@ -1,4 +1,4 @@
-"""A file that is no spectrum, or none that can be used, is one line that says what it is and what to do."""
+"""A file without a usable spectrum gives one line: what was found and what to do."""
 
 import gzip
 import warnings
@@ -7,25 +7,25 @@ import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
-from observed_files import FLUX, WAVE, N, image, table
+from observed_files import FLUX, WAVE, N, write_image, write_table
 
 from starlabels.base.errors import UserError
 from starlabels.spectra.readers import read_spectra
 from starlabels.spectra.spectrum import ReadOptions
 
 
-def sound(path):
-    """The bytes of a sound FITS image."""
-    return image(path.with_name("sound.fits")).read_bytes()
+def make_sound_image(path):
+    """Bytes of a valid FITS image."""
+    return write_image(path.with_name("sound.fits")).read_bytes()
 
 
-def columns(path, wave, flux, **keywords):
-    """A FITS table of two columns."""
-    return table(path, {"wave": wave, "flux": flux}, **keywords)
+def write_columns(path, wave, flux, **keywords):
+    """Write a FITS table of two columns."""
+    return write_table(path, {"wave": wave, "flux": flux}, **keywords)
 
 
-def stars(path):
-    """A FITS table of three spectra, a star a row."""
+def write_three_spectra(path):
+    """Write a FITS table of three spectra, one per row."""
     cells = [
         fits.Column(name, f"{N}D", array=np.tile(values, (3, 1)))
         for name, values in (("wave", WAVE), ("flux", FLUX))
@@ -33,21 +33,21 @@ def stars(path):
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(cells)]).writeto(path)
 
 
-def unequal(path):
-    """A FITS table of one row with fewer fluxes than wavelengths."""
-    table(path, {"WAVE": WAVE, "FLUX": FLUX[1:]}, row=True)
+def write_unequal_columns(path):
+    """Write a FITS table of one row with fewer fluxes than wavelengths."""
+    write_table(path, {"WAVE": WAVE, "FLUX": FLUX[1:]}, row=True)
 
 
-def hdf5(path, datasets=None):
-    """A file of HDF5 that holds datasets {name: values}."""
+def write_hdf5(path, datasets=None):
+    """Write an HDF5 file of datasets {name: values}."""
     with h5py.File(path, "w") as h5:
         for name, values in (datasets or {"X": np.ones((3, N))}).items():
             h5[name] = values
 
 
-def damaged(path):
-    """A file of our schema whose packed fluxes have a few wrong bytes."""
-    hdf5(path, {"spectra/wave": WAVE})
+def write_damaged_hdf5(path):
+    """Write a file of our schema with a few wrong bytes in its packed fluxes."""
+    write_hdf5(path, {"spectra/wave": WAVE})
     with h5py.File(path, "r+") as h5:
         flux = h5.create_dataset(
             "spectra/flux", data=np.tile(FLUX, (9, 1)), chunks=(9, N), compression="gzip"
@@ -58,9 +58,9 @@ def damaged(path):
         file.write(bytes(100))
 
 
-def cut(path):
-    """Half a file of HDF5."""
-    hdf5(path)
+def write_half_hdf5(path):
+    """Write half an HDF5 file."""
+    write_hdf5(path)
     path.write_bytes(path.read_bytes()[:3000])
 
 
@@ -72,9 +72,9 @@ BAD = {
         lambda p: p.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(500)),
         "neither FITS, HDF5 nor text",
     ),
-    "truncated": (lambda p: p.write_bytes(sound(p)[:3500]), "is truncated"),
-    "half a header": (lambda p: p.write_bytes(sound(p)[:300]), "damaged FITS file"),
-    "gzip": (lambda p: p.write_bytes(gzip.compress(sound(p))[:100]), "damaged"),
+    "truncated": (lambda p: p.write_bytes(make_sound_image(p)[:3500]), "is truncated"),
+    "half a header": (lambda p: p.write_bytes(make_sound_image(p)[:300]), "damaged FITS file"),
+    "gzip": (lambda p: p.write_bytes(gzip.compress(make_sound_image(p))[:100]), "damaged"),
     "prose": (
         lambda p: p.write_text("This is a letter.\nIt holds no numbers at all,\nnone.\n"),
         "no table",
@@ -85,64 +85,70 @@ BAD = {
         lambda p: p.write_text("a,b\n" + "4500.0,1.0\n" * 60),
         "has columns a, b: name those.*--wave-column",
     ),
-    "spectra of several stars": (stars, "holds 3 spectra in the rows of a table"),
-    "unequal columns": (unequal, "columns of unequal length, WAVE 400, FLUX 399"),
+    "spectra of several stars": (write_three_spectra, "holds 3 spectra in the rows of a table"),
+    "unequal columns": (write_unequal_columns, "columns of unequal length, WAVE 400, FLUX 399"),
     "HDF5 of a dataset": (
-        lambda p: hdf5(p, {"spectra": WAVE}),
+        lambda p: write_hdf5(p, {"spectra": WAVE}),
         "holds spectra; expected spectra/wave",
     ),
     "HDF5 of other sizes": (
-        lambda p: hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.ones((2, 9))}),
+        lambda p: write_hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.ones((2, 9))}),
         "expected numbers",
     ),
     "HDF5 of text": (
-        lambda p: hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.full((2, N), b"x")}),
+        lambda p: write_hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.full((2, N), b"x")}),
         "expected numbers",
     ),
     "HDF5 without rows": (
-        lambda p: hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.ones((0, N))}),
+        lambda p: write_hdf5(p, {"spectra/wave": WAVE, "spectra/flux": np.ones((0, N))}),
         "holds no spectra",
     ),
-    "HDF5 cut short": (cut, "is truncated"),
-    "HDF5 damaged": (damaged, "is damaged, spectra/flux cannot be read"),
-    "HDF5": (hdf5, "holds X; expected spectra/wave and spectra/flux"),
+    "HDF5 cut short": (write_half_hdf5, "is truncated"),
+    "HDF5 damaged": (write_damaged_hdf5, "is damaged, spectra/flux cannot be read"),
+    "HDF5": (write_hdf5, "holds X; expected spectra/wave and spectra/flux"),
     "photograph": (
-        lambda p: image(p, data=np.ones((500, 500))),
+        lambda p: write_image(p, data=np.ones((500, 500))),
         "no spectrum but an image 500 x 500",
     ),
-    "sky": (lambda p: image(p, {"CTYPE1": "RA---TAN"}, np.ones((5, N))), "no spectrum"),
-    "no rows": (lambda p: columns(p, [], []), "a table of 0 rows"),
-    "NaN": (lambda p: image(p, data=np.full(N, np.nan)), "all 400 pixels are NaN or masked"),
-    "1e30": (lambda p: image(p, data=np.full(N, 1e30)), "400 of 400 fluxes are beyond 1e"),
-    "negative": (lambda p: image(p, data=-FLUX), "no flux is above 0"),
+    "sky": (lambda p: write_image(p, {"CTYPE1": "RA---TAN"}, np.ones((5, N))), "no spectrum"),
+    "no rows": (lambda p: write_columns(p, [], []), "a table of 0 rows"),
+    "NaN": (lambda p: write_image(p, data=np.full(N, np.nan)), "all 400 pixels are NaN or masked"),
+    "1e30": (lambda p: write_image(p, data=np.full(N, 1e30)), "400 of 400 fluxes are beyond 1e"),
+    "negative": (lambda p: write_image(p, data=-FLUX), "no flux is above 0"),
     "mostly negative": (
-        lambda p: image(p, data=np.sin(np.arange(N)) - 0.2),
+        lambda p: write_image(p, data=np.sin(np.arange(N)) - 0.2),
         "the median flux is -0.19.*below 0",
     ),
-    "short": (lambda p: image(p, data=FLUX[:40]), "40 of 40 pixels are good, expected 50"),
+    "short": (lambda p: write_image(p, data=FLUX[:40]), "40 of 40 pixels are good, expected 50"),
     "nm": (
-        lambda p: columns(p, WAVE / 10, FLUX),
+        lambda p: write_columns(p, WAVE / 10, FLUX),
         "445-446.995 have no unit and look like nm: give --wave-unit nm",
     ),
-    "micron": (lambda p: columns(p, WAVE / 1e4, FLUX), "look like micron: give --wave-unit micron"),
+    "micron": (
+        lambda p: write_columns(p, WAVE / 1e4, FLUX),
+        "look like micron: give --wave-unit micron",
+    ),
     "pixels": (
-        lambda p: columns(p, WAVE, FLUX, units={"wave": "pixel"}),
+        lambda p: write_columns(p, WAVE, FLUX, units={"wave": "pixel"}),
         "'pixel' is no unit of wavelength.*--wave-unit",
     ),
-    "one wavelength": (lambda p: columns(p, np.full(N, 4500.0), FLUX), "wavelengths are all 4500"),
+    "one wavelength": (
+        lambda p: write_columns(p, np.full(N, 4500.0), FLUX),
+        "wavelengths are all 4500",
+    ),
     "no wavelength": (
-        lambda p: columns(p, -WAVE, FLUX),
+        lambda p: write_columns(p, -WAVE, FLUX),
         "none of its 400 wavelengths is a positive number",
     ),
-    "multispec": (lambda p: image(p, {"CTYPE1": "MULTISPE"}), "multispec"),
+    "multispec": (lambda p: write_image(p, {"CTYPE1": "MULTISPE"}), "multispec"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_is_one_line_that_names_it(tmp_path, capfd, case):
-    make, message = BAD[case]
+def test_bad_file_raises_one_line_that_names_it(tmp_path, capfd, case):
+    write_file, message = BAD[case]
     path = tmp_path / "bad.fits"
-    make(path)
+    write_file(path)
     with pytest.raises(UserError, match=message) as error, warnings.catch_warnings():
         warnings.simplefilter("error")
         list(read_spectra(path, ReadOptions()))
