@@ -1,1 +1,1 @@
-"""How the packaged line list and model atmospheres were made; `make data` runs it. The pipeline itself never does."""
+"""How the packaged line list, model atmospheres and nodes are made, see `make data`."""

@@ -1,18 +1,28 @@
-"""Rebuild the packaged node libraries: `python -m starlabels.tools.rebuild.nodes [WORKERS [NAME ...]]`."""
+"""Rebuild the packaged node libraries.
+
+`python -m starlabels.tools.rebuild.nodes [WORKERS [NAME ...]]`
+"""
 
 import sys
 
 from starlabels.base import checksums
 from starlabels.config.schema import Cluster
-from starlabels.synthesis.library import ELEMENT_LIBRARIES, NODE_FOLDER, PACKAGED, VMIC_LIBRARIES
-from starlabels.synthesis.nodes import build_library
+from starlabels.synthesis.library import (
+    ELEMENT_LIBRARIES,
+    NODE_FOLDER,
+    PACKAGED,
+    VMIC_LIBRARIES,
+)
+from starlabels.synthesis.node_builder import build_library
 
 
 def main(workers=2, *names):
+    """Rebuild the named libraries (default: all) with a number of worker processes."""
     libraries = PACKAGED | VMIC_LIBRARIES | ELEMENT_LIBRARIES
     for name in names or libraries:
-        build_library(libraries[name], NODE_FOLDER / name, Cluster(scheduler=None, workers=workers))
-        checksums.record_checksum(NODE_FOLDER / name)
+        path = NODE_FOLDER / name
+        build_library(libraries[name], path, Cluster(scheduler=None, workers=workers))
+        checksums.record_checksum(path)
 
 
 if __name__ == "__main__":
