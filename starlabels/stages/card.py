@@ -1,4 +1,4 @@
-"""The card of a trained model, models/<run>/README.md: what it is for, how good it is, what it is not for, where it is from."""
+"""The card of a trained model, models/<run>/README.md: purpose, accuracy, limits and provenance."""
 
 import math
 
@@ -22,178 +22,156 @@ SCORES = {  # of metrics.json, in words
 SPECTRUM_SCORES = {
     "mae": "mean abs. error of the flux",
     "r2": "R2",
-    "p95_max": "95 % have no worse pixel than",
+    "p95_max": "largest error of a spectrum, 95th percentile",
     "worst": "worst pixel",
 }
 
 
-def write(run, metrics, model, n_train):
-    """Write README.md beside a Keras model that was tested: the numbers are those of its metrics {see metrics.json}."""
-    cfg, paths = run.cfg, run.paths
-    with hdf5.open_stage(paths.model_dir / "scaling.h5", "3_train") as h5:
-        units = units_of(h5)
-        ends = [h5[f"scaling/{end}"][:] for end in ("min", "max")]
+def write_card(run, metrics, model, n_train):
+    """Write README.md in the folder of a tested Keras model, with the numbers of its metrics."""
+    cfg, folder = run.cfg, run.paths.model_dir
+    with hdf5.open_stage(run.paths.scaling, "3_train") as h5:
+        units = read_units(h5)
+        low, high = h5["scaling/min"][:], h5["scaling/max"][:]
         medium = hdf5.read_axis(h5).medium if cfg.wave else ""
-    made = provenance.read(paths.model_dir)
-    parts = [
-        [f"# Model card: {paths.model_dir}", "", purpose(cfg)],
-        ["## Labels and the range of training", "", *ranges(cfg.labels, units, *ends)],
-        ["## Training", "", *training(cfg, model, n_train, medium)],
-        ["## Accuracy", "", *accuracy(cfg, metrics, units)],
-        ["## Flags", "", *flags(metrics)] if any(metrics.get("flagged", {}).values()) else [],
-        ["## Not for", "", *limits(cfg)],
-        ["## Provenance", "", *made_how(made, metrics)],
-    ]
-    with replace_file(paths.model_dir / "README.md") as tmp:
-        tmp.write_text(
-            "\n\n".join("\n".join(part) for part in parts if part) + "\n", encoding="utf-8"
-        )
+    record = provenance.read(folder)
+    sections = {
+        f"# Model card: {folder}": [describe_purpose(cfg)],
+        "## Labels and the range of training": format_ranges(cfg.labels, units, low, high),
+        "## Training": describe_training(cfg, model, n_train, medium),
+        "## Accuracy": format_accuracy(cfg, metrics, units),
+    }
+    if any(metrics.get("flagged", {}).values()):
+        sections["## Flags"] = format_flags(metrics)
+    sections["## Not for"] = list_limits(cfg)
+    sections["## Provenance"] = describe_provenance(record, metrics)
+    text = "\n\n".join("\n".join([title, "", *lines]) for title, lines in sections.items())
+    with replace_file(folder / "README.md") as tmp:
+        tmp.write_text(text + "\n", encoding="utf-8")
 
 
-def units_of(h5):
+def read_units(h5):
     """{label: unit} of an open scaling.h5."""
     attributes = h5["scaling/mean"].attrs
-    return {
-        str(name): get_label(str(name), str(unit)).plain_unit
-        for name, unit in zip(attributes["names"], attributes["units"])
-    }
+    names, units = (map(str, attributes[key]) for key in ("names", "units"))
+    return {name: get_label(name, unit).plain_unit for name, unit in zip(names, units)}
 
 
-def purpose(cfg):
-    """What goes in and what comes out."""
+def describe_purpose(cfg):
+    """Input, output and command."""
+    labels = ", ".join(cfg.labels)
     if cfg.target == "flux":
-        return f"Gives spectra of {', '.join(cfg.labels)}: `python generate.py --model models/{cfg.run}`."
-    source = " and ".join(
-        ["spectra"] * bool(cfg.wave) + ["columns of a table"] * bool(cfg.features)
-    )
-    return f"Gives {', '.join(cfg.labels)} of {source}: `python predict.py FILES --model models/{cfg.run}`."
+        return f"Gives spectra of {labels}: `python generate.py --model models/{cfg.run}`."
+    inputs = ["spectra"] * bool(cfg.wave) + ["columns of a table"] * bool(cfg.features)
+    command = f"`python predict.py FILES --model models/{cfg.run}`"
+    return f"Gives {labels} of {' and '.join(inputs)}: {command}."
 
 
-def table(head, rows):
+def format_table(head, rows):
     """Lines of a Markdown table."""
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-def ranges(names, units, low, high):
-    """A row a label: unit, least and greatest value in training."""
-    rows = [
-        [name, units[name] or "-", f"{a:.6g}", f"{b:.6g}"] for name, a, b in zip(names, low, high)
-    ]
-    return table(["label", "unit", "from", "to"], rows)
+def format_ranges(names, units, low, high):
+    """Table of unit, least and greatest training value per label."""
+    rows = []
+    for name, least, greatest in zip(names, low, high):
+        rows.append([name, units[name] or "-", f"{least:.6g}", f"{greatest:.6g}"])
+    return format_table(["label", "unit", "from", "to"], rows)
 
 
-def training(cfg, model, n_train, medium):
-    """What the network is and what it was trained on; wavelengths are in `medium`."""
-    free = sum(math.prod(one.shape) for one in model.trainable_weights)
-    what = "spectra" if cfg.wave else "stars"
-    lines = [f"- {format_count(n_train)} training {what}"]
+def describe_training(cfg, model, n_train, medium):
+    """Training set, noise and network; wavelengths are in `medium`."""
+    n_trained = sum(math.prod(weights.shape) for weights in model.trainable_weights)
+    lines = [f"- {format_count(n_train)} training {'spectra' if cfg.wave else 'stars'}"]
     if cfg.wave:
         window = f"{cfg.wave.min:g} to {cfg.wave.max:g} A in {medium}"
-        lines.append(f"- {window}, {format_count(cfg.wave.n_pix)} pixels of {cfg.wave.step:g} A")
+        pixels = f"{format_count(cfg.wave.n_pix)} pixels of {cfg.wave.step:g} A"
+        lines.append(f"- {window}, {pixels}")
     if cfg.grid and cfg.wave:
-        lines.append(
-            f"- synthetic spectra of resolving power {cfg.grid.resolving_power:g} in the recipe's grid"
-        )
+        power = f"{cfg.grid.resolving_power:g}"
+        lines.append(f"- synthetic spectra of resolving power {power} in the recipe's grid")
     noise = cfg.train.noise
-    lines.append(
-        f"- noise of S/N {noise.snr_min:g} to {noise.snr_max:g}, drawn anew"
-        if noise
-        else "- no noise was added"
-    )
-    return [
-        *lines,
-        f"- network `{cfg.model.builder}`, {format_count(model.count_params())} parameters, {format_count(free)} of them trained",
-    ]
+    if noise:
+        lines.append(f"- noise of S/N {noise.snr_min:g} to {noise.snr_max:g}, drawn anew")
+    else:
+        lines.append("- no noise was added")
+    parameters = f"{format_count(model.count_params())} parameters"
+    trained = f"{format_count(n_trained)} of them trained"
+    return [*lines, f"- network `{cfg.model.builder}`, {parameters}, {trained}"]
 
 
-def accuracy(cfg, metrics, units):
-    """A row for each range of S/N and score, in the labels' units; of a generator the scores of its spectra."""
+def format_accuracy(cfg, metrics, units):
+    """Table of the scores: per S/N range and label, or of the spectra of a generator."""
+    n_test = format_count(metrics["n_test"])
     if "snr" not in metrics:
-        parts = {part: metrics[part] for part in ("generator", "autoencoder") if part in metrics}
-        rows = [
-            [words, *(f"{one[key]:.4g}" for one in parts.values())]
-            for key, words in SPECTRUM_SCORES.items()
-        ]
-        return [f"{format_count(metrics['n_test'])} test stars.", "", *table(["", *parts], rows)]
+        parts = [part for part in ("generator", "autoencoder") if part in metrics]
+        rows = []
+        for score, words in SPECTRUM_SCORES.items():
+            rows.append([words, *(f"{metrics[part][score]:.4g}" for part in parts)])
+        return [f"{n_test} test stars.", "", *format_table(["", *parts], rows)]
     rows = []
     for key, scores in metrics["snr"].items():
         for score, words in SCORES.items():
             if score in scores:
                 kind = ".1%" if score.startswith("coverage") else ".4g"
-                rows.append(
-                    [
-                        in_words(key),
-                        words,
-                        *(format(scores[score][name], kind) for name in cfg.labels),
-                    ]
-                )
+                cells = [format(scores[score][name], kind) for name in cfg.labels]
+                rows.append([spell_range(key), words, *cells])
     head = ["S/N", "", *(f"{name} ({units[name]})" if units[name] else name for name in cfg.labels)]
-    return [
-        f"{format_count(metrics['n_test'])} held-out stars; the numbers of metrics.json.",
-        "",
-        *table(head, rows),
-    ]
+    return [f"{n_test} held-out stars; the numbers of metrics.json.", "", *format_table(head, rows)]
 
 
-def in_words(key):
-    """A range of metrics.json: 20-100, or no noise added."""
+def spell_range(key):
+    """An S/N range of metrics.json in words: 20-100, or no noise added."""
     return "no noise added" if key == NOISE_FREE else key.replace("_", "-")
 
 
-def flags(metrics):
-    """A row a flag: its bit, what it says, and the share of test stars that carry it in each range."""
-    ranges, names = list(metrics["flagged"]), list(next(iter(metrics["flagged"].values())))
-    shares = [[f"{metrics['flagged'][key][name]:.1%}" for key in ranges] for name in names]
-    rows = [
-        [name, str(outliers.BITS[name]), outliers.RULES[name], *share]
-        for name, share in zip(names, shares)
+def format_flags(metrics):
+    """Table of flags: bit, rule, and the share of test stars that carry it per S/N range."""
+    fractions = metrics["flagged"]
+    heads = [
+        spell_range(key) if key == NOISE_FREE else f"S/N {spell_range(key)}" for key in fractions
     ]
-    return table(
-        [
-            "flag",
-            "bit",
-            "set where",
-            *(in_words(key) if key == NOISE_FREE else f"S/N {in_words(key)}" for key in ranges),
-        ],
-        rows,
-    )
+    rows = []
+    for name in next(iter(fractions.values())):
+        shares = [f"{table[name]:.1%}" for table in fractions.values()]
+        rows.append([name, str(outliers.BITS[name]), outliers.RULES[name], *shares])
+    return format_table(["flag", "bit", "set where", *heads], rows)
 
 
-def limits(cfg):
-    """What it cannot do."""
-    lines = [
-        "- labels outside the range of training: it extrapolates, and says so by a flag only where it has flags"
+def list_limits(cfg):
+    """What the model is not made for."""
+    limits = [
+        "labels outside the range of training: the model extrapolates, and only its flags say so",
+        "binaries, emission lines, and anything else that was not in its training",
     ]
     if cfg.wave:
-        lines.append(
-            "- other wavelengths, a lower resolving power, spectra not normalised as those of training, S/N below training's"
+        limits.append(
+            "other wavelengths, a lower resolving power or S/N, or another normalisation than in "
+            "training"
         )
     if cfg.wave and cfg.grid and not cfg.preprocess.observed:
-        lines.append(
-            "- observed spectra: it knows none of their faults (continuum, velocity, missing pixels); see recipes/observed_*"
+        limits.append(
+            "observed spectra: it was not trained for their faults (continuum, velocity, missing "
+            "pixels); see recipes/observed_*"
         )
     if cfg.grid:
-        lines.append(
-            "- truth beyond its models: synthetic spectra are LTE, and their line data are not exact"
+        limits.append(
+            "systematic errors of the models: the synthetic spectra are LTE, and their line data "
+            "are not exact"
         )
-    return [*lines, "- binaries, emission lines, and whatever else was not in its training"]
+    return [f"- {limit}" for limit in limits]
 
 
-def made_how(made, metrics):
-    """Commit, digest, date, command and versions; `python -m starlabels.tools.provenance` tells the rest."""
+def describe_provenance(record, metrics):
+    """Commit, digest, date, command and versions; starlabels.tools.provenance prints the rest."""
     lines = [
-        f"- trained {made.created} by `{made.command}`, commit {made.commit}",
-        f"- digest of the settings: {made.digest}",
+        f"- trained {record.created} by `{record.command}`, commit {record.commit}",
+        f"- digest of the settings: {record.digest}",
     ]
-    seconds = (
-        [f"- {metrics['train_seconds']:.0f} s of training"]
-        if np.isfinite(metrics.get("train_seconds", np.nan))
-        else []
-    )
-    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
-    return [
-        *lines,
-        *seconds,
-        f"- {versions}",
-        f"- tested {stamp.now()}, commit {stamp.commit()}; recipe: config.yaml beside this",
-    ]
+    seconds = metrics.get("train_seconds", np.nan)
+    if np.isfinite(seconds):
+        lines.append(f"- {seconds:.0f} s of training")
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    tested = f"- tested {stamp.format_utc_now()}, commit {stamp.get_commit()}; recipe: config.yaml in this folder"
+    return [*lines, f"- {versions}", tested]

@@ -1,193 +1,153 @@
-"""jacobian: what the network reads, d label / d flux, beside what the atmosphere writes, d flux / d label."""
+"""jacobian.py for target labels: which lines the network reads, against the synthetic spectra."""
 
 import numpy as np
 
 from starlabels.base import hdf5
 from starlabels.base.console import show_progress
 from starlabels.base.labels import get_label
+from starlabels.learning.jacobians import compute_jacobian
 from starlabels.stages import load_model, locks, recipe_nodes
 
-BATCH = 50
+BATCH = 50  # stars
 WINDOW = 5.0  # Angstrom
-STRONGEST = 10  # windows listed
-IDEAL_SNR = 100  # of the best linear estimator that the network is compared with, if it does not measure the noise
+N_WINDOWS = 10  # strongest windows in the printed list
+IDEAL_SNR = 100  # of the ideal estimator, for networks that do not measure the noise
 
 
 @locks.require_lock("lock")
 def average_jacobians(run, args=None):
-    """Write jacobian.h5 and jacobian*.png, print the strongest windows; UserError if an input is missing or stale."""
+    """Write jacobian.h5 and jacobian*.png, and print the windows with the largest derivatives.
+
+    Raises
+    ------
+    UserError
+        If an input is missing or stale.
+    """
     cfg, paths, digest = run.cfg, run.paths, run.digest("jacobian")
     with run.open("2_preprocess") as h5:
         model = load_model.load_trained_model(run)
-        axis, units, flux = hdf5.read_axis(h5), hdf5.label_units(h5["test"]), h5["test/flux"]
+        test = h5["test"]
+        axis, units, flux = hdf5.read_axis(h5), hdf5.read_label_units(test), test["flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
-        table = h5["test/features"][:n] if cfg.features else np.empty((n, 0), "f4")
-        found = moments(
-            each_batch(
-                model,
-                flux,
-                table,
-                ideal_snr(cfg),
-                recipe_nodes.build_sensitivity_or_none(cfg, h5["test"], axis.wave),
-            )
-        )
+        features = test["features"][:n] if cfg.features else np.empty((n, 0), "f4")
+        sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, test, axis.wave)
+        batches = iterate_jacobians(model, flux, features, get_ideal_snr(cfg), sensitivity)
+        moments = compute_moments(batches)
     inputs = {paths.model_dir: model.digest}
-    save_moments(run, found, axis, n, digest, inputs)
-    print_windows(axis.wave, found["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
+    save_moments(run, moments, axis, n, digest, inputs)
+    print_windows(axis.wave, moments["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
     windows = [(model.windows or {}).get(name, ()) for name in cfg.labels]
     labels = [get_label(name, units[name]) for name in cfg.labels]
     with run.figures("jacobian*.png", inputs) as folder:
-        draw_jacobians(found, axis, labels, windows, n, cfg, folder)
+        draw_jacobians(moments, axis, labels, windows, n, cfg, folder)
     print(f"{n} Jacobians averaged: {paths.jacobian}, {paths.figure_dir}/jacobian*.png")
 
 
-def ideal_snr(cfg):
-    """S/N of the ideal estimator: that at which the network takes noise-free spectra to be, the greatest of its training."""
-    knows = cfg.preprocess.components and cfg.train.noise
-    return cfg.train.noise.snr_max if knows else IDEAL_SNR
+def get_ideal_snr(cfg):
+    """S/N of the ideal estimator: the largest of the training if the network measures the noise."""
+    measures_noise = cfg.preprocess.components and cfg.train.noise
+    return cfg.train.noise.snr_max if measures_noise else IDEAL_SNR
 
 
-def each_batch(model, flux, table, snr, sensitivity):
-    """For each batch of stars {flux, network and ideal (d label / d flux), sensitivity (d flux / d label)}.
+def iterate_jacobians(model, flux, features, snr, sensitivity):
+    """Yield per batch of stars: flux, network and ideal d label / d flux, and the sensitivity.
 
-    table (n, k): the features that the model reads beside the flux, none if k is 0; their derivatives are left out.
+    Parameters
+    ----------
+    model : TrainedModel
+    flux : dataset (n_stars, n_pix)
+    features : array (n, k)
+        Features of the first n stars, for models that read a table; not differentiated.
+    snr : float
+        S/N of the ideal estimator.
+    sensitivity : callable or None
+        Function(rows) that returns d flux / d label (n_rows, n_labels, n_pix) of the nodes.
     """
-    n = len(table)
+    n = len(features)
     for start in show_progress(range(0, n, BATCH), "Jacobians"):
         rows = slice(start, min(start + BATCH, n))
         spectra = flux[rows]
-        found = jacobian(
-            model.model, np.concatenate([spectra, table[rows]], axis=1), len(model.std)
-        )
-        batch = {"flux": spectra, "network": found[:, :, : spectra.shape[1]] * model.std[:, None]}
+        inputs = np.concatenate([spectra, features[rows]], axis=1)
+        jacobian = compute_jacobian(model.model, inputs, len(model.std))
+        network = jacobian[:, :, : spectra.shape[1]] * model.std[:, None]
+        batch = {"flux": spectra, "network": network}
         if sensitivity:
             batch["sensitivity"] = sensitivity(rows)
-            batch["ideal"] = ideal(batch["sensitivity"], model.std, spectra.mean(axis=1) / snr)
+            sigma = spectra.mean(axis=1) / snr
+            batch["ideal"] = compute_ideal_jacobian(batch["sensitivity"], model.std, sigma)
         yield batch
 
 
-def ideal(sensitivity, std, sigma):
+def compute_ideal_jacobian(sensitivity, std, sigma):
     """d label / d flux (n, n_labels, n_pix) of the best linear estimator in white noise sigma (n,).
 
-    sensitivity: d flux / d label (n, n_labels, n_pix) of labels that scatter by std (n_labels,) before the spectrum is
-    seen. In little noise this is least squares, which reaches the Cramér-Rao bound.
+    sensitivity: d flux / d label (n, n_labels, n_pix); std (n_labels,): prior scatter of the
+    labels. In the limit of little noise this is least squares, which reaches the Cramér-Rao bound.
     """
-    scaled = sensitivity * (std[:, None] / sigma[:, None, None])
+    weights = std[:, None] / sigma[:, None, None]
+    scaled = sensitivity * weights
     information = scaled @ scaled.swapaxes(1, 2)  # (n, n_labels, n_labels)
-    return np.linalg.solve(information + np.eye(len(std)), scaled) * (
-        std[:, None] / sigma[:, None, None]
-    )
+    return np.linalg.solve(information + np.eye(len(std)), scaled) * weights
 
 
-def moments(batches):
-    """{name: {mean, std, mean_abs}} over the rows of batches {name: (n, ..., n_pix)}, one in memory at a time."""
+def compute_moments(batches):
+    """{name: {mean, std, mean_abs}} over the stars of batches {name: (n, ..., n_pix)}."""
     sums, n = {}, 0
     for batch in batches:
         n += len(batch["flux"])
         for name, values in batch.items():
-            sums[name] = sums.get(name, 0) + np.array(
-                [power.sum(axis=0) for power in (values, values**2, abs(values))], float
-            )
-    found = {}
+            powers = (values, values**2, abs(values))
+            totals = np.array([power.sum(axis=0) for power in powers], float)
+            sums[name] = sums.get(name, 0) + totals
+    moments = {}
     for name, (total, square, absolute) in sums.items():
         variance = np.maximum(square / n - (total / n) ** 2, 0)
-        found[name] = {"mean": total / n, "std": np.sqrt(variance), "mean_abs": absolute / n}
-    return found
+        moments[name] = {"mean": total / n, "std": np.sqrt(variance), "mean_abs": absolute / n}
+    return moments
 
 
-def jacobian(model, flux, n_labels):
-    """d output / d flux (n, n_labels, n_pix) of the first n_labels outputs of a model whose rows do not mix."""
-    import keras
-
-    return BACKENDS[keras.backend.backend()](model, flux, n_labels)
-
-
-def by_tensorflow(model, flux, n_labels):
-    """As rows do not mix, the gradient of one output summed over the batch is that output's gradient in every row."""
-    import tensorflow as tf
-
-    x = tf.convert_to_tensor(flux)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(x)
-        totals = tf.unstack(tf.reduce_sum(model(x, training=False), axis=0)[:n_labels])
-    return np.stack([tape.gradient(total, x) for total in totals], axis=1)
-
-
-def by_jax(model, flux, n_labels):
-    """As by_tensorflow."""
-    import jax
-
-    rows = jax.jacrev(lambda x: model(x, training=False).sum(axis=0)[:n_labels])(
-        flux
-    )  # (n_labels, n, n_pix)
-    return np.swapaxes(np.asarray(rows), 0, 1)
-
-
-def by_torch(model, flux, n_labels):
-    """As by_tensorflow."""
-    import torch
-
-    x = torch.tensor(flux, requires_grad=True)
-    totals = model(x, training=False).sum(dim=0)[:n_labels]
-    return np.stack(
-        [torch.autograd.grad(total, x, retain_graph=True)[0].cpu().numpy() for total in totals],
-        axis=1,
-    )
-
-
-BACKENDS = {"tensorflow": by_tensorflow, "jax": by_jax, "torch": by_torch}
-
-
-def windows(wave, strength):
-    """First wavelengths (k,) of the strongest windows of strength (n_pix,), by its mean in each, strongest first."""
+def find_windows(wave, strength):
+    """Lower ends (k,) of the windows with the largest mean strength (n_pix,), strongest first."""
     index = ((wave - wave[0] + 1e-6) // WINDOW).astype(int)
     mean = np.bincount(index, strength) / np.bincount(index)
-    return wave[0] + WINDOW * np.argsort(-mean)[:STRONGEST]
+    return wave[0] + WINDOW * np.argsort(-mean)[:N_WINDOWS]
 
 
 def print_windows(wave, mean_abs, names, lines):
-    """Print for each label the windows where the mean |d label / d flux| is largest, with the named lines in them."""
+    """Print per label the windows with the largest mean |d label / d flux|, and their lines."""
     print(f"windows of {WINDOW:g} A with the largest mean |d label / d flux|, strongest first:")
-    columns = [
-        [f"{low:.0f} {named(lines, low, low + WINDOW)}" for low in windows(wave, row)]
-        for row in mean_abs
-    ]
+    columns = []
+    for strength in mean_abs:
+        starts = find_windows(wave, strength)
+        columns.append([f"{low:.0f} {list_lines(lines, low, low + WINDOW)}" for low in starts])
     for row in [names, *zip(*columns)]:
         print("".join(f"{cell:<20}" for cell in row).rstrip())
 
 
-def named(lines, low, high):
-    """The named lines with low <= wavelength < high."""
-    return ", ".join(
-        name for name, places in lines.items() if any(low <= place < high for place in places)
-    )
+def list_lines(lines, low, high):
+    """Names of the lines with low <= wavelength < high."""
+    inside = [name for name, waves in lines.items() if any(low <= wave < high for wave in waves)]
+    return ", ".join(inside)
 
 
-def save_moments(run, found, axis, n, digest, inputs):
-    """Write mean, std and mean_abs of each of `each_batch`'s arrays, and the wavelengths, an hdf5.Axis."""
-    with run.create("jacobian", digest, inputs) as out:
-        hdf5.write_wave(out, *axis)
-        out.attrs.update({"labels": run.cfg.labels, "n_stars": n})
-        for name, group in found.items():
+def save_moments(run, moments, axis, n, digest, inputs):
+    """Write the moments of `compute_moments` and the wavelengths, a hdf5.Axis."""
+    with run.create("jacobian", digest, inputs) as h5:
+        hdf5.write_wave(h5, *axis)
+        h5.attrs.update({"labels": run.cfg.labels, "n_stars": n})
+        for name, group in moments.items():
             for moment, values in group.items():
-                hdf5.write(out, f"{name}/{moment}", values.astype("f4"))
+                hdf5.write_dataset(h5, f"{name}/{moment}", values.astype("f4"))
 
 
-def draw_jacobians(found, axis, labels, windows, n, cfg, folder):
-    """Write the figures jacobian*.png, with the windows [(low, high), ...] in A that each label has."""
+def draw_jacobians(moments, axis, labels, windows, n, cfg, folder):
+    """Draw jacobian*.png; windows: per label [(low, high), ...] in A that the network may read."""
     from starlabels.plots import jacobian as plots
 
-    lines = cfg.jacobian.lines
-    plots.draw_jacobian(
-        axis.wave, found, labels, lines, windows, n, folder / "jacobian.png", axis.medium
-    )
+    lines, wave, medium = cfg.jacobian.lines, axis.wave, axis.medium
+    path = folder / "jacobian.png"
+    plots.draw_jacobian(wave, moments, labels, lines, windows, n, path, medium)
+    path = folder / "jacobian_zoom.png"
     plots.draw_line_closeups(
-        axis.wave,
-        found,
-        labels,
-        lines,
-        windows,
-        ideal_snr(cfg),
-        folder / "jacobian_zoom.png",
-        axis.medium,
+        wave, moments, labels, lines, windows, get_ideal_snr(cfg), path, medium
     )

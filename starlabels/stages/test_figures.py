@@ -1,4 +1,4 @@
-"""The figures of 4_test, of recipes whose target is labels."""
+"""4_test for target labels: the figures 4_*.png of an Evaluation."""
 
 import numpy as np
 
@@ -11,95 +11,124 @@ from starlabels.learning.calibration import AS_THEY_ARE, NOISE_FREE
 
 
 def draw_figures(evaluation, cfg, folder):
-    """Write the figures 4_*.png of an Evaluation into the folder."""
-    draw_predictions(evaluation.predictions, evaluation.generated, evaluation.labels, cfg, folder)
+    """Draw the figures 4_*.png of an Evaluation into the folder."""
+    predictions, labels = evaluation.predictions, evaluation.labels
+    if schema.has_own_noise(cfg):
+        predictions = {AS_THEY_ARE: predictions[NOISE_FREE]}
+    predictions = select_complete(predictions)
+    if predictions:
+        draw_one_to_one(predictions, labels, folder)
+        draw_uncertainty(predictions, labels, folder)
+        draw_middle_range(predictions, labels, cfg, folder)
+        if evaluation.generated:
+            draw_generated(predictions, evaluation.generated, labels, folder)
     if evaluation.catalogue:
         draw_catalogue(evaluation, cfg, folder)
 
 
-def draw_predictions(results, generated, labels, cfg, folder):
-    """Write the figures 4_*.png of the predictions {S/N range: arrays}."""
-    from starlabels.plots import abundances, distances, generator_errors, uncertainty
+def select_complete(predictions):
+    """The predictions of the stars that have all labels; {} if no star has."""
+    complete = np.isfinite(next(iter(predictions.values()))["true"]).all(axis=1)
+    n, total = format_count(int(complete.sum())), format_count(len(complete))
+    if complete.all():
+        return predictions
+    print(f"figures show the {n} of {total} test stars that have all labels")
+    if not complete.any():
+        return {}
+    selected = {}
+    for key, arrays in predictions.items():
+        selected[key] = {name: values[complete] for name, values in arrays.items()}
+    return selected
+
+
+def draw_one_to_one(predictions, labels, folder):
+    """Draw predicted against true labels, and distances, in each S/N range."""
+    from starlabels.plots import distances
     from starlabels.plots import predictions as plots
 
-    if schema.has_own_noise(cfg):
-        results = {AS_THEY_ARE: results[NOISE_FREE]}
-    keys = list(results)
-    complete = np.isfinite(results[keys[0]]["true"]).all(axis=1)
-    if not complete.all():
-        print(
-            f"figures show the {format_count(int(complete.sum()))} of {format_count(len(complete))} test stars that have all labels"
-        )
-        results = {
-            key: {name: values[complete] for name, values in found.items()}
-            for key, found in results.items()
-        }
-    if not complete.any():
-        return
-    for key, r in results.items():
-        plots.draw_one_to_one(r["true"], r["mean"], labels, key, folder / f"4_one_to_one_{key}.png")
-        if "distance_true" in r:
-            distances.draw_distances(r, key, folder / f"4_distance_{key}.png")
-    noisy = {key: results[key] for key in keys if key != NOISE_FREE}
-    if noisy and NOISE_FREE in results:
-        plots.draw_error_vs_snr(results, labels, folder / "4_error_vs_snr.png")
-    if noisy and "err" in noisy[keys[0]]:
-        uncertainty.draw_pulls(results, labels, folder / "4_pulls.png")
-        uncertainty.draw_reliability(results, labels, folder / "4_reliability.png")
-    middle = keys[len(cfg.test.snr) // 2]
-    found = results[middle]
-    plots.draw_residuals(found["true"], found["mean"], labels, middle, folder / "4_residuals.png")
-    abundances.draw_abundance_planes(
-        found["true"], found["mean"], cfg.labels, middle, folder / "4_abundance_planes.png"
-    )
-    if "crlb" in found:
+    for key, arrays in predictions.items():
+        path = folder / f"4_one_to_one_{key}.png"
+        plots.draw_one_to_one(arrays["true"], arrays["mean"], labels, key, path)
+        if "distance_true" in arrays:
+            distances.draw_distances(arrays, key, folder / f"4_distance_{key}.png")
+
+
+def draw_uncertainty(predictions, labels, folder):
+    """Draw errors against S/N, pulls and coverage, if stars were tested with added noise."""
+    from starlabels.plots import predictions as plots
+    from starlabels.plots import uncertainty
+
+    noisy = [arrays for key, arrays in predictions.items() if key != NOISE_FREE]
+    if noisy and NOISE_FREE in predictions:
+        plots.draw_error_vs_snr(predictions, labels, folder / "4_error_vs_snr.png")
+    if noisy and "err" in noisy[0]:
+        uncertainty.draw_pulls(predictions, labels, folder / "4_pulls.png")
+        uncertainty.draw_reliability(predictions, labels, folder / "4_reliability.png")
+
+
+def draw_middle_range(predictions, labels, cfg, folder):
+    """Draw residuals, abundance planes and error over bound in the middle S/N range."""
+    from starlabels.plots import abundances
+    from starlabels.plots import predictions as plots
+
+    key = list(predictions)[len(cfg.test.snr) // 2]
+    arrays = predictions[key]
+    true, mean = arrays["true"], arrays["mean"]
+    plots.draw_residuals(true, mean, labels, key, folder / "4_residuals.png")
+    path = folder / "4_abundance_planes.png"
+    abundances.draw_abundance_planes(true, mean, cfg.labels, key, path)
+    if "crlb" in arrays:
         path = folder / "4_error_over_bound.png"
-        plots.draw_error_over_bound(
-            found["true"], found["mean"] - found["true"], found["crlb"], labels, middle, path
-        )
-    if generated:
-        errors = {"synthesised": results[keys[-1]], "generated": generated}
-        errors = {name: one["mean"] - one["true"] for name, one in errors.items()}
-        generator_errors.draw_inferred_labels(errors, labels, folder / "4_generated.png")
+        plots.draw_error_over_bound(true, mean - true, arrays["crlb"], labels, key, path)
 
 
-def surroundings(h5, cfg):
-    """What a catalogue's figures need of an open 2_prepared.h5; None for recipes without features.
+def draw_generated(predictions, generated, labels, folder):
+    """Draw the errors on synthesised and on generated spectra."""
+    from starlabels.plots import generator_errors
 
-    train (n, n_labels): labels of the training stars; x (k,) and its name: the error of the parallax of the test stars or,
-    where that is not known, the parallax, as the network reads it; None where the recipe has neither.
+    sources = {"synthesised": predictions[list(predictions)[-1]], "generated": generated}
+    errors = {name: arrays["mean"] - arrays["true"] for name, arrays in sources.items()}
+    generator_errors.draw_inferred_labels(errors, labels, folder / "4_generated.png")
+
+
+def read_catalogue(h5, cfg):
+    """What the figures of a table recipe need of 2_prepared.h5; None for recipes without features.
+
+    Returns
+    -------
+    dict
+        `train` (n, n_labels): labels of the training stars; `x` (k,) and its `name`: the parallax
+        error of the test stars or, if unknown, their parallax as the network reads it; None if the
+        recipe has no parallax.
     """
     if not cfg.features:
         return None
-    found = {"train": hdf5.read_labels(h5["train"], cfg.labels), "x": None, "name": None}
+    catalogue = {"train": hdf5.read_labels(h5["train"], cfg.labels), "x": None, "name": None}
     if name := cfg.features.parallax:
-        one, n = get_label(name, "mas"), cfg.test.n_stars
-        [errors], [values] = (
-            read(h5["test"], [name]) for read in (hdf5.column_errors, hdf5.columns)
-        )
+        axis = get_label(name, "mas").axis
+        [errors] = hdf5.read_column_errors(h5["test"], [name])
+        [parallax] = hdf5.read_columns(h5["test"], [name])
         known = np.isfinite(errors).any()
-        found["x"] = (errors if known else np.maximum(values, cfg.features.least_parallax))[:n]
-        found["name"] = f"error of {one.axis}" if known else one.axis
-    return found
+        x = errors if known else np.maximum(parallax, cfg.features.least_parallax)
+        catalogue["x"] = x[: cfg.test.n_stars]
+        catalogue["name"] = f"error of {axis}" if known else axis
+    return catalogue
 
 
 def draw_catalogue(evaluation, cfg, folder):
-    """Write the figures 4_*.png of recipes that read a table."""
+    """Draw the figures 4_*.png of recipes that read a table."""
     from starlabels.plots import catalogues as plots
 
-    found, reference = evaluation.predictions[NOISE_FREE], evaluation.reference
-    labels, beside = evaluation.labels, evaluation.catalogue
-    error = found["mean"] - found["true"]
-    thin = (found["flags"] & outliers.BITS["thin"]) > 0
-    plots.draw_kiel_diagrams(
-        beside["train"], found["mean"], thin, cfg.labels, folder / "4_kiel.png"
-    )
-    plots.draw_alpha_plane(found["true"], found["mean"], cfg.labels, folder / "4_alpha_plane.png")
-    errors = {"network": error} | (
-        {"other estimates": reference["mean"] - found["true"]} if reference else {}
-    )
+    arrays, catalogue = evaluation.predictions[NOISE_FREE], evaluation.catalogue
+    labels, true, mean = evaluation.labels, arrays["true"], arrays["mean"]
+    thin = (arrays["flags"] & outliers.BITS["thin"]) > 0
+    plots.draw_kiel_diagrams(catalogue["train"], mean, thin, cfg.labels, folder / "4_kiel.png")
+    plots.draw_alpha_plane(true, mean, cfg.labels, folder / "4_alpha_plane.png")
+    errors = {"network": mean - true}
+    if evaluation.reference:
+        errors["other estimates"] = evaluation.reference["mean"] - true
     plots.draw_error_histograms(errors, labels, folder / "4_error_histograms.png")
-    if beside["x"] is not None and np.isfinite(beside["x"]).any():
-        plots.draw_error_against(
-            beside["x"], beside["name"], error, labels, folder / "4_error_vs_parallax.png"
-        )
+    x = catalogue["x"]
+    if x is not None and np.isfinite(x).any():
+        path = folder / "4_error_vs_parallax.png"
+        plots.draw_error_against(x, catalogue["name"], mean - true, labels, path)
