@@ -83,7 +83,7 @@ def divide_by_snr(snr):
 
 
 def compute_factor(size):
-    """68.27th percentile of `size` (n,): the factor that puts 68.27 % of the stars within one error.
+    """68.27th percentile of `size` (n,): the factor that puts 68.27 % of stars within one error.
 
     It is 1 if all are NaN.
     """

@@ -78,9 +78,7 @@ def fit_basis(flux, n, n_blocks, seed):
     Basis
     """
     n_pix = flux.shape[1]
-    basis = Basis(
-        np.empty(n_pix, "f4"), np.zeros((n, n_pix), "f4"), np.empty(n, "f4"), n_blocks
-    )
+    basis = Basis(np.empty(n_pix, "f4"), np.zeros((n, n_pix), "f4"), np.empty(n, "f4"), n_blocks)
     for pixels, rows in basis.block_slices():
         pca = PCA(
             n // n_blocks, svd_solver="randomized", iterated_power=POWER, random_state=seed
@@ -163,20 +161,35 @@ def write_components(h5, parts, n, n_blocks, seed, step):
     """
     basis = fit_basis(h5["train/flux"][:N_FIT], n, n_blocks, seed)
     for name, values in basis._asdict().items():
-        hdf5.write(h5, f"basis/{name}", values)
+        hdf5.write_dataset(h5, f"basis/{name}", values)
     for part in parts:
         flux = h5[part]["flux"]
         starts = show_progress(range(0, len(flux), step), f"components of {part}")
         chunks = [project_flux(flux[start : start + step], basis) for start in starts]
         for name in chunks[0]:
-            hdf5.write(h5[part], name, np.concatenate([chunk[name] for chunk in chunks]))
+            hdf5.write_dataset(h5[part], name, np.concatenate([chunk[name] for chunk in chunks]))
     spread = np.sqrt(np.median(h5["train/outside"][:].sum(axis=1)) / flux.shape[1])
     print(f"{n} components leave a median rms residual of {spread:.1e} of the continuum")
 
 
 def read_basis(h5):
-    """Read the Basis of an open 2_prepared.h5; None if its spectra are read as pixels."""
+    """Read the Basis of an open 2_prepared.h5 or scaling.h5; None if it has none.
+
+    scaling.h5 has n_blocks as an attribute, see `write_basis`.
+    """
     if "basis" not in h5:
         return None
-    basis = Basis(*(hdf5.dataset(h5, f"basis/{name}")[()] for name in Basis._fields))
-    return basis._replace(n_blocks=int(basis.n_blocks))
+    mean, components, variance = (
+        hdf5.get_dataset(h5, f"basis/{name}")[()] for name in ("mean", "components", "variance")
+    )
+    n_blocks = h5["basis"].attrs.get("n_blocks")
+    if n_blocks is None:
+        n_blocks = hdf5.get_dataset(h5, "basis/n_blocks")[()]
+    return Basis(mean, components, variance, int(n_blocks))
+
+
+def write_basis(h5, basis):
+    """Write a Basis into an open scaling.h5."""
+    for name in ("mean", "components", "variance"):
+        hdf5.write_dataset(h5, f"basis/{name}", getattr(basis, name))
+    h5["basis"].attrs["n_blocks"] = basis.n_blocks

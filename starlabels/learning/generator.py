@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.learning import trained_model
@@ -16,16 +16,29 @@ CHUNK = 1024  # spectra at a time: the memory of one layer, not of all spectra
 
 
 def call_model(model, x):
-    """The output of a Keras model as an array; `predict` would take 30 ms to start."""
+    """Output of a Keras model as an array; `predict` would take 30 ms to start."""
     return model.predict_on_batch(np.asarray(x, "f4"))
 
 
 class Generator(NamedTuple):
-    """A trained generator: its Keras model, wavelengths (n_pix,) in A, names of its labels and their range in training.
+    """A trained generator of spectra.
 
-    medium: "air" or "vacuum".
-
-    intrinsic: what makes flux of the model's answers, if they are not flux already.
+    Attributes
+    ----------
+    model : keras.Model
+        From labels (n, n_labels), in physical units, to flux or to the code of `intrinsic`.
+    wave : array (n_pix,)
+        Wavelengths in A.
+    names : list of str
+        Its labels.
+    low, high : array (n_labels,)
+        Their range in training.
+    digest : str
+        Of the training.
+    intrinsic : Intrinsic or None
+        Converts the model's output to flux, if it is not flux already.
+    medium : str
+        "air" or "vacuum".
     """
 
     model: object
@@ -38,74 +51,121 @@ class Generator(NamedTuple):
     medium: str = "air"
 
     def spectra(self, labels):
-        """Flux (n, n_pix) float32, continuum 1, at labels {name: (n,)}; UserError outside the range of training."""
+        """Generate spectra.
+
+        Parameters
+        ----------
+        labels : dict
+            {name: (n,)} in physical units, exactly the labels of the generator.
+
+        Returns
+        -------
+        array (n, n_pix)
+            Flux, float32, with a continuum of 1.
+
+        Raises
+        ------
+        UserError
+            If a label is missing, unknown or outside the range of training.
+        """
         return self.flux(self.checked(labels))
 
     def checked(self, labels):
-        """Labels {name: (n,)} as (n, n_labels) in the order of the model; UserError where one is missing or out of range."""
-        missing, unknown = (
-            [n for n in self.names if n not in labels],
-            [n for n in labels if n not in self.names],
-        )
-        if missing or unknown:
-            what = (
-                f"lacks {', '.join(missing)}" if missing else f"does not know {', '.join(unknown)}"
-            )
-            raise UserError(f"labels: the generator {what}: give it {', '.join(self.names)}")
+        """Labels {name: (n,)} as (n, n_labels); UserError if one is missing or out of range."""
+        expected = f"give it {', '.join(self.names)}"
+        if missing := [name for name in self.names if name not in labels]:
+            raise UserError(f"labels: the generator lacks {', '.join(missing)}: {expected}")
+        if unknown := [name for name in labels if name not in self.names]:
+            raise UserError(f"labels: the generator does not know {', '.join(unknown)}: {expected}")
         values = np.column_stack([np.atleast_1d(labels[name]).astype(float) for name in self.names])
         for name, column, low, high in zip(self.names, values.T, self.low, self.high):
-            bad = np.flatnonzero(~((column >= low) & (column <= high)))  # NaN too
-            if len(bad):
-                where = f" of star {bad[0]}" if len(column) > 1 else ""
-                unit = get_label(name).plain_unit
-                found = f"{name} {column[bad[0]]:g}{where} is outside the range of training"
-                raise UserError(
-                    f"{found}: give it within [{low:g}, {high:g}]{' ' + unit if unit else ''}"
-                )
+            check_range(name, column, low, high)
         return values
 
     def flux(self, values):
-        """Flux (n, n_pix) float32 at labels (n, n_labels) in the order of `names`, in range or not."""
-        return np.concatenate(
-            [self._flux(values[start : start + CHUNK]) for start in range(0, len(values), CHUNK)]
-        )
+        """Flux (n, n_pix) float32 at labels (n, n_labels) in the order of `names`, unchecked."""
+        starts = range(0, len(values), CHUNK)
+        return np.concatenate([self._flux(values[start : start + CHUNK]) for start in starts])
 
     def _flux(self, values):
-        found = call_model(self.model, values)
-        return (
-            self.intrinsic.flux(found, dict(zip(self.names, values.T)), self.wave)
-            if self.intrinsic
-            else found
-        )
+        """`flux` of one chunk."""
+        output = call_model(self.model, values)
+        if not self.intrinsic:
+            return output
+        return self.intrinsic.flux(output, dict(zip(self.names, values.T)), self.wave)
+
+
+def check_range(name, column, low, high):
+    """UserError if a label's values (n,) are not all in [low, high]; it names the first star."""
+    outside = np.flatnonzero(~((column >= low) & (column <= high)))  # NaN too
+    if not len(outside):
+        return
+    star = f" of star {outside[0]}" if len(column) > 1 else ""
+    unit = get_label(name).plain_unit
+    raise UserError(
+        f"{name} {column[outside[0]]:g}{star} is outside the range of training: "
+        f"give it within [{low:g}, {high:g}]{' ' + unit if unit else ''}"
+    )
 
 
 def open_folder(folder):
-    """The Generator in models/<run>/; UserError naming 3_train.py if it is missing, damaged or of another kind."""
+    """Open the generator in a folder models/<run>/.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    Generator
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged or a model that predicts labels; the message says what to run.
+    """
     folder = Path(folder)
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         if h5.attrs.get("target", "labels") != "flux":
             raise UserError(
-                f"{folder} gives labels of spectra, not spectra of labels: name a model of target flux"
+                f"{folder} gives labels of spectra, not spectra of labels: "
+                "name a model of target flux"
             )
-        scaling = h5["scaling/min"]
-        names, low, high = list(scaling.attrs["names"]), scaling[:], h5["scaling/max"][:]
-        axis, digest = hdf5.read_axis(h5), h5.attrs["digest"]
-        table = (
-            {name: data[()] for name, data in h5["intrinsic"].items()}
-            if "intrinsic" in h5
-            else None
-        )
+        names = list(h5["scaling/min"].attrs["names"])
+        low = h5["scaling/min"][:]
+        high = h5["scaling/max"][:]
+        axis = hdf5_spectra.read_axis(h5)
+        digest = h5.attrs["digest"]
+        table = trained_model.read_table(h5, "intrinsic")
     start_keras()
     model = trained_model.read_keras_model(folder / "model.keras")
-    return Generator(
-        model, axis.wave, names, low, high, digest, build_intrinsic(table) if table else None, axis.medium
-    )
+    intrinsic = build_intrinsic(table) if table else None
+    return Generator(model, axis.wave, names, low, high, digest, intrinsic, axis.medium)
 
 
 def generate(model, **labels):
-    """Wavelengths (n_pix,) in A, as those of training, and flux (n, n_pix) at labels.
+    """Generate spectra at given labels.
 
-    wave, flux = generate("models/rvs", teff=9950, ...).
+    ``wave, flux = generate("models/rvs", teff=9950, logg=3.5, ...)``
+
+    Parameters
+    ----------
+    model : str or Path
+        Folder models/<run>/ of a generator.
+    **labels
+        Number or array (n,) of each label, in physical units.
+
+    Returns
+    -------
+    wave : array (n_pix,)
+        Wavelengths in A, those of the training.
+    flux : array (n, n_pix)
+        Flux with a continuum of 1.
+
+    Raises
+    ------
+    UserError
+        As of `open_folder` and `Generator.spectra`.
     """
-    found = open_folder(model)
-    return found.wave, found.spectra(labels)
+    generator = open_folder(model)
+    return generator.wave, generator.spectra(labels)

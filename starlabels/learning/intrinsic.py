@@ -69,12 +69,13 @@ class Intrinsic(NamedTuple):
         code = np.concatenate([np.ones((len(code), 1), "f4"), code], axis=1)
         # as real numbers: half the work of a complex product
         transform = (code @ self.transform.view("f4")).view("c8")
-        return self.broadening.flux(transform, shifts, self.broadening.onto(wave))
+        resampling = self.broadening.resampling_matrix(wave)
+        return self.broadening.broaden(transform, shifts, resampling)
 
 
 def build_intrinsic(table):
     """The Intrinsic of its `table` {name: array}."""
     mean, components, wave, step, fwhm, resolving_power = (table[name] for name in FIELDS)
     broadening = broaden.Broadening(wave, float(step), float(fwhm))
-    transform = broadening.transform(np.vstack([mean, components]))
+    transform = broadening.to_fourier(np.vstack([mean, components]))
     return Intrinsic(mean, components, transform, broadening, float(resolving_power))

@@ -87,9 +87,7 @@ def train_decoder(labels, components, variance, seed):
     keras.utils.set_random_seed(seed)
     variance = np.asarray(variance, float)
     scale = np.sqrt(variance + SOFTENING * variance.sum()).astype("f4")
-    network = residual_mlp(
-        labels.shape[1], len(scale), width=DECODER_WIDTH, blocks=DECODER_BLOCKS
-    )
+    network = residual_mlp(labels.shape[1], len(scale), width=DECODER_WIDTH, blocks=DECODER_BLOCKS)
     steps = math.ceil(len(labels) / DECODER_BATCH)
     epochs = max(1, min(PASSES, round(SAMPLES / len(labels))))
     rate = build_cosine_schedule(DECODER_RATE, steps * epochs)
@@ -242,9 +240,7 @@ def compare_chunk(detector, inputs, mean):
     information = slopes @ np.swapaxes(slopes, 1, 2) + RIDGE * np.eye(n_labels)
     step = np.linalg.solve(information, slopes @ residual[:, :, None])[:, :, 0]
     low, high = table["ends"]
-    excess = [
-        np.maximum(low - labels, labels - high).max(axis=1) for labels in (mean, mean + step)
-    ]
+    excess = [np.maximum(low - labels, labels - high).max(axis=1) for labels in (mean, mean + step)]
     return np.log(np.sum(residual**2, axis=1)), np.maximum(*excess)
 
 

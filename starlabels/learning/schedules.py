@@ -4,7 +4,7 @@ WARM_UP = 0.03  # fraction of the steps
 
 
 def build_cosine_schedule(rate, steps):
-    """Keras schedule: linear warm-up from 0 to `rate`, then a cosine to 0 at the last of `steps`."""
+    """Keras schedule: linear warm-up from 0 to `rate`, then a cosine to 0 after `steps`."""
     import keras
 
     warm_up_steps = int(WARM_UP * steps)

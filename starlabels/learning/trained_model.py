@@ -1,4 +1,4 @@
-"""A trained model: its folder models/<run>/, and the labels, errors and flags it gives for spectra."""
+"""A trained model: its folder models/<run>/, and the labels, errors and flags it predicts."""
 
 import json
 import zipfile
@@ -7,60 +7,91 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels.base import files, hdf5, untrusted
+from starlabels.base import files, hdf5, hdf5_spectra, untrusted
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_lowest, unscale_labels
 from starlabels.learning import calibration, components, outliers, sparse
 from starlabels.learning.backend import start_keras
-from starlabels.learning.training import write_history
+from starlabels.learning.checkpoints import write_history
 
 BATCH_SIZE = 256  # spectra
 
 
 def prepend_components(network, basis, n_features=0):
-    """The model from flux (n, n_pix), and n_features beside it (n, n_pix + n_features).
+    """Build the model that reads flux from a network that reads components.
 
-    It is the network itself, or with the components that it was trained on before it.
+    Parameters
+    ----------
+    network : keras.Model
+        Trained network, perhaps compiled.
+    basis : Basis or None
+        Components that it reads; None if it reads pixels or features only.
+    n_features : int
+        Number of features of a table that it also reads.
+
+    Returns
+    -------
+    keras.Model
+        From flux and features (n, n_pix + n_features) to the network's outputs.
     """
     import keras
     from keras import ops
 
-    network = keras.Model(
-        network.inputs, network.outputs[0], name=network.name
-    )  # without optimiser: a third of the size
+    # without the optimiser: a third of the size
+    network = keras.Model(network.inputs, network.outputs[0], name=network.name)
     if not basis:
         return network
     from starlabels.learning.networks.layers import Components
 
-    n_pix, layer = (
-        len(basis.mean),
-        Components(len(basis.components), basis.n_blocks, name="components"),
-    )
+    n_pix = len(basis.mean)
+    layer = Components(len(basis.components), basis.n_blocks, name="components")
     flux = keras.Input((n_pix + n_features,), name="flux")
-    read = layer(flux[:, :n_pix]) if n_features else layer(flux)
-    outputs = network(ops.concatenate([read, flux[:, n_pix:]], axis=1) if n_features else read)
+    if n_features:
+        inputs = ops.concatenate([layer(flux[:, :n_pix]), flux[:, n_pix:]], axis=1)
+    else:
+        inputs = layer(flux)
+    outputs = network(inputs)
     layer.set_weights([basis.mean, basis.components])
     return keras.Model(flux, outputs, name=network.name)
 
 
 def save_model(folder, models, tables, history, seconds, cfg, digest, h5):
-    """Write {name: Keras model} as <name>.keras, scaling.h5, history.csv and config.yaml into the folder of a model.
+    """Write the files of a model: <name>.keras, scaling.h5, history.csv and config.yaml.
 
-    scaling.h5 has the moments of the labels, the wavelengths, `tables` {group: {name: values} or None}, and the files' SHA-256.
+    Parameters
+    ----------
+    folder : Path
+    models : dict
+        {name: keras.Model}.
+    tables : dict
+        {group: {name: array} or None} to write into scaling.h5.
+    history : dict
+        {column: one number per epoch} of the training.
+    seconds : float
+        Time of the training.
+    cfg : Config
+        Recipe of the model.
+    digest : str
+        Of everything that the model depends on.
+    h5 : h5py.File
+        Open 2_prepared.h5: scaling, wavelengths, continuum model, features and principal
+        components are copied from it.
     """
     for name, model in models.items():
         model.save(folder / f"{name}.keras")
-    with hdf5.create(
-        folder / "scaling.h5", "3_train", digest, cfg.text, {h5.filename: h5.attrs["digest"]}
-    ) as out:
+    inputs = {h5.filename: h5.attrs["digest"]}
+    with hdf5.create_file(folder / "scaling.h5", "3_train", digest, cfg.text, inputs) as out:
         for group in ("scaling", "continuum", "features"):
             if group in h5:
                 h5.copy(group, out)
         if cfg.wave:
-            hdf5.write_wave(out, *hdf5.read_axis(h5))
+            hdf5_spectra.write_wave(out, *hdf5_spectra.read_axis(h5))
+        basis = components.read_basis(h5)
+        if basis and cfg.target == "labels":  # a generator does not read spectra
+            components.write_basis(out, basis)
         for group, table in tables.items():
             for name, values in (table or {}).items():
-                hdf5.write(out, f"{group}/{name}", values)
+                hdf5.write_dataset(out, f"{group}/{name}", values)
         sums = {f"{name}.keras": files.compute_sha256(folder / f"{name}.keras") for name in models}
         out.attrs.update(
             {"train_seconds": seconds, "target": cfg.target, "files": json.dumps(sums)}
@@ -70,150 +101,232 @@ def save_model(folder, models, tables, history, seconds, cfg, digest, h5):
 
 
 class TrainedModel(NamedTuple):
-    """A model from flux, the names of its labels and their moments in training (n_labels,), the calibration of its errors.
+    """A trained model that predicts labels.
 
-    reader gives the model's output and what it reads; calibration is None if the model gives no errors, guard if it cannot
-    tell what is outside; seconds is the time of training.
+    Attributes
+    ----------
+    model : keras.Model
+        From flux and features (n, n_inputs) to scaled labels and ln variances.
+    component_model : keras.Model
+        The same with a second output, the components and ln noise that it reads; `model` itself if
+        it reads pixels.
+    names : list of str
+        Its labels.
+    mean, std : array (n_labels,)
+        Moments of the labels in training.
+    calibration : dict or None
+        Output of `calibration.fit_calibration`; None if the model predicts no errors.
+    detector : OutlierDetector or None
+        None if the model reads no components.
+    seconds : float
+        Time of the training.
+    digest : str
+        Of the training.
+    offset : float
+        Offset in mas of the parallaxes that the labels were made of.
+    windows : dict or None
+        {element: (k, 2) in A} that a censored network reads the element from.
+    sparse : dict or None
+        Output of `sparse.fit_sparse_threshold`, of a network that reads a table.
+    may_lack : array (n_features,) of bool, or None
+        Whether some star of training lacked the feature.
+    basis : Basis or None
+        Principal components that it reads; None if it reads pixels or features only.
     """
 
     model: object
-    add_components_output: object
+    component_model: object
     names: list
     mean: np.ndarray
     std: np.ndarray
     calibration: dict | None
-    guard: outliers.OutlierDetector | None
+    detector: outliers.OutlierDetector | None
     seconds: float
     digest: str
-    offset: float = 0.0  # mas, of the parallaxes that fakemag was learnt from
-    windows: dict | None = (
-        None  # {element: (k, 2) in A} that it is read from, of a censored network
-    )
-    thin: dict | None = None  # what thin.fit gives, of a network that reads a table
-    may_lack: np.ndarray | None = (
-        None  # (k,) of the table's features, whether some star of training lacked it
-    )
+    offset: float = 0.0
+    windows: dict | None = None
+    sparse: dict | None = None
+    may_lack: np.ndarray | None = None
+    basis: components.Basis | None = None
 
     @property
     def bits(self):
-        """{flag: bit} of those that this model can set."""
-        can = {"edge": self.guard, "unlike": self.guard, "limit": True, "thin": self.thin}
-        return {name: bit for name, bit in outliers.BITS.items() if can[name]}
+        """{flag: bit} of the flags that this model can set."""
+        can_set = {
+            "edge": self.detector,
+            "unlike": self.detector,
+            "limit": True,
+            "thin": self.sparse,
+        }
+        return {name: bit for name, bit in outliers.BITS.items() if can_set[name]}
+
+    @property
+    def splits_errors(self):
+        """True if errors have two parts, `err_model` and `err_predictive`, see `predict`."""
+        n_outputs = self.model.output_shape[1]
+        return bool(self.calibration) and n_outputs > 2 * len(self.names)
 
     def predict(self, flux, snr):
-        """{mean, err (n, n_labels), flags (n,)} of flux: an array (n, n_pix) or batches of it, of S/N snr (n,).
+        """Predict labels, errors and flags.
 
-        In physical units; flags are guard.BITS, and errors grow with how unlike those of training a star is. A label below the
-        least in nature is given as that, and flagged "limit". Of Monte-Carlo passes also the parts of err: err_model, their
-        scatter, and err_predictive, what they say themselves.
+        Parameters
+        ----------
+        flux : array (n, n_inputs) or SpectrumBatches
+            Flux with a continuum of 1, at rest, followed by the features if the model reads any.
+        snr : array (n,)
+            S/N of added noise; infinite without.
+
+        Returns
+        -------
+        dict
+            `mean` (n, n_labels) in physical units, clipped to the lowest possible value; `flags`
+            (n,), see `outliers.BITS`. If the model predicts errors, `err` (n, n_labels), which
+            grows with how unlike training a star is. If it averages passes or members, also the
+            parts of err: `err_model`, their scatter, and `err_predictive`, which they predict.
         """
-        output, inputs = self._outputs(flux)
-        n, least = len(self.names), get_lowest(self.names)
+        output, inputs = self._call(flux)
+        n = len(self.names)
+        least = get_lowest(self.names)
         mean = unscale_labels(output[:, :n], self.mean, self.std)
         flags = outliers.BITS["limit"] * (mean < least).any(axis=1).astype("u1")
-        found = {"mean": np.maximum(mean, least).astype("f4"), "flags": flags}
+        prediction = {"mean": np.maximum(mean, least).astype("f4"), "flags": flags}
         if self.calibration:
-            parts = [
-                np.exp(0.5 * output[:, i : i + n]) * self.std for i in range(n, output.shape[1], n)
-            ]
-            found["err"], *scatter = (
-                calibration.apply_calibration(self.calibration, part, snr).astype("f4") for part in parts
-            )
-            for err in scatter:
-                found |= {
-                    "err_model": err,
-                    "err_predictive": np.sqrt(np.maximum(found["err"] ** 2 - err**2, 0)),
-                }
-        if self.thin:
-            flags |= outliers.BITS["thin"] * sparse.flag_sparse(self.thin, output[:, :n]).astype("u1")
-        if self.guard:
-            unlike, growth = outliers.flag_outliers(self.guard, inputs, output[:, :n])
-            flags |= unlike
-            found["err"] *= growth[:, None].astype("f4")
-        return found
+            prediction |= self._calibrate(output[:, n:], snr)
+        if self.sparse:
+            is_sparse = sparse.flag_sparse(self.sparse, output[:, :n])
+            flags |= outliers.BITS["thin"] * is_sparse.astype("u1")
+        if self.detector:
+            bits, growth = outliers.flag_outliers(self.detector, inputs, output[:, :n])
+            flags |= bits
+            prediction["err"] *= growth[:, None].astype("f4")
+        return prediction
 
-    def _outputs(self, flux):
-        """What the network says of each spectrum, and what it reads of it where that is components (else None)."""
-        options = {"batch_size": BATCH_SIZE if isinstance(flux, np.ndarray) else None, "verbose": 0}
-        return (
-            self.reader.predict(flux, **options)
-            if self.guard
-            else (self.model.predict(flux, **options), None)
+    def _call(self, flux):
+        """Output of the network, and the components and ln noise it reads if they are needed."""
+        batch_size = BATCH_SIZE if isinstance(flux, np.ndarray) else None
+        if self.detector:
+            return self.component_model.predict(flux, batch_size=batch_size, verbose=0)
+        return self.model.predict(flux, batch_size=batch_size, verbose=0), None
+
+    def _calibrate(self, log_variances, snr):
+        """{err, and its parts: (n, n_labels)} of ln variances (n, n_labels) or (n, 2 n_labels)."""
+        n = len(self.names)
+        columns = [log_variances[:, i : i + n] for i in range(0, log_variances.shape[1], n)]
+        err, *scatter = (
+            calibration.apply_calibration(
+                self.calibration, np.exp(0.5 * column) * self.std, snr
+            ).astype("f4")
+            for column in columns
         )
+        errors = {"err": err}
+        if scatter:
+            errors["err_model"] = scatter[0]
+            errors["err_predictive"] = np.sqrt(np.maximum(err**2 - scatter[0] ** 2, 0))
+        return errors
 
 
 def open_folder(folder):
-    """The Trained in models/<run>/, whatever the recipe in force; UserError naming 3_train.py if it is missing or damaged."""
+    """Open the model in a folder models/<run>/, whatever the current recipe.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    TrainedModel
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged or a generator; the message says what to run.
+    """
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         if h5.attrs.get("target", "labels") != "labels":
             raise UserError(
                 f"{folder} gives spectra of labels, not labels of spectra: use it with generate.py"
             )
-        scaling = h5["scaling/mean"]
-        names, mean, std = list(scaling.attrs["names"]), scaling[:], h5["scaling/std"][:]
-        seconds, digest = float(h5.attrs["train_seconds"]), h5.attrs["digest"]
+        names = list(h5["scaling/mean"].attrs["names"])
+        mean = h5["scaling/mean"][:]
+        std = h5["scaling/std"][:]
+        seconds = float(h5.attrs["train_seconds"])
+        digest = h5.attrs["digest"]
         may_lack = h5["features/may_lack"][:].astype(bool) if "features/may_lack" in h5 else None
         offset = float(h5["parallax/offset"][()]) if "parallax" in h5 else 0.0
-        errors, table, windows, few = (
-            {name: data[()] for name, data in h5[group].items()} if group in h5 else None
-            for group in ("calibration", "guard", "windows", "thin")
+        basis = components.read_basis(h5)
+        errors, thresholds, windows, sparse_table = (
+            read_table(h5, group) for group in ("calibration", "guard", "windows", "thin")
         )
     print(start_keras())
     model = read_keras_model(folder / "model.keras")
-    watch = outliers.OutlierDetector(read_keras_model(folder / "decoder.keras"), table) if table else None
+    detector = None
+    if thresholds:
+        decoder = read_keras_model(folder / "decoder.keras")
+        detector = outliers.OutlierDetector(decoder, thresholds)
+    basis = basis or extract_basis(model)
     return TrainedModel(
         model,
-        add_components_output(model),
+        add_components_output(model) if basis else model,
         names,
         mean,
         std,
         errors,
-        watch,
+        detector,
         seconds,
         digest,
         offset,
         windows,
-        few,
+        sparse_table,
         may_lack,
+        basis,
     )
+
+
+def read_table(h5, group):
+    """{name: array} of the datasets of a group of an open file; None if there is no such group."""
+    return {name: data[()] for name, data in h5[group].items()} if group in h5 else None
 
 
 def add_components_output(model):
-    """The model with a second output, the components that it reads; itself if it reads pixels."""
+    """The Keras model with a second output: the components and ln noise that it reads."""
     import keras
 
-    found = [layer for layer in model.layers if layer.name == "components"]
-    return keras.Model(model.input, [model.output, found[0].output]) if found else model
+    return keras.Model(model.input, [model.output, model.get_layer("components").output])
 
 
 def extract_basis(model):
-    """The components.Basis that a model reads, None if it reads pixels."""
-    found = [layer for layer in model.layers if layer.name == "components"]
-    if not found:
+    """Basis in the layers of a Keras model saved without the group `basis`; None if it has none."""
+    layers = {layer.name: layer for layer in model.layers}
+    if "components" not in layers:
         return None
-    mean, vectors = found[0].get_weights()
-    [variance] = (
-        next(layer for layer in model.layers if hasattr(layer, "layers"))
-        .get_layer("wiener")
-        .get_weights()
-    )
-    return components.Basis(mean, vectors, variance, found[0].n_blocks)
+    mean, vectors = layers["components"].get_weights()
+    network = next(layer for layer in model.layers if hasattr(layer, "layers"))
+    [variance] = network.get_layer("wiener").get_weights()
+    return components.Basis(mean, vectors, variance, layers["components"].n_blocks)
 
 
 def read_keras_model(path):
-    """The Keras model in a file beside its scaling.h5; UserError naming 3_train.py if it is missing, damaged or of another one.
+    """Read a Keras model; one that would run code is refused.
 
-    One that would run code is refused.
+    Parameters
+    ----------
+    path : Path
+        File next to its scaling.h5.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged or of another scaling.h5; the message says what to run.
     """
     import keras
 
     from starlabels.learning.networks import bayesian, layers  # noqa: F401  registers them
 
-    try:
-        untrusted.check_keras(path)
-        check_checksum(path)
-        return keras.models.load_model(path, safe_mode=True)
-    except (
+    errors = (
         OSError,
         ValueError,
         KeyError,
@@ -222,15 +335,24 @@ def read_keras_model(path):
         EOFError,
         zipfile.BadZipFile,
         zlib.error,
-    ) as error:
+    )
+    try:
+        untrusted.check_keras(path)
+        check_checksum(path)
+        return keras.models.load_model(path, safe_mode=True)
+    except errors as error:
         raise UserError(f"{path} cannot be read: run python 3_train.py") from error
 
 
 def check_checksum(path):
-    """UserError if the scaling.h5 beside a model's file was written with another one; those of old do not tell."""
+    """UserError if the scaling.h5 next to a model's file was written with another one.
+
+    Files of old versions have no checksum and pass.
+    """
     with hdf5.open_stage(path.with_name("scaling.h5"), "3_train") as h5:
-        known = json.loads(h5.attrs.get("files", "{}")).get(path.name)
-    if known and known != files.compute_sha256(path):
+        checksum = json.loads(h5.attrs.get("files", "{}")).get(path.name)
+    if checksum and checksum != files.compute_sha256(path):
         raise UserError(
-            f"{path} is not the one that the scaling.h5 beside it was written with: re-run python 3_train.py"
+            f"{path} is not the one that the scaling.h5 next to it was written with: "
+            "re-run python 3_train.py"
         )

@@ -1,144 +1,213 @@
-"""The loop of every training: epochs with their rate and time, early stopping, and a place to go on from after a kill.
-
-A folder has all of a training that is under way: history.csv, a line more after each epoch, tensorboard/ if the recipe asks for
-it, and `state`, which is replaced as a whole.
-"""
+"""Training of a network: building it, the epochs with their rate and time, and early stopping."""
 
 import contextlib
-import csv
-import inspect
-import json
 import math
 import shutil
 import sys
 import time
-import zipfile
 from textwrap import shorten
-
-import numpy as np
 
 from starlabels.base import memory
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.files import remove_folder, replace_folder, restore_folder
+from starlabels.base.files import remove_folder
+from starlabels.learning import checkpoints
 from starlabels.learning.devices import ONE_DEVICE
 from starlabels.learning.losses import LOSSES
-from starlabels.learning.networks import BUILDERS
+from starlabels.learning.networks import BUILDERS, CAPABILITIES
 from starlabels.learning.schedules import build_cosine_schedule
 
-STATE, LAST, BEST = "state", "last.npz", "best.npz"  # of a training that is under way
-HISTORY, TENSORBOARD = "history.csv", "tensorboard"  # to follow it by
-KEYS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
+TENSORBOARD = "tensorboard"  # folder next to history.csv
 WEIGHT_BYTES = 16  # a weight, its gradient and the two moments of Adam
-STEPS = 32  # between returns to Python: at each step they would cost a fifth of the time
+STEPS = 32  # between returns to Python: one at a time would cost 20 % of the time
 
 
-def build_network(cfg, n_inputs, n_outputs, precision="float32", **known):
-    """The network of the recipe's section `model`, its random draws seeded; UserError if its arguments do not go together.
+def build_network(model, seed, recipe, n_inputs, n_outputs, precision="float32", **context):
+    """Build the network of a recipe, with seeded random numbers.
 
-    precision: Keras's dtype policy of its layers, of which those that give the outputs keep to float32. known: what else a
-    builder may ask for, such as wave; it takes the place of an argument of that name.
+    Parameters
+    ----------
+    model : Model
+        Section `model` of the recipe: `builder` and `arguments` are used.
+    seed : int
+        Of the weights, and of the whole process.
+    recipe : str or Path
+        File of the recipe, for messages.
+    n_inputs, n_outputs : int
+    precision : str
+        Keras's dtype policy of the layers; those that give the outputs stay float32.
+    **context
+        Description of the data, of which the builder gets what its Capabilities list. It takes the
+        place of arguments of the same name.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    UserError
+        If the arguments do not fit together, or the weights do not fit into memory.
     """
     import keras
 
-    keras.utils.set_random_seed(cfg.seed)
-    builder = BUILDERS[cfg.model.builder]
-    asked = {name: known[name] for name in inspect.signature(builder).parameters if name in known}
+    keras.utils.set_random_seed(seed)
+    builder = BUILDERS[model.builder]
+    names = [name for name in CAPABILITIES[model.builder].context if name in context]
+    arguments = model.arguments | {name: context[name] for name in names}
     try:
         with dtype_policy(precision):
             return build_within_memory(
-                lambda: builder(n_inputs, n_outputs, **cfg.model.arguments | asked),
-                f"{cfg.path}: model",
+                lambda: builder(n_inputs, n_outputs, **arguments), f"{recipe}: model"
             )
     except ValueError as error:
-        raise UserError(
-            f"{cfg.path}: model: {shorten(' '.join(str(error).split()), 300)}"
-        ) from None
+        message = shorten(" ".join(str(error).split()), 300)
+        raise UserError(f"{recipe}: model: {message}") from None
 
 
 def build_within_memory(build, where):
-    """What build() gives, a network or several; UserError, before their weights are made, if the memory cannot hold them."""
+    """Call build(), and check that memory can hold the weights before they are made.
+
+    Parameters
+    ----------
+    build : callable
+        Gives a network, or a tuple of several.
+    where : str
+        File and section of the recipe, for messages.
+
+    Returns
+    -------
+    keras.Model or tuple of keras.Model
+        Output of build().
+
+    Raises
+    ------
+    UserError
+        If the weights do not fit into memory.
+    """
     import keras
 
     try:
         with keras.StatelessScope(initialize_variables=False):  # shapes only
-            made = build()
-            n = sum(
-                network.count_params() for network in (made if isinstance(made, tuple) else (made,))
-            )
+            built = build()
+            networks = built if isinstance(built, tuple) else (built,)
+            n = sum(network.count_params() for network in networks)
         memory.check_memory(
-            n * WEIGHT_BYTES, f"{where}: {format_count(n)} weights in training", "make the network smaller"
+            n * WEIGHT_BYTES,
+            f"{where}: {format_count(n)} weights in training",
+            "make the network smaller",
         )
     except (ValueError, UserError):
-        keras.utils.clear_session()  # weights that wait would be made with those of the next network
+        # otherwise the weights that wait would be made with those of the next network
+        keras.utils.clear_session()
         raise
     with keras.StatelessScope():
         pass  # at its end Keras makes the weights that wait
-    return made
+    return built
 
 
 @contextlib.contextmanager
 def dtype_policy(name):
-    """The context in which Keras's layers are of that dtype policy."""
+    """Context in which new Keras layers have that dtype policy."""
     import keras
 
-    before = keras.config.dtype_policy()
+    previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)
 
 
-def train_network(network, train, batches, validation, folder, digest, cfg, devices=ONE_DEVICE):
-    """Train on SpectrumBatches by the section `train`, from where a killed training left `folder`, on devices.
+def train_network(
+    network,
+    train,
+    batches,
+    validation,
+    folder,
+    digest,
+    recipe,
+    devices=ONE_DEVICE,
+    tensorboard=False,
+):
+    """Train a network, or continue a training that was killed; it gets its best weights.
 
-    Of cfg, the Config, only what is the same for all networks of a run. {loss, val_loss, learning_rate, seconds: a list with a
-    number an epoch}. UserError naming the recipe if it diverges.
+    Parameters
+    ----------
+    network : keras.Model
+        Not compiled.
+    train : Train
+        Section of the recipe: optimiser, loss, schedule, epochs and early stopping.
+    batches, validation : SpectrumBatches
+    folder : Path
+        Of the training under way, see `checkpoints`.
+    digest : str
+        Of the recipe and the spectra: a training of another digest is not continued.
+    recipe : str or Path
+        File of the recipe, for messages.
+    devices : Devices
+    tensorboard : bool
+        Whether to write files for TensorBoard.
+
+    Returns
+    -------
+    dict
+        {loss, val_loss, learning_rate, seconds: one number per epoch}.
+
+    Raises
+    ------
+    UserError
+        If the training diverges.
     """
     with devices.scope():
         compile_network(network, train, len(batches), devices)
         network.optimizer.build(network.trainable_variables)
-        history, ended = resume_training(network, folder, digest, devices)
+        history, ended = checkpoints.resume_training(network, folder, digest, devices)
         batches.go_to(epoch=len(history["loss"]))
         batches.share = devices.share
         if devices.strategy:
             validation.share = devices.share  # workers each go through all of it
-            batches.workers = validation.workers = (
-                1  # with more, Keras trains on batches that it has drawn to learn their shape
-            )
+            # with more, Keras trains on batches that it has drawn to find their shape
+            batches.workers = validation.workers = 1
         if not ended:
-            board = folder / TENSORBOARD if cfg.train.tensorboard and devices.is_chief else None
-            with devices.together():
-                run_epochs(
-                    network,
-                    train,
-                    (batches, validation),
-                    history,
-                    lambda logs: write_checkpoint(network, history, logs, folder, digest, devices),
-                    board,
-                    devices,
-                )
+
+            def keep(logs):
+                checkpoints.write_checkpoint(network, history, logs, folder, digest, devices)
+
+            board = folder / TENSORBOARD if tensorboard and devices.is_chief else None
+            with devices.report_lost_worker():
+                run_epochs(network, train, (batches, validation), history, keep, board, devices)
         if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
             if devices.is_chief:
                 remove_folder(folder)
             raise UserError(
-                f"{cfg.path}: training diverged, the loss is not finite: lower train.learning_rate"
+                f"{recipe}: training diverged, the loss is not finite: lower train.learning_rate"
             )
         if devices.is_chief:
-            assign_state(network, read_state(folder / STATE / BEST))
-        assign_from_chief(network.variables, devices)
+            best = checkpoints.read_state(folder / checkpoints.STATE / checkpoints.BEST)
+            checkpoints.assign_state(network, best)
+        checkpoints.assign_from_chief(network.variables, devices)
     return history
 
 
 def run_epochs(network, train, batches, history, keep, board, devices):
-    """Keras's loop over the epochs that the history lacks, on batches (of training, of validation).
+    """Run the epochs that the history lacks on (training, validation) batches.
 
-    keep(logs): called after each epoch. board: None, or the folder that TensorBoard is to read.
+    keep(logs) is called after each epoch. board is the folder for TensorBoard, or None.
     """
     import keras
 
     watchers = make_callbacks(train)
+    callbacks = [
+        make_epoch_reporter(network, train.max_epochs, devices),
+        *watchers,
+        keras.callbacks.LambdaCallback(
+            on_train_begin=lambda _: replay_callbacks(watchers, history, network),
+            on_epoch_end=lambda _, logs: keep(logs),
+        ),
+    ]
+    if board:
+        callbacks.append(keras.callbacks.TensorBoard(board, write_graph=False))
     network.fit(
         batches[0],
         validation_data=batches[1],
@@ -146,188 +215,92 @@ def run_epochs(network, train, batches, history, keep, board, devices):
         initial_epoch=len(history["loss"]),
         shuffle=False,  # the batches shuffle themselves
         verbose=1 if sys.stdout.isatty() else 0,
-        callbacks=[
-            make_epoch_reporter(network, train.max_epochs, devices),
-            *watchers,
-            keras.callbacks.LambdaCallback(
-                on_train_begin=lambda _: replay_callbacks(watchers, history, network),
-                on_epoch_end=lambda _, logs: keep(logs),
-            ),
-            *([keras.callbacks.TensorBoard(board, write_graph=False)] if board else []),
-        ],
+        callbacks=callbacks,
     )
 
 
 def compile_network(network, train, steps, devices=ONE_DEVICE):
-    """Give the network the loss of the recipe, and its optimiser with its schedule, of `steps` an epoch, on devices."""
+    """Compile a network with the loss, optimiser and schedule of a recipe.
+
+    Parameters
+    ----------
+    network : keras.Model
+    train : Train
+        Section of the recipe.
+    steps : int
+        Batches per epoch.
+    devices : Devices
+    """
     import keras
 
     rate = train.learning_rate
     if train.schedule == "cosine":
         rate = build_cosine_schedule(rate, train.max_epochs * steps)
-    options = {"global_clipnorm": devices.longest(train.clip_norm)}
+    options = {"global_clipnorm": devices.scale_clip_norm(train.clip_norm)}
     if train.optimizer == "adamax":
         optimizer = keras.optimizers.Adamax(rate, **options)
     else:
         optimizer = keras.optimizers.Adam(rate, amsgrad=train.optimizer == "amsgrad", **options)
-    if (
-        devices.precision == "mixed_float16"
-    ):  # whose least number is 6e-8: gradients are scaled up to be seen
+    if devices.precision == "mixed_float16":
+        # its least number is 6e-8: gradients are scaled up to remain above it
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    compiled = (
-        "auto" if devices.worker is None else False
-    )  # by XLA, which does not know the workers' sums
-    at_once = (
-        1 if devices.strategy else STEPS
-    )  # TensorFlow fails where a step on several devices is inside a loop
     network.compile(
-        devices.join(optimizer),
+        devices.share_gradients(optimizer),
         LOSSES[train.loss],
-        steps_per_execution=at_once,
-        jit_compile=compiled,
+        # TensorFlow fails if a step on several devices is inside a loop
+        steps_per_execution=1 if devices.strategy else STEPS,
+        # XLA does not support the workers' sums
+        jit_compile="auto" if devices.worker is None else False,
     )
 
 
 def make_callbacks(train):
-    """Keras callbacks of the recipe's `train` section."""
+    """Keras callbacks of a section `train`: early stopping, and reduction of the rate."""
     from keras.callbacks import EarlyStopping, ReduceLROnPlateau
 
-    stop, reduce = train.early_stopping, train.reduce_lr
-    found = [EarlyStopping(patience=stop.patience, min_delta=stop.min_delta)]
+    stop = train.early_stopping
+    reduce = train.reduce_lr
+    callbacks = [EarlyStopping(patience=stop.patience, min_delta=stop.min_delta)]
     if train.schedule == "plateau":
-        found.append(
+        callbacks.append(
             ReduceLROnPlateau(
                 factor=reduce.factor, patience=reduce.patience, min_delta=stop.min_delta
             )
         )
-    return found
+    return callbacks
 
 
-def make_epoch_reporter(model, max_epochs, devices):
-    """A Keras callback: rate and seconds into the history, an end to diverged training, a line an epoch in a log.
+def make_epoch_reporter(network, max_epochs, devices):
+    """Keras callback: adds rate and seconds to the logs, stops diverged training, prints a line.
 
     Losses are the workers' mean, so that all stop and slow down at the same epoch.
     """
     import keras
 
-    line = "epoch {:3d}/{}  loss {loss:.5f}  validation {val_loss:.5f}  rate {learning_rate:.1e}  {seconds:.1f} s"
+    line = (
+        "epoch {:3d}/{}  loss {loss:.5f}  validation {val_loss:.5f}  "
+        "rate {learning_rate:.1e}  {seconds:.1f} s"
+    )
     last = time.monotonic()
 
     def report(epoch, logs):
         nonlocal last
         now = time.monotonic()
-        logs["loss"], logs["val_loss"] = map(float, devices.mean([logs["loss"], logs["val_loss"]]))
-        logs["learning_rate"] = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        losses = devices.average([logs["loss"], logs["val_loss"]])
+        logs["loss"], logs["val_loss"] = map(float, losses)
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
         logs["seconds"] = now - last
         last = now
         if not math.isfinite(logs["loss"]):
-            model.stop_training = True
+            network.stop_training = True
         if not sys.stdout.isatty():
             print(line.format(epoch + 1, max_epochs, **logs))
 
     return keras.callbacks.LambdaCallback(on_epoch_end=report)
 
 
-def write_checkpoint(network, history, logs, folder, digest, devices=ONE_DEVICE):
-    """Add an epoch's logs to the history; keep it, the weights with the optimiser's, and the best so far in `folder`."""
-    import keras
-
-    best = not history["val_loss"] or logs["val_loss"] < min(history["val_loss"])
-    for key, values in history.items():
-        values.append(float(logs[key]))
-    if not devices.is_chief:
-        return
-    with replace_folder(folder / STATE) as tmp:
-        with (tmp / LAST).open(
-            "wb"
-        ) as file:  # not HDF5, which ends the process where the disk is full
-            np.savez(file, *map(keras.ops.convert_to_numpy, get_state_variables(network)))
-        shutil.copy(tmp / LAST if best else folder / STATE / BEST, tmp / BEST)
-        state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
-        (tmp / "history.json").write_text(json.dumps(state))
-    with (folder / HISTORY).open("a", newline="") as file:
-        csv.writer(file).writerow(
-            [len(history["loss"]), *(values[-1] for values in history.values())]
-        )
-
-
-def get_state_variables(network):
-    """Variables of a network with those of its random numbers and its optimiser."""
-    return network.variables + network.optimizer.variables
-
-
-def read_state(path):
-    """The values of `state_of` in a file; ValueError or BadZipFile if it is damaged."""
-    with np.load(path, allow_pickle=False) as packed:
-        return [packed[name] for name in packed]
-
-
-def assign_state(network, values):
-    """Give a network the values of `state_of`."""
-    for variable, value in zip(get_state_variables(network), values, strict=True):
-        variable.assign(value)
-
-
-def resume_training(network, folder, digest, devices=ONE_DEVICE):
-    """History of a killed training of this very recipe, its weights put into the network, and whether it had ended.
-
-    All as the chief has it.
-    """
-    devices.agree(digest)
-    history, ended = (
-        read_checkpoint(network, folder, digest)
-        if devices.is_chief
-        else ({key: [] for key in KEYS}, False)
-    )
-    done, ended = (int(one) for one in devices.from_chief([len(history["loss"]), ended]))
-    if done:
-        [values] = devices.from_chief(
-            [np.array([history[key] or [0.0] * done for key in KEYS])]
-        )  # (4, done)
-        history = dict(zip(KEYS, np.asarray(values).tolist()))
-        print(f"going on after epoch {done} of a training that was stopped")
-    assign_from_chief(network.variables + network.optimizer.variables, devices)
-    if devices.is_chief:
-        if not done:
-            remove_folder(folder)  # of another recipe
-        folder.mkdir(parents=True, exist_ok=True)
-        write_history(history, folder / HISTORY)
-        print(f"a line an epoch: {folder / HISTORY}")
-    return history, bool(ended)
-
-
-def read_checkpoint(network, folder, digest):
-    """The history in `folder` and whether it had ended, its weights put into the network; an empty one if there is none."""
-    state = folder / STATE
-    restore_folder(state)
-    try:
-        found = json.loads((state / "history.json").read_text())
-        if found["digest"] == digest:
-            read_state(state / BEST)
-            assign_state(network, read_state(state / LAST))
-            return found["history"], found["ended"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # there is none, or it is damaged
-        pass
-    return {key: [] for key in KEYS}, False
-
-
-def assign_from_chief(variables, devices):
-    """Give Keras variables the chief's values."""
-    if devices.worker is not None:
-        for variable, value in zip(
-            variables, devices.from_chief([one.numpy() for one in variables])
-        ):
-            variable.assign(value)
-
-
-def copy_tensorboard(folder, target):
-    """Copy what the training in `folder` wrote for TensorBoard, if anything."""
-    if (folder / TENSORBOARD).exists():
-        shutil.copytree(folder / TENSORBOARD, target)
-
-
 def replay_callbacks(watchers, history, network):
-    """Bring callbacks to where they were after the epochs of a history; the network and its learning rate stay."""
+    """Bring callbacks to their state after the epochs of a history; the network is unchanged."""
     import keras
 
     rate = keras.ops.convert_to_numpy(network.optimizer.learning_rate)
@@ -338,9 +311,7 @@ def replay_callbacks(watchers, history, network):
         network.optimizer.learning_rate = float(rate)
 
 
-def write_history(history, path):
-    """Write {loss, val_loss, learning_rate, seconds: a number an epoch} as CSV."""
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["epoch", *history])
-        table.writerows((i, *row) for i, row in enumerate(zip(*history.values()), start=1))
+def copy_tensorboard(folder, target):
+    """Copy the TensorBoard files of the training in a folder, if any, to a target folder."""
+    if (folder / TENSORBOARD).exists():
+        shutil.copytree(folder / TENSORBOARD, target)

@@ -1,11 +1,14 @@
-"""The networks, by name. A builder is called with (n_inputs, n_outputs, **arguments) and returns an uncompiled Keras model.
+"""The networks, by the name of their builder, and what each can do.
 
-A builder's keyword-only arguments, with their defaults, are the schema of the `model:` section of the configuration; of others
-it is given those that it has, see training.build. Layers that give the outputs are of float32 whatever Keras's policy.
-Builders import Keras when called: this package costs nothing to import, so mistakes in the configuration show at once.
+A builder is called with (n_inputs, n_outputs, **arguments) and returns an uncompiled Keras model.
+Its keyword-only arguments, with their defaults, are the schema of the `model` section of a recipe.
+`training.build_network` passes the parameters that `Capabilities.context` lists, such as the
+wavelengths. Layers that give the outputs are float32 whatever Keras's dtype policy. Builders import
+Keras when called, so mistakes in a recipe are found without waiting for Keras.
 """
 
 from starlabels.learning.networks import censored, cnn, mlp
+from starlabels.learning.networks.capabilities import Capabilities
 
 BUILDERS = {
     "seed_cnn": cnn.seed_cnn,
@@ -15,18 +18,46 @@ BUILDERS = {
     "mlp": mlp.mlp,
     "spectrum_table_cnn": cnn.spectrum_table_cnn,
 }
+CAPABILITIES = {
+    "seed_cnn": Capabilities(),
+    "bayesian_cnn": Capabilities(passes=True, components=False),
+    "censored_cnn": Capabilities(
+        passes=True, components=False, wave=True, context=("labels", "wave", "windows")
+    ),
+    "residual_mlp": Capabilities(members=True),
+    "mlp": Capabilities(),
+    "spectrum_table_cnn": Capabilities(
+        members=True, components=False, pixels_and_features=True, context=("n_features",)
+    ),
+}
 
 
-def build_predictor(network, errors=True, **arguments):
-    """The model that answers for a trained network, built with those arguments: itself, or the mean of passes or members.
+def build_predictor(network, builder, arguments, errors=True):
+    """Build the model that predicts with a trained network.
 
-    errors: whether it tells variances beside the labels, as those two do.
+    Parameters
+    ----------
+    network : keras.Model
+        Of a single pass, or with all members side by side.
+    builder : str
+        Name of its builder.
+    arguments : dict
+        Arguments it was built with: `passes` or `members`, if the builder has them.
+    errors : bool
+        Whether the network predicts ln variances next to the labels.
+
+    Returns
+    -------
+    keras.Model
+        The network itself, or the mean of its passes or members; with `errors` see
+        `bayesian.Passes` for the outputs.
     """
-    if "passes" in arguments:
+    capabilities = CAPABILITIES[builder]
+    if capabilities.passes:
         from starlabels.learning.networks import bayesian
 
         return bayesian.build_passes_model(network, arguments["passes"])
-    if arguments.get("members", 1) == 1:
+    if not capabilities.is_ensemble(arguments):
         return network
     import keras
 

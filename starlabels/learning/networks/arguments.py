@@ -1,4 +1,4 @@
-"""The types of the builders' arguments: what the section `model` of the configuration may ask of them."""
+"""Types of the builders' arguments: what the `model` section of a recipe may contain."""
 
 from typing import Annotated, Literal
 
@@ -22,4 +22,5 @@ Initializer = Literal[
     *("lecun_normal", "lecun_uniform", "orthogonal"),
 ]
 
-MISSING = float(np.float32(2.3))  # ln noise of a block without flux: ten times the continuum
+# ln noise of a block without flux: ten times the continuum
+MISSING = float(np.float32(2.3))

@@ -1,16 +1,16 @@
-"""Dropout that stays on, as in astroNN, so that a hundred passes tell what a network does not know.
+"""Dropout that stays on after training, as in astroNN, to estimate the network's uncertainty.
 
-Leung & Bovy (2019), MNRAS 483, 3255; Gal & Ghahramani (2016).
+References: Leung & Bovy (2019), MNRAS 483, 3255; Gal & Ghahramani (2016).
 """
 
 import keras
 from keras import ops
 
-GROUPS = 256  # random sums that stand for the dropped features
+GROUPS = 256  # random sums that represent the dropped features
 
 
 def astronn_options(l2):
-    """Options of a layer: its first weights and their regulariser as in astroNN."""
+    """Options of a layer: first weights and regulariser as in astroNN."""
     return {
         "kernel_initializer": keras.initializers.RandomNormal(stddev=0.05),
         "kernel_regularizer": keras.regularizers.L2(l2),
@@ -21,21 +21,21 @@ def astronn_options(l2):
 class DropoutDense(keras.layers.Layer):
     """Dropout, in validation too, then a dense layer: (n, n_features) -> (n, units).
 
-    With `passes` it answers as often, (n, passes, units), each time with other features dropped; a second such layer then takes
-    (n, passes, n_features). A pass over many features costs as much as the layer, so in the first one a pass is drawn from
-    the distribution that dropout gives its sum: nearly normal, of covariance rate / (1 - rate) sum_j x_j^2 w_j w_j^T. Sums of
-    GROUPS groups of features with random signs, times normal numbers, have that covariance, and cost one pass for all.
+    With `passes` it gives that many answers, (n, passes, units), each with other features dropped;
+    a second such layer then reads (n, passes, n_features). A pass over many features costs as much
+    as the layer. So in the first one a pass is drawn from the distribution that dropout gives its
+    sum, which is nearly normal, of covariance rate / (1 - rate) sum_j x_j^2 w_j w_j^T. Sums of
+    GROUPS groups of features with random signs, times normal numbers, have that covariance, and
+    cost one pass for all.
     """
 
     def __init__(self, units, rate, activation="relu", l2=0.0, seed=0, **options):
         super().__init__(**options)
-        self.units, self.rate, self.activation, self.l2, self.seed = (
-            units,
-            rate,
-            activation,
-            l2,
-            seed,
-        )
+        self.units = units
+        self.rate = rate
+        self.activation = activation
+        self.l2 = l2
+        self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
 
     def build(self, shape):
@@ -56,20 +56,20 @@ class DropoutDense(keras.layers.Layer):
         return 2.0 * ops.cast(keras.random.uniform(shape, seed=self.seed) > 0.5, dtype) - 1.0
 
     def call(self, x, passes=0):
-        if (
-            passes and x.shape[-1] <= GROUPS and len(x.shape) == 2
-        ):  # few enough to be dropped in each pass
+        has_passes = len(x.shape) == 3
+        # few features are simply dropped in each pass
+        if passes and x.shape[-1] <= GROUPS and not has_passes:
             x = ops.repeat(x[:, None], passes, axis=1)
-        again = len(x.shape) == 3
-        if again or not passes:
+            has_passes = True
+        if has_passes or not passes:
             x = keras.random.dropout(x, self.rate, seed=self.generator)
         total = ops.matmul(x, self.kernel) + self.bias
-        if passes and not again:
+        if passes and not has_passes:
             total = total[:, None] + self.scatter(x, passes)
         return keras.activations.get(self.activation)(total)
 
     def scatter(self, x, passes):
-        """What dropping features adds to the sums (n, passes, units)."""
+        """Changes of the sums (n, passes, units) by dropped features."""
         pad = self.n_groups * self.width - x.shape[-1]
         signed = ops.reshape(
             ops.pad(x * self.signs, [[0, 0], [0, pad]]), (-1, self.n_groups, self.width)
@@ -88,8 +88,9 @@ class DropoutDense(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("starlabels")
 class Passes(keras.layers.Layer):
-    """Passes (n, passes, 2 n_labels) of means and ln variances -> mean, ln total variance, ln variance of the means.
+    """Average passes (n, passes, 2 n_labels) of means and ln variances.
 
+    The output (n, 3 n_labels) is the mean, the ln total variance, and the ln variance of the means.
     The total is the variance of the means plus the mean of the variances.
     """
 
@@ -101,15 +102,16 @@ class Passes(keras.layers.Layer):
 
 
 def build_passes_model(network, passes):
-    """The model that answers with the mean of so many passes and its errors, see Passes; its weights are the network's."""
+    """The model of the mean of so many passes and its errors, see Passes; it shares the weights."""
 
-    def call(layer, *args, **options):
-        return layer(
-            *args, **options, **({"passes": passes} if isinstance(layer, DropoutDense) else {})
-        )
+    def call_layer(layer, *args, **options):
+        if isinstance(layer, DropoutDense):
+            options["passes"] = passes
+        return layer(*args, **options)
 
-    bare = keras.Model(
-        network.inputs, network.outputs[0]
-    )  # a compiled one would take its optimiser along
-    again = keras.models.clone_model(bare, clone_function=lambda layer: layer, call_function=call)
-    return keras.Model(again.inputs, Passes()(again.outputs[0]), name=network.name)
+    # without the optimiser of a compiled network
+    bare = keras.Model(network.inputs, network.outputs[0])
+    clone = keras.models.clone_model(
+        bare, clone_function=lambda layer: layer, call_function=call_layer
+    )
+    return keras.Model(clone.inputs, Passes()(clone.outputs[0]), name=network.name)

@@ -1,6 +1,6 @@
-"""The censored network: an abundance comes from the lines of its own element alone, whatever others it goes along with.
+"""The censored network: an abundance is measured from the lines of its own element alone.
 
-Leung & Bovy (2019), MNRAS 483, 3255; astroNN's ApogeeBCNNCensored.
+References: Leung & Bovy (2019), MNRAS 483, 3255; astroNN's ApogeeBCNNCensored.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from starlabels.base.labels import select_elemental
-from starlabels.base.ranges import parse_number, expected_error
+from starlabels.base.ranges import expected_error, parse_number
 from starlabels.learning.networks.arguments import (
     Activation,
     Dropout,
@@ -21,24 +21,28 @@ from starlabels.learning.networks.arguments import (
 )
 from starlabels.learning.networks.cnn import build_trunk
 
-MAX_AUXILIARY_NORM = 0.5  # norm of the weights of each auxiliary value, as in astroNN: it shall not carry the whole spectrum
+# Norm of the weights of each auxiliary value, as in astroNN: it must not carry the whole spectrum
+MAX_AUXILIARY_NORM = 0.5
 
 
 def parse_windows(value):
-    """Windows {element: [[low, high], ...]} in A, or auto."""
+    """Windows {element: [[low, high], ...]} in A, or "auto", of a value in a recipe."""
     if value == "auto":
         return value
     if not isinstance(value, dict) or not value:
         raise expected_error("auto, or {element: [[low, high], ...]} in A")
+    windows = {}
     for name, pairs in value.items():
-        pairs = pairs if isinstance(pairs, list) else [None]
-        if not pairs or not all(
-            isinstance(p, list) and len(p) == 2 and parse_number(p[0]) < parse_number(p[1]) for p in pairs
-        ):
+        if not isinstance(pairs, list) or not pairs or not all(map(is_window, pairs)):
             raise expected_error(f"windows of {name} as [[low, high], ...] in A")
-    return {
-        name: [[parse_number(end) for end in pair] for pair in pairs] for name, pairs in value.items()
-    }
+        windows[name] = [[parse_number(end) for end in pair] for pair in pairs]
+    return windows
+
+
+def is_window(pair):
+    """True if a value is [low, high] with low < high."""
+    is_pair = isinstance(pair, list) and len(pair) == 2
+    return is_pair and parse_number(pair[0]) < parse_number(pair[1])
 
 
 Windows = Annotated[Any, BeforeValidator(parse_windows)]
@@ -63,55 +67,75 @@ def censored_cnn(
     activation: Activation = "relu",
     passes: Number = 100,
 ):
-    """A `bayesian_cnn` for the labels of the whole star, and beside it a branch for each element that sees its windows only.
+    """Build a `bayesian_cnn` with a branch for each element, which reads its windows only.
 
-    wave (n_pix,) and windows {element: [(low, high), ...]} in A; labels in the order of the outputs. A branch is joined by the
-    other labels, through which it cannot train them, and by `auxiliary` values, through which it can. Ours:
-    line depth in a branch instead of flux, and one wider than (32, 16), which together halve its errors; and the layer `joined`
-    after that, where astroNN's is linear.
-    ValueError if all labels are elements, as nothing would say what star it is.
+    A branch also reads the predictions of the other labels, through which it cannot train them,
+    and `auxiliary` values, through which it can. Differences from astroNN: a branch reads line
+    depth instead of flux and is wider than (32, 16), which together halve its errors; and it ends
+    in the layer `joined`, where astroNN's is linear.
+
+    Parameters
+    ----------
+    n_pix, n_outputs : int
+    labels : sequence of str
+        In the order of the outputs.
+    wave : array (n_pix,)
+        Wavelengths in A.
+    windows : dict
+        {element: [(low, high), ...]} in A.
+    filters, kernel_size, pool, dense, dropout, l2, activation, passes
+        As of `bayesian_cnn`.
+    auxiliary : int
+        Number of auxiliary values.
+    branch : sequence of int
+        Units of the layers of a branch.
+    joined : int
+        Units of the layer after the branch.
+
+    Raises
+    ------
+    ValueError
+        If all labels are elements: nothing would then determine the star's other parameters.
     """
     from keras import Input, Model, layers
     from keras.constraints import MaxNorm
 
     from starlabels.learning.networks.layers import Columns, Still
 
-    labels = list(labels) or range(n_outputs)  # without names all are of the whole star
-    elements, each = select_elemental(labels), n_outputs // len(labels)  # each: 2 with ln variances
+    labels = list(labels) or range(n_outputs)  # without names none is an element
+    elements = select_elemental(labels)
+    per_label = n_outputs // len(labels)  # 2 with ln variances
     main = [name for name in labels if name not in elements]
     if not main:
+        names = ", ".join(elements)
         raise ValueError(
-            f"labels are elements only, {', '.join(elements)}: add teff or another of the whole star"
+            f"labels are elements only, {names}: add teff or another of the whole star"
         )
     flux = Input((n_pix,), name="flux")
-    whole = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
-    outputs = [layers.Dense(each * len(main), name="main", dtype="float32")(whole)]
+    trunk = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
+    outputs = [layers.Dense(per_label * len(main), name="main", dtype="float32")(trunk)]
     if elements:
-        means = Still()(Columns(range(len(main)))(outputs[0]))
         star = [
-            means,
-            layers.Dense(auxiliary, kernel_constraint=MaxNorm(MAX_AUXILIARY_NORM), name="auxiliary")(whole),
+            Still()(Columns(range(len(main)))(outputs[0])),
+            layers.Dense(
+                auxiliary, kernel_constraint=MaxNorm(MAX_AUXILIARY_NORM), name="auxiliary"
+            )(trunk),
         ]
-        for name in elements:
-            window = Columns(np.flatnonzero(mask_windows(wave, windows[name])), name=f"window_{name}")(
-                flux
-            )
-            x = layers.Concatenate()([build_branch(window, branch, dropout, l2, activation), *star])
-            outputs.append(
-                layers.Dense(each, name=name, dtype="float32")(
-                    layers.Dense(joined, activation=activation)(x)
-                )
-            )
-    found = layers.Concatenate(dtype="float32")(outputs) if elements else outputs[0]
-    return Model(
-        flux,
-        Columns(order_outputs(labels, main, elements, each), name="labels", dtype="float32")(found),
-        name="censored_cnn",
-    )
+    for name in elements:
+        pixels = np.flatnonzero(mask_windows(wave, windows[name]))
+        window = Columns(pixels, name=f"window_{name}")(flux)
+        x = layers.Concatenate()([build_branch(window, branch, dropout, l2, activation), *star])
+        # created before the layer `joined`: the order determines the random first weights
+        output = layers.Dense(per_label, name=name, dtype="float32")
+        outputs.append(output(layers.Dense(joined, activation=activation)(x)))
+    merged = layers.Concatenate(dtype="float32")(outputs) if elements else outputs[0]
+    columns = order_outputs(labels, main, elements, per_label)
+    ordered = Columns(columns, name="labels", dtype="float32")(merged)
+    return Model(flux, ordered, name="censored_cnn")
 
 
 def build_branch(window, widths, dropout, l2, activation):
-    """What a branch says of the flux in its windows (n, n_pixels): (n, widths[-1]); no pixel is dropped."""
+    """Last layer (n, widths[-1]) of a branch that reads flux (n, n_pixels); no pixel is dropped."""
     from keras import layers
 
     from starlabels.learning.networks.bayesian import DropoutDense, astronn_options
@@ -122,13 +146,17 @@ def build_branch(window, widths, dropout, l2, activation):
     return x
 
 
-def order_outputs(labels, main, elements, each):
-    """Where means, then ln variances, of the labels are in what the layers give: `each` times main, then each element's."""
-    place = {name: (i, len(main)) for i, name in enumerate(main)}
-    place |= {name: (each * (len(main) + j), 1) for j, name in enumerate(elements)}
-    return [place[name][0] + k * place[name][1] for k in range(each) for name in labels]
+def order_outputs(labels, main, elements, per_label):
+    """Columns of the means, then of the ln variances, of the labels in the layers' outputs.
+
+    These are `per_label` times main, then those of each element.
+    """
+    # {label: (column of its mean, distance to the column of its ln variance)}
+    places = {name: (i, len(main)) for i, name in enumerate(main)}
+    places |= {name: (per_label * (len(main) + j), 1) for j, name in enumerate(elements)}
+    return [places[name][0] + k * places[name][1] for k in range(per_label) for name in labels]
 
 
 def mask_windows(wave, windows):
-    """Mask (n_pix,) of the wavelengths that lie in one of the windows [(low, high), ...], ends included."""
+    """Mask (n_pix,) of wavelengths inside the windows [(low, high), ...], ends included."""
     return np.any([(low <= wave) & (wave <= high) for low, high in windows], axis=0)

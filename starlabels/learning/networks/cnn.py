@@ -1,12 +1,12 @@
-"""One-dimensional convolutional networks from spectra to labels: flux (n, n_pix) -> outputs (n, n_outputs)."""
+"""One-dimensional convolutional networks from flux (n, n_pix) to outputs (n, n_outputs)."""
 
 from starlabels.learning.networks.arguments import (
     Activation,
     Dropout,
-    SmallNumber,
     Initializer,
     Number,
     Penalty,
+    SmallNumber,
     Width,
     Widths,
 )
@@ -23,19 +23,32 @@ def seed_cnn(
     activation: Activation = "relu",
     initializer: Initializer = "he_normal",
 ):
-    """The published network of stellar-parameters-NN: convolutions, one max-pooling, dense layers, linear output."""
+    """Build the published network of stellar-parameters-NN.
+
+    It has convolutions, one max-pooling, dense layers and a linear output.
+
+    Parameters
+    ----------
+    n_pix, n_outputs : int
+    filters, kernel_size : sequence of int, int
+        Of the convolutions.
+    pool : int
+        Width of the pooling.
+    dense : sequence of int
+        Units of the dense layers.
+    activation, initializer : str
+    """
     from keras import Input, Model, layers
 
+    options = {"activation": activation, "kernel_initializer": initializer}
     flux = Input((n_pix,), name="flux")
     x = layers.Reshape((n_pix, 1))(flux)
     for n in filters:
-        x = layers.Conv1D(
-            n, kernel_size, padding="same", activation=activation, kernel_initializer=initializer
-        )(x)
+        x = layers.Conv1D(n, kernel_size, padding="same", **options)(x)
     x = layers.MaxPooling1D(pool)(x)
     x = layers.Flatten()(x)
     for n in dense:
-        x = layers.Dense(n, activation=activation, kernel_initializer=initializer)(x)
+        x = layers.Dense(n, **options)(x)
     return Model(flux, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="seed_cnn")
 
 
@@ -52,17 +65,33 @@ def bayesian_cnn(
     activation: Activation = "relu",
     passes: Number = 100,
 ):
-    """astroNN's: two convolutions, one max-pooling, two dense layers with dropout before each, whose `passes` tell errors.
+    """Build the network of astroNN: two convolutions, one max-pooling, two dense layers.
 
-    Published too, and left out here: dropout after the first convolution, for then each pass costs a whole network.
+    There is dropout before each dense layer. The published dropout after the first convolution is
+    left out, as each pass would cost a whole network.
+
+    Parameters
+    ----------
+    n_pix, n_outputs : int
+    filters, kernel_size, pool, dense, activation
+        As of `seed_cnn`.
+    dropout : float
+        Fraction of features dropped, in training and in each pass.
+    l2 : float
+        Penalty on the weights.
+    passes : int
+        Monte-Carlo passes of a prediction, whose scatter is part of the error.
+
+    References
+    ----------
+    Leung & Bovy (2019), MNRAS 483, 3255.
     """
     from keras import Input, Model, layers
 
     flux = Input((n_pix,), name="flux")
     x = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
-    return Model(
-        flux, layers.Dense(n_outputs, name="labels", dtype="float32")(x), name="bayesian_cnn"
-    )
+    outputs = layers.Dense(n_outputs, name="labels", dtype="float32")(x)
+    return Model(flux, outputs, name="bayesian_cnn")
 
 
 def spectrum_table_cnn(
@@ -78,18 +107,38 @@ def spectrum_table_cnn(
     joined: Width = 16,
     members: SmallNumber = 1,
 ):
-    """The network of Guiglion et al. (2020), A&A 644, A168: a spectrum through convolutions, beside it a table.
+    """Build a network that reads a spectrum by convolutions and a table by a dense layer.
 
-    The last n_features of the inputs (n, n_inputs) are the table's; without, it is their network of spectra. Activations are
-    leaky. members: so many side by side, (n, members, n_outputs), of which `models.predictor` gives the mean, for they take
-    that of several trainings.
+    All activations are leaky.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    n_features : int
+        The last inputs, which are the table's; without, it is the published network of spectra.
+    filters, kernel_size, dropout, dense
+        Of the branch of the spectrum.
+    table : int
+        Units of the branch of the table.
+    joined : int
+        Units of the layer that reads both.
+    members : int
+        Networks side by side: the output is (n, members, n_outputs), which
+        `networks.build_predictor` averages, as published.
+
+    References
+    ----------
+    Guiglion et al. (2020), A&A 644, A168.
     """
     from keras import Input, Model, layers, ops
+
+    n_pix = n_inputs - n_features
+    inputs = Input((n_inputs,), name="inputs")
 
     def leaky(x):
         return layers.LeakyReLU(negative_slope=0.3)(x)
 
-    def one():
+    def build_member():
         x = layers.Reshape((n_pix, 1))(inputs[:, :n_pix])
         for n in filters:
             x = leaky(layers.Conv1D(n, kernel_size)(x))
@@ -98,22 +147,21 @@ def spectrum_table_cnn(
             x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
         return layers.Dense(n_outputs, dtype="float32")(leaky(layers.Dense(joined)(x)))
 
-    inputs, n_pix = Input((n_inputs,), name="inputs"), n_inputs - n_features
-    outputs = [one() for _ in range(max(1, members))]
-    return Model(
-        inputs, ops.stack(outputs, axis=1) if members > 1 else outputs[0], name="spectrum_table_cnn"
-    )
+    outputs = [build_member() for _ in range(max(1, members))]
+    merged = ops.stack(outputs, axis=1) if members > 1 else outputs[0]
+    return Model(inputs, merged, name="spectrum_table_cnn")
 
 
 def build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):
-    """What the last hidden layer of a `bayesian_cnn` says of the flux (n, n_pix): (n, dense[-1])."""
+    """Last hidden layer (n, dense[-1]) of a `bayesian_cnn` that reads flux (n, n_pix)."""
     from keras import layers
 
     from starlabels.learning.networks.bayesian import DropoutDense, astronn_options
 
+    options = {"padding": "same", "activation": activation}
     x = layers.Reshape((*flux.shape[1:], 1))(flux)
     for n in filters:
-        x = layers.Conv1D(n, kernel_size, padding="same", activation=activation, **astronn_options(l2))(x)
+        x = layers.Conv1D(n, kernel_size, **options, **astronn_options(l2))(x)
     x = layers.Flatten(name="features")(layers.MaxPooling1D(pool)(x))
     for n in dense:
         x = DropoutDense(n, dropout, activation, l2)(x)
