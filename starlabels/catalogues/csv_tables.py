@@ -1,4 +1,4 @@
-"""Strict reading of CSV files: every mistake is one line that names the file, the line and the column."""
+"""Strict reading of CSV files: a mistake is one line with the file, the line and the column."""
 
 import csv
 import io
@@ -49,7 +49,9 @@ def read_csv(path, data, choose, texts):
     """
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
-        raise UserError(f"{path} is empty: expected a CSV table with column names in its first line")
+        raise UserError(
+            f"{path} is empty: expected a CSV table with column names in its first line"
+        )
     if b"\0" in data:
         start = f"it is binary and starts with {data[:8]!r}"
         raise UserError(f"{path} is not a CSV table: {start}: name a CSV, FITS or HDF5 file")

@@ -1,4 +1,4 @@
-"""Conditions on the columns of stars, as pandas queries: which rows they keep."""
+"""Selection of stars by conditions on their columns, written as pandas queries."""
 
 import re
 import tokenize
@@ -24,49 +24,71 @@ QUERY_ERRORS = (
 
 
 def build_query_frame(values, errors):
-    """The columns that a query may name: values (n, k), and the errors (n, l) of some of them as <name>_err."""
+    """DataFrame that a query sees: values (n, k), and errors (n, l) of some as <name>_err."""
     frame = values if errors is None else values.join(errors.add_suffix("_err"))
     single = list(frame.select_dtypes("f4"))
-    return (
-        frame.assign(**frame[single].astype("f8").round(4)) if single else frame
-    )  # so that "mh == 0.3" is true of a float32
+    if not single:
+        return frame
+    # rounded, so that "mh == 0.3" is true for a float32
+    return frame.assign(**frame[single].astype("f8").round(4))
 
 
 def evaluate_query(frame, query, where):
-    """Mask (n,) of the rows that a pandas query on the columns (n, k) keeps; UserError, saying where it is, if it is none."""
+    """Evaluate a pandas query.
+
+    Parameters
+    ----------
+    frame : DataFrame (n, k) of the columns that the query may name.
+    query : text of the query.
+    where : place of the query in a file, for error messages.
+
+    Returns
+    -------
+    Mask (n,) of the rows that the query keeps.
+
+    Raises
+    ------
+    UserError
+        If the query is unsafe, wrong, or does not give true or false for each row.
+    """
     try:
         untrusted.check_query(query)
-        found = frame.eval(query)
+        mask = frame.eval(query)
     except QUERY_ERRORS as error:
-        why = str(error).splitlines()[0]
+        problem = str(error).splitlines()[0]
     else:
-        why = f"it gives {type(found).__name__}, not true or false for each row"
-        if isinstance(found, pd.Series) and found.dtype == bool:
-            return found.to_numpy()
-    raise UserError(f"{where}: {query!r}: {why}; a condition on {', '.join(frame)} is expected")
+        if isinstance(mask, pd.Series) and mask.dtype == bool:
+            return mask.to_numpy()
+        problem = f"it gives {type(mask).__name__}, not true or false for each row"
+    expected = f"a condition on {', '.join(frame)} is expected"
+    raise UserError(f"{where}: {query!r}: {problem}; {expected}")
 
 
 def select_rows(database, where):
-    """Row numbers of a Database that the pandas query keeps; UserError if it is none."""
+    """Numbers of the rows of a Database that the query `where` keeps; None keeps all."""
     if where is None:
         return np.arange(len(database.labels))
-    found = evaluate_query(build_query_frame(database.labels, database.errors), where, f"{database.path}: where")
-    database.dropped["excluded by where"] = int((~found).sum())
-    return np.flatnonzero(found)
+    frame = build_query_frame(database.labels, database.errors)
+    keep = evaluate_query(frame, where, f"{database.path}: where")
+    database.dropped["excluded by where"] = int((~keep).sum())
+    return np.flatnonzero(keep)
 
 
 def apply_cuts(stars, queries, path):
-    """Mask (n,) of the rows of a Stack that all queries keep, one after the other; prints how many each removes, and why.
+    """Mask (n,) of the rows of a StarStack that pass all queries, applied in order.
 
-    path: of the configuration, for a UserError.
+    Prints how many rows each query removes, and how many of them because of a missing value.
+    path: path of the configuration, for error messages.
     """
-    frame, kept = build_query_frame(stars.values, stars.errors), np.ones(len(stars), bool)
+    frame = build_query_frame(stars.values, stars.errors)
+    kept = np.ones(len(stars), bool)
     for query in queries:
         removed = kept & ~evaluate_query(frame, query, f"{path}: join.cuts")
         words = set(re.findall(r"`[^`]*`|[^\W\d]\w*", query))
         used = [name for name in frame if name in words or f"`{name}`" in words]
-        missing = int((removed & frame[used].isna().any(axis=1).to_numpy()).sum())
-        why = f", {format_count(missing)} of them for a missing value" if missing else ""
-        print(f"cut {query}: removed {format_count(int(removed.sum()))} of {format_count(int(kept.sum()))}{why}")
+        n_missing = int((removed & frame[used].isna().any(axis=1).to_numpy()).sum())
+        counts = f"{format_count(int(removed.sum()))} of {format_count(int(kept.sum()))}"
+        reason = f", {format_count(n_missing)} of them for a missing value" if n_missing else ""
+        print(f"cut {query}: removed {counts}{reason}")
         kept &= ~removed
     return kept

@@ -1,4 +1,4 @@
-"""The databases that 0_join reads: ours, the published layout of stellar-parameters-NN, and tables without spectra."""
+"""The databases that 0_join reads: our layout, the layout of stellar-parameters-NN, and tables."""
 
 import contextlib
 from collections import Counter
@@ -7,26 +7,36 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from starlabels.base import hdf5, integrity
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, integrity
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.catalogues import tables
-from starlabels.config.digests import stage_digest, is_own_grid
+from starlabels.catalogues import table_columns, tables
+from starlabels.config.digests import is_own_grid, stage_digest
 
-PUBLISHED = {
-    "TEMP": "teff",
-    "LOGG": "logg",
-    "VROT": "vsini",
-    "META": "mh",
-}  # the layout of stellar-parameters-NN
+# the layout of stellar-parameters-NN
+PUBLISHED = {"TEMP": "teff", "LOGG": "logg", "VROT": "vsini", "META": "mh"}
+PUBLISHED_UNITS = {"teff": "K", "logg": "dex", "vsini": "km/s", "mh": "dex"}
 
 
 @dataclass
 class Database:
-    """One file to join: its labels (n, k) whole in memory, its flux (n, n_pix) still on disk; None is that of a table.
+    """One file to join.
 
-    keys: {name: (n,)} of identifiers (texts, None where missing) and positions that catalogues are matched by and that are not
-    among the labels.
+    Attributes
+    ----------
+    path : path of the file.
+    flux : dataset (n, n_pix), not loaded; None for a table without spectra.
+    labels : DataFrame (n, k), NaN where missing.
+    star_id : identifiers (n,) as bytes.
+    units : {label: unit}.
+    errors : DataFrame (n, l) of the errors of some labels, NaN where unknown, or None.
+    wave : wavelengths (n_pix,) in Angstrom; None if the file has none, or if they are those of the
+        configuration.
+    medium, resolving_power, frame : as in `hdf5_spectra.SpectralAxis`.
+    rows : numbers of the rows that `where` selects.
+    dropped : {reason: number of rows}.
+    keys : {name: (n,)} of identifiers (texts, None where missing) and positions that catalogues
+        are matched by and that are not among the labels.
     """
 
     path: str
@@ -34,214 +44,228 @@ class Database:
     labels: pd.DataFrame
     star_id: np.ndarray
     units: dict
-    errors: pd.DataFrame | None = None  # of some of the labels (n, k), NaN where not known
-    wave: np.ndarray | None = (
-        None  # None: the file has none, or its pixels are those of the configuration
-    )
+    errors: pd.DataFrame | None = None
+    wave: np.ndarray | None = None
     medium: str = "air"
     resolving_power: float | None = None
     frame: str = "rest"
-    rows: np.ndarray = None  # those that `where` asks
+    rows: np.ndarray = None
     dropped: Counter = field(default_factory=Counter)
     keys: dict = field(default_factory=dict)
 
 
 @contextlib.contextmanager
 def open_database(cfg, path):
-    """A Database, ours or in the published layout, open for reading; UserError if it is missing, damaged or neither."""
-    own = is_own_grid(cfg, path)
-    opened = (
-        hdf5.open_stage(path, "grid", stage_digest(cfg, "grid"))
-        if own
-        else hdf5.open_hdf5(path, "mend join.databases or copy it anew")
-    )
+    """Open a database of spectra, in our layout or in the published one, for reading.
+
+    Yields
+    ------
+    Database
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, stale, or has neither layout.
+    """
+    if is_own_grid(cfg, path):
+        opened = hdf5.open_stage(path, "grid", stage_digest(cfg, "grid"))
+    else:
+        opened = hdf5.open_hdf5(path, "fix join.databases or copy it anew")
     with opened as h5:
         if "X" in h5:
             database = read_published_layout(h5, path)
         elif "spectra" in h5 and "labels" in h5:
             database = read_own_layout(h5, path)
         else:
-            there = ", ".join(h5) or "nothing"
-            raise UserError(
-                f"{path} holds {there}; expected ours (spectra, labels) or X, {', '.join(PUBLISHED)}"
-            )
-        if database.flux.ndim != 2 or database.flux.dtype.kind not in "fiu":
-            found = f"{database.flux.dtype} {database.flux.shape}"
-            raise UserError(
-                f"{path}: {database.flux.name} is {found}, expected numbers (n_stars, n_pix)"
-            )
-        n_flux, n_labels = len(database.flux), len(database.labels)
-        if n_flux != n_labels or n_flux != len(database.star_id):
-            raise UserError(
-                f"{path} has {format_count(n_flux)} spectra but {format_count(n_labels)} rows of labels"
-            )
+            contents = ", ".join(h5) or "nothing"
+            layouts = f"ours (spectra, labels) or X, {', '.join(PUBLISHED)}"
+            raise UserError(f"{path} holds {contents}; expected {layouts}")
+        flux = database.flux
+        if flux.ndim != 2 or flux.dtype.kind not in "fiu":
+            shape = f"{flux.dtype} {flux.shape}"
+            raise UserError(f"{path}: {flux.name} is {shape}, expected numbers (n_stars, n_pix)")
+        n_labels = len(database.labels)
+        if len(flux) != n_labels or len(flux) != len(database.star_id):
+            counts = f"{format_count(len(flux))} spectra but {format_count(n_labels)}"
+            raise UserError(f"{path} has {counts} rows of labels")
         yield database
 
 
-def open_table(entry, keys):
-    """The Database of a table without spectra; UserError naming file, line and column if it is none.
+def open_table(entry, is_id):
+    """Read a table without spectra as a Database.
 
-    keys {name: whether it is an identifier}: columns that catalogues are matched by, under our names or those of the file.
+    Parameters
+    ----------
+    entry : an entry of join.databases.
+    is_id : {name: True for an identifier, False for a position} of columns that catalogues are
+        matched by, under our names or those of the file.
+
+    Raises
+    ------
+    UserError
+        With file, line and column, if the file is not such a table.
     """
     chosen = entry.columns or {}
-    theirs = {name: chosen.get(name, name) for name in keys}
-    texts = [entry.id or "star_id", *(theirs[name] for name, is_id in keys.items() if is_id)]
-    names, required = entry.columns and list(chosen.values()), [entry.id] if entry.id else []
-    table = tables.read_table(entry.path, names, (*theirs.values(), "star_id"), texts, required)
-    columns = tables.extract_columns(table, entry.columns, leave=(entry.id, "star_id"))
+    sources = {name: chosen.get(name, name) for name in is_id}
+    texts = [entry.id or "star_id", *(sources[name] for name in is_id if is_id[name])]
+    names = entry.columns and list(chosen.values())
+    also = (*sources.values(), "star_id")
+    table = tables.read_table(entry.path, names, also, texts, [entry.id] if entry.id else [])
+    columns = table_columns.extract_columns(table, entry.columns, leave=(entry.id, "star_id"))
     if columns.unused:
         print(f"{entry.path}: not kept: {', '.join(columns.unused)}")
     labels = pd.DataFrame(columns.values)
     errors = pd.DataFrame(columns.errors) if columns.errors else None
-    own = entry.id or ("star_id" if "star_id" in table.frame else None)
-    ids = tables.read_star_ids(table, own) if own else hash_rows(labels)
+    id_column = entry.id or ("star_id" if "star_id" in table.frame else None)
+    ids = table_columns.read_star_ids(table, id_column) if id_column else hash_rows(labels)
     database = Database(entry.path, None, labels, ids, columns.units, errors)
-    database.keys = tables.read_match_keys(
-        table,
-        {name: column for name, column in theirs.items() if name not in labels or keys[name]},
-        keys,
-    )
+    names = {name: sources[name] for name in sources if name not in labels or is_id[name]}
+    database.keys = table_columns.read_match_keys(table, names, is_id)
     return database
 
 
 def hash_rows(labels):
-    """An id (n,) per row of a table (n, k) that has none: rows with identical values are one star."""
-    hashed = pd.util.hash_pandas_object(
-        labels[sorted(labels)] + 0.0, index=False
-    ).to_numpy()  # -0.0 is 0.0
-    return np.char.mod("%016x", hashed).astype("S")
-
-
-def read_own_layout(h5, path):
-    """The Database in a file of our schema."""
-    names = hdf5.label_names(h5)
-    labels = pd.DataFrame(hdf5.read_labels(h5, names), columns=names)
-    if labels.empty:
-        raise UserError(f"{path} holds no spectra: leave it out of join.databases")
-    check_finite(path, labels)
-    star_id = hdf5.read_text(hdf5.dataset(h5, "star_id")) if "star_id" in h5 else format_star_ids(labels)
-    errors = (
-        pd.DataFrame(hdf5.read_label_errors(h5, names), columns=names)
-        if "labels/error" in h5
-        else None
-    )
-    flux = hdf5.dataset(h5, "spectra/flux")
-    return Database(path, flux, labels, star_id, hdf5.label_units(h5), errors, *hdf5.read_axis(h5))
-
-
-def read_published_layout(h5, path):
-    """The Database in a file of the public stellar-parameters-NN code, which has no wavelengths."""
-    found = {key: hdf5.dataset(h5, key) for key in PUBLISHED if key in h5}
-    if strange := [
-        f"{key} {data.dtype} {data.shape}"
-        for key, data in found.items()
-        if data.dtype.kind not in "fiu"
-    ]:
-        raise UserError(f"{path} has {', '.join(strange)}, expected numbers (n_stars,)")
-    columns = {
-        PUBLISHED[key]: np.ravel(integrity.read_whole(data)).astype("f4") for key, data in found.items()
-    }
-    if len({len(values) for values in columns.values()}) > 1:
-        raise UserError(
-            f"{path} has labels of unequal length: {', '.join(f'{k} {len(v)}' for k, v in columns.items())}"
-        )
-    labels = pd.DataFrame(columns)
-    check_finite(path, labels)
-    units = {"teff": "K", "logg": "dex", "vsini": "km/s", "mh": "dex"}
-    return Database(path, hdf5.dataset(h5, "X"), labels, format_star_ids(labels), units)
-
-
-def check_finite(path, labels):
-    """UserError naming the first of the labels (n, k) that is infinite, as float32."""
-    bad = np.isinf(labels.to_numpy())
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise UserError(
-            f"{path}: row {row + 1}: {labels.columns[column]} is infinite, expected a number, or NaN"
-        )
+    """Identifiers (n,) for a table (n, k) without any: rows with equal values are one star."""
+    columns = labels[sorted(labels)] + 0.0  # turns -0.0 into 0.0
+    hashes = pd.util.hash_pandas_object(columns, index=False).to_numpy()
+    return np.char.mod("%016x", hashes).astype("S")
 
 
 def format_star_ids(labels):
-    """An id (n,) per row of labels (n, k): rows with identical labels are one star, in whatever database they lie."""
-    labels = labels + 0.0  # -0.0 is 0.0
-    columns = [
-        labels[name].map("{:.9g}".format) for name in sorted(labels)
-    ]  # 9 digits tell any two float32 apart
+    """Identifiers (n,) made of the labels (n, k): equal labels are one star in any database."""
+    labels = labels + 0.0  # turns -0.0 into 0.0
+    # 9 digits distinguish any two float32
+    columns = [labels[name].map("{:.9g}".format) for name in sorted(labels)]
     ids = columns[0].str.cat(columns[1:], sep="/") if columns else pd.Series([], dtype=str)
     return ids.to_numpy().astype("S")
 
 
+def read_own_layout(h5, path):
+    """The Database in a file of our schema."""
+    names = hdf5_labels.read_label_names(h5)
+    labels = pd.DataFrame(hdf5_labels.read_labels(h5, names), columns=names)
+    if labels.empty:
+        raise UserError(f"{path} holds no spectra: leave it out of join.databases")
+    check_finite(path, labels)
+    if "star_id" in h5:
+        star_id = hdf5.read_text(hdf5.get_dataset(h5, "star_id"))
+    else:
+        star_id = format_star_ids(labels)
+    errors = None
+    if "labels/error" in h5:
+        errors = pd.DataFrame(hdf5_labels.read_label_errors(h5, names), columns=names)
+    flux = hdf5.get_dataset(h5, "spectra/flux")
+    units = hdf5_labels.read_label_units(h5)
+    return Database(path, flux, labels, star_id, units, errors, *hdf5_spectra.read_axis(h5))
+
+
+def read_published_layout(h5, path):
+    """The Database in a file of the public stellar-parameters-NN code, without wavelengths."""
+    datasets = {key: hdf5.get_dataset(h5, key) for key in PUBLISHED if key in h5}
+    bad = [
+        f"{key} {data.dtype} {data.shape}"
+        for key, data in datasets.items()
+        if data.dtype.kind not in "fiu"
+    ]
+    if bad:
+        raise UserError(f"{path} has {', '.join(bad)}, expected numbers (n_stars,)")
+    columns = {
+        PUBLISHED[key]: np.ravel(integrity.read_whole(data)).astype("f4")
+        for key, data in datasets.items()
+    }
+    if len({len(values) for values in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
+        raise UserError(f"{path} has labels of unequal length: {lengths}")
+    labels = pd.DataFrame(columns)
+    check_finite(path, labels)
+    flux = hdf5.get_dataset(h5, "X")
+    return Database(path, flux, labels, format_star_ids(labels), dict(PUBLISHED_UNITS))
+
+
+def check_finite(path, labels):
+    """UserError naming the first of the labels (n, k) that is infinite as float32."""
+    bad = np.isinf(labels.to_numpy())
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        problem = f"{labels.columns[column]} is infinite, expected a number, or NaN"
+        raise UserError(f"{path}: row {row + 1}: {problem}")
+
+
 def check_labels(database, names):
-    """UserError if the database lacks a label that the network shall learn."""
+    """UserError if the database lacks a label that the network is trained on."""
     missing = [name for name in names if name not in database.labels]
     if missing:
-        there = ", ".join(database.labels)
-        raise UserError(
-            f"{database.path} has labels [{there}]; config asks {', '.join(missing)} too: mend `labels`"
-        )
+        existing = f"{database.path} has labels [{', '.join(database.labels)}]"
+        raise UserError(f"{existing}; config asks {', '.join(missing)} too: fix `labels`")
 
 
 def mask_bad_labels(database, missing):
-    """Take away the labels that a bitmask column says are bad: missing {label: {column: [bits]}}; UserError if it is none."""
+    """Set labels to NaN where bits of a bitmask column are set.
+
+    missing: {label: {column: [bits]}}. UserError if a column is missing or is not a bitmask.
+    """
     labels = database.labels
     for name, masks in missing.items():
         for column, bits in masks.items():
-            if absent := [one for one in (name, column) if one not in labels]:
-                there = ", ".join(labels)
-                raise UserError(
-                    f"{database.path}: join.databases: missing: no column {absent[0]}; there is {there}"
-                )
+            if absent := [key for key in (name, column) if key not in labels]:
+                problem = f"no column {absent[0]}; there is {', '.join(labels)}"
+                raise UserError(f"{database.path}: join.databases: missing: {problem}")
             values = labels[column].to_numpy(float)
             if not (values == np.floor(values)).all() or values.min(initial=0) < 0:
-                raise UserError(
-                    f"{database.path}: {column} is no bitmask: it must hold integers of 0 or more in every row"
-                )
+                expected = "it must hold integers of 0 or more in every row"
+                raise UserError(f"{database.path}: {column} is no bitmask: {expected}")
             bad = (values.astype("i8") & sum(1 << bit for bit in bits)) > 0
             labels.loc[bad, name] = np.nan
             if bad.any():
-                print(
-                    f"{database.path}: {name} is taken as missing in {format_count(int(bad.sum()))} spectra, by bits of {column}"
-                )
+                where = f"in {format_count(int(bad.sum()))} spectra, by bits of {column}"
+                print(f"{database.path}: {name} is taken as missing {where}")
 
 
 def check_wave(database, wave, resample):
-    """UserError if the pixels of the database are not those of cfg.wave and cannot be brought to them."""
-    n_pix, grid = database.flux.shape[1], wave.grid()
-    asked = f"config asks {wave.n_pix} pixels, {wave.min:g}-{wave.max:g} Angstrom in steps of {wave.step:g}"
-    if database.wave is None:
+    """Check that the pixels of a database are those of cfg.wave, or can be resampled to them.
+
+    Parameters
+    ----------
+    database : Database; its wave becomes None if its pixels are those of cfg.wave.
+    wave : the section cfg.wave.
+    resample : join.resample.
+
+    Raises
+    ------
+    UserError
+        If the pixels are neither, or the wavelengths are not increasing numbers.
+    """
+    path, own = database.path, database.wave
+    n_pix = database.flux.shape[1]
+    grid = wave.grid()
+    span = f"{wave.min:g}-{wave.max:g} Angstrom in steps of {wave.step:g}"
+    asked = f"config asks {wave.n_pix} pixels, {span}"
+    if own is None:
         if n_pix != wave.n_pix:
-            raise UserError(
-                f"{database.path} has {n_pix} pixels and no wavelengths; {asked}: mend `wave`"
-            )
+            raise UserError(f"{path} has {n_pix} pixels and no wavelengths; {asked}: fix `wave`")
         return
-    own = database.wave
     if np.ndim(own) != 1 or own.dtype.kind not in "fiu":
-        raise UserError(
-            f"{database.path}: spectra/wave is {own.dtype} {np.shape(own)}, expected numbers (n_pix,)"
-        )
+        shape = f"{own.dtype} {np.shape(own)}"
+        raise UserError(f"{path}: spectra/wave is {shape}, expected numbers (n_pix,)")
     if not (np.isfinite(own).all() and (np.diff(own) > 0).all()):
-        raise UserError(
-            f"{database.path}: spectra/wave must be finite and increasing: sort its pixels by wavelength"
-        )
+        problem = "spectra/wave must be finite and increasing"
+        raise UserError(f"{path}: {problem}: sort its pixels by wavelength")
     if n_pix != len(own):
-        raise UserError(
-            f"{database.path} is damaged: {n_pix} pixels of flux, {len(own)} wavelengths"
-        )
+        raise UserError(f"{path} is damaged: {n_pix} pixels of flux, {len(own)} wavelengths")
     if len(own) == len(grid) and np.allclose(own, grid, rtol=0, atol=0.01 * wave.step):
         database.wave = None
         return
-    found = f"{database.path} has {n_pix} pixels, {own[0]:g}-{own[-1]:g} Angstrom in steps of {np.median(np.diff(own)):.4g}"
+    step = np.median(np.diff(own))
+    own_span = f"{n_pix} pixels, {own[0]:g}-{own[-1]:g} Angstrom in steps of {step:.4g}"
     if not resample:
-        raise UserError(f"{found}; {asked}: mend `wave` or set join.resample: true")
+        raise UserError(f"{path} has {own_span}; {asked}: fix `wave` or set join.resample: true")
     if own[0] > grid[0] + 0.01 * wave.step or own[-1] < grid[-1] - 0.01 * wave.step:
-        raise UserError(f"{found}, which does not cover it; {asked}: narrow `wave`")
+        raise UserError(f"{path} has {own_span}, which does not cover it; {asked}: narrow `wave`")
 
 
 def check_medium(databases):
     """UserError if some wavelengths are in air and others in vacuum."""
     media = {database.medium: database.path for database in databases}
     if len(media) > 1:
-        raise UserError(
-            "; ".join(f"{path} is in {medium}" for medium, path in media.items())
-            + ": join one medium only"
-        )
+        files = "; ".join(f"{path} is in {medium}" for medium, path in media.items())
+        raise UserError(f"{files}: join one medium only")

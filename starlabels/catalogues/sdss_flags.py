@@ -1,58 +1,84 @@
-"""Quality flags bit for bit as SDSS Astra (data release 19) documents them for AstroNN and AstroNNDist."""
+"""Quality flags of AstroNN and AstroNNDist, bit for bit as SDSS Astra documents them.
+
+Reference: documentation of SDSS Data Release 19, Astra summary files.
+"""
 
 import numpy as np
 
-UNCERTAIN_LOGG, UNCERTAIN_TEFF, UNCERTAIN_FE_H, NO_RESULT = 1 << 0, 1 << 1, 1 << 2, 1 << 11
-FAKEMAG_UNRELIABLE, MISSING_PHOTOMETRY, MISSING_EXTINCTION = 1 << 0, 1 << 1, 1 << 2
-LARGE = 0.2  # dex: smaller errors of log g and [Fe/H] are never uncertain, so that a star of [Fe/H] 0 is not
+UNCERTAIN_LOGG = 1 << 0
+UNCERTAIN_TEFF = 1 << 1
+UNCERTAIN_FE_H = 1 << 2
+NO_RESULT = 1 << 11
+FAKEMAG_UNRELIABLE = 1 << 0
+MISSING_PHOTOMETRY = 1 << 1
+MISSING_EXTINCTION = 1 << 2
+MIN_UNCERTAIN = 0.2  # dex: smaller errors of log g and [Fe/H] are never flagged
 
 
 def flag_labels(teff, logg, fe_h, e_teff, e_logg, e_fe_h):
-    """Flags (n,) of AstroNN's labels (n,) and their errors, in K and dex; what is no number has no result."""
+    """Compute AstroNN's flags.
+
+    Parameters
+    ----------
+    teff, logg, fe_h : labels (n,) in K and dex.
+    e_teff, e_logg, e_fe_h : their errors (n,).
+
+    Returns
+    -------
+    Flags (n,) int32; NO_RESULT where a value is not finite.
+    """
     values = [np.asarray(x, float) for x in (teff, logg, fe_h, e_teff, e_logg, e_fe_h)]
     _, logg, fe_h, e_teff, e_logg, e_fe_h = values
-    flags = UNCERTAIN_LOGG * ((e_logg > LARGE) & _relative(e_logg, logg, 0.075))
+    flags = UNCERTAIN_LOGG * ((e_logg > MIN_UNCERTAIN) & _exceeds_fraction(e_logg, logg, 0.075))
     flags += UNCERTAIN_TEFF * (e_teff > 300)
-    flags += UNCERTAIN_FE_H * (
-        (e_fe_h > LARGE) & _relative(e_fe_h, fe_h, 0.12)
-    )  # Astra has no guard: all solar stars carry it
+    # Astra has no minimum for [Fe/H], so that it flags all stars of solar metallicity
+    flags += UNCERTAIN_FE_H * ((e_fe_h > MIN_UNCERTAIN) & _exceeds_fraction(e_fe_h, fe_h, 0.12))
     return np.where(np.isfinite(values).all(axis=0), flags, NO_RESULT).astype("i4")
 
 
-def _relative(error, value, limit):
-    """Whether |error / value| is above the limit, also for a value of 0."""
+def _exceeds_fraction(error, value, limit):
+    """True if |error / value| exceeds the limit, also for a value of 0."""
     return np.abs(error) > limit * np.abs(value)
 
 
 def warn_labels(flags):
-    """AstroNN's flag_warn (n,): any flag."""
+    """AstroNN's flag_warn (n,): any flag is set."""
     return np.asarray(flags) > 0
 
 
 def reject_labels(flags):
-    """AstroNN's flag_bad (n,): all of log g, Teff and [Fe/H] are uncertain."""
+    """AstroNN's flag_bad (n,): log g, Teff and [Fe/H] are all uncertain."""
     every = UNCERTAIN_LOGG | UNCERTAIN_TEFF | UNCERTAIN_FE_H
     return (np.asarray(flags) & every) == every
 
 
 def flag_distances(fakemag, e_fakemag, k_mag, a_k):
-    """Flags (n,) of AstroNNDist: pseudo-luminosity and its error, K_s magnitude and extinction A_K, NaN where missing."""
+    """Compute AstroNNDist's flags.
+
+    Parameters
+    ----------
+    fakemag, e_fakemag : pseudo-luminosity (n,) and its error, in mas.
+    k_mag, a_k : K_s magnitude (n,) and extinction A_K (n,), NaN where missing.
+
+    Returns
+    -------
+    Flags (n,) int32; NO_RESULT where the pseudo-luminosity or its error is not finite.
+    """
     fakemag, e_fakemag, k_mag, a_k = (
         np.asarray(x, float) for x in (fakemag, e_fakemag, k_mag, a_k)
     )
     known = np.isfinite(fakemag) & np.isfinite(e_fakemag)
-    flags = FAKEMAG_UNRELIABLE * (e_fakemag >= 0.2 * fakemag) + MISSING_PHOTOMETRY * ~np.isfinite(
-        k_mag
-    )
+    flags = FAKEMAG_UNRELIABLE * (e_fakemag >= 0.2 * fakemag)
+    flags += MISSING_PHOTOMETRY * ~np.isfinite(k_mag)
     flags += MISSING_EXTINCTION * ~np.isfinite(a_k)
     return np.where(known, flags, NO_RESULT).astype("i4")
 
 
 def warn_distances(flags):
-    """AstroNNDist's flag_warn (n,): no extinction; the distance is there, but too large."""
+    """AstroNNDist's flag_warn (n,): without an extinction the distance is too large."""
     return (np.asarray(flags) & MISSING_EXTINCTION) > 0
 
 
 def reject_distances(flags):
-    """AstroNNDist's flag_bad (n,): no trustworthy distance."""
+    """AstroNNDist's flag_bad (n,): there is no reliable distance."""
     return (np.asarray(flags) & (FAKEMAG_UNRELIABLE | MISSING_PHOTOMETRY | NO_RESULT)) > 0

@@ -65,9 +65,7 @@ def extract_columns(table, chosen=None, leave=(), known=()):
         if is_error := target != name and (target in numbers or target in known):
             errors[target] = values
         check_values(table, name, values, is_error)
-    units = {
-        name: get_label(name, table.units.get(names[name], "")).plain_unit for name in numbers
-    }
+    units = {name: get_label(name, table.units.get(names[name], "")).plain_unit for name in numbers}
     error_names = {f"{name}_err" for name in errors}
     values = {name: column for name, column in numbers.items() if name not in error_names}
     return Columns(values, errors, units, unused)

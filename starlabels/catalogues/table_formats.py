@@ -6,7 +6,7 @@ from textwrap import shorten
 import numpy as np
 import pandas as pd
 
-from starlabels.base import fits, hdf5, integrity
+from starlabels.base import fits, hdf5, hdf5_labels, integrity
 from starlabels.base.errors import UserError
 
 
@@ -72,15 +72,15 @@ def read_hdf5_table(path, choose):
 
 def read_own_labels(h5):
     """({name: (n,)}, {name: unit}) of the labels of our schema, <name>_err, and star_id."""
-    names = hdf5.label_names(h5)
-    columns = dict(zip(names, hdf5.read_labels(h5, names).T))
+    names = hdf5_labels.read_label_names(h5)
+    columns = dict(zip(names, hdf5_labels.read_labels(h5, names).T))
     if "labels/error" in h5:
-        for name, errors in zip(names, hdf5.read_label_errors(h5, names).T):
+        for name, errors in zip(names, hdf5_labels.read_label_errors(h5, names).T):
             if not np.isnan(errors).all():
                 columns[f"{name}_err"] = errors
     if "star_id" in h5:
-        columns["star_id"] = hdf5.read_text(hdf5.dataset(h5, "star_id"))
-    return columns, hdf5.label_units(h5)
+        columns["star_id"] = hdf5.read_text(hdf5.get_dataset(h5, "star_id"))
+    return columns, hdf5_labels.read_label_units(h5)
 
 
 def read_plain_columns(path, h5):

@@ -1,8 +1,10 @@
-"""Export a trained model, so that others need neither Keras nor this package: ONNX and a TensorFlow SavedModel.
+"""Export a trained model as ONNX and as a TensorFlow SavedModel, for use without this package.
 
 Reads  models/<run>/ of --model
 Writes model.onnx, saved_model/ and about.json into the folder of --out
-Both go from flux to labels and errors in physical units; both are compared with the model before the folder appears.
+
+Both map flux to labels and errors in physical units. Both are compared with the model before the
+folder appears.
 """
 
 import io
@@ -13,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels.base import hdf5, provenance, stamp
+from starlabels.base import hdf5, hdf5_spectra, provenance, stamp
 from starlabels.base.errors import UserError
 from starlabels.base.files import replace_folder
 from starlabels.base.labels import get_label
@@ -23,52 +25,62 @@ from starlabels.stages import command_line
 from starlabels.tools import export_check
 
 INPUTS = {
-    "flux": "(n, n_pix) float32, continuum 1, at rest, on `wave`, sharp as the spectra of training",
+    "flux": "(n, n_pix) float32, continuum 1, at rest, on `wave`, resolved as in training",
     "features": "(n, n_features) float32, NaN where missing, by `features`",
     "snr": "(n,) float32, mean flux over the noise of a pixel",
 }
-SNR_OF_SURVEY = "(n,) float32, inf for spectra as the survey has them; else S/N of noise that was added to theirs"
+# for a model trained on spectra of a survey with their own noise
+SNR_OF_SURVEY = "(n,) float32, inf for spectra of the survey; else S/N of noise added to theirs"
 OUTPUTS = {
     "mean": "(n, n_labels) float32, the labels in `units`",
     "err": "their errors (1 sigma), calibrated by S/N",
-    "err_model": "the part of the error that the network's passes or members scatter by",
+    "err_model": "the part of the error due to the scatter of the network's passes or members",
     "err_predictive": "the other part",
 }
 NOT_INSIDE = [
-    "flags: what is unlike the training or beyond its ends is not flagged, though errors grow where a spectrum is unlike it",
-    "preparation of observed spectra: wavelengths as `wave_unit` says, rest frame, resolving power, continuum; see predict.py",
+    "flags: spectra unlike the training set or beyond its ends are not flagged, though errors grow "
+    "where a spectrum is unlike it",
+    "preparation of observed spectra: wavelengths as in `wave_unit`, rest frame, resolving power, "
+    "continuum; see predict.py",
 ]
 
 
 class ExportSource(NamedTuple):
-    """The Trained to export; wavelengths (n_pix,) in A and names of the features that it reads, either may be empty.
+    """What is exported.
 
-    features (2, n_features): their mean and std in training; low, high (n_labels,): the range of training.
-    as_they_are: see config; medium: "air" or "vacuum".
+    Attributes
+    ----------
+    model : TrainedModel.
+    wave : wavelengths (n_pix,) in Angstrom; empty if the model reads no flux.
+    feature_names : names of the features that it reads, may be empty.
+    features : mean and std (2, n_features) of the features in training.
+    low, high : ends (n_labels,) of the training range.
+    units : units (n_labels,) of the labels.
+    has_own_noise : True if it was trained on spectra with their own noise.
+    medium : "air" or "vacuum".
     """
 
-    stored: trained_model.TrainedModel
+    model: trained_model.TrainedModel
     wave: np.ndarray
     feature_names: list
     features: np.ndarray
     low: np.ndarray
     high: np.ndarray
     units: list
-    as_they_are: bool = False
+    has_own_noise: bool = False
     medium: str = "air"
 
-    def inputs(self):
-        """{name: its size a star, None for a number} of what the graph reads."""
+    def input_sizes(self):
+        """{input of the graph: its size per star, None for a number}."""
         from starlabels.tools.export_graph import needs_snr
 
         sizes = {"flux": len(self.wave), "features": len(self.feature_names)}
-        return {name: n for name, n in sizes.items() if n} | (
-            {"snr": None} if needs_snr(self.stored) else {}
-        )
+        sizes = {name: size for name, size in sizes.items() if size}
+        return sizes | ({"snr": None} if needs_snr(self.model) else {})
 
 
 def add_arguments(parser):
-    """Command-line arguments."""
+    """Add the command-line arguments to a parser."""
     parser.add_argument(
         "--model", type=Path, required=True, help="folder of the trained model, models/<run>"
     )
@@ -78,7 +90,7 @@ def add_arguments(parser):
 
 
 def export_model(run, args):
-    """Write the folder args.out and print how well it agrees and how fast it is; UserError if it does not agree."""
+    """Write the folder args.out, and print differences and speeds; UserError if they disagree."""
     check_output_folder(args.out)
     source = read_source(args.model)
     if missing := list_missing_packages():
@@ -86,129 +98,152 @@ def export_model(run, args):
     with replace_folder(args.out) as folder, redirect_stdout(io.StringIO()):  # TensorFlow prints
         names, serve = build_graph(source)
         about = describe_export(source, args.model)
-        write_export(serve, about, source.stored, folder)
+        write_export(serve, about, source.model, folder)
         lines = export_check.check_export(source, folder)
     print(*lines, sep="\n")
-    print(
-        f"{args.out}: model.onnx, saved_model/, about.json: {', '.join(names)} to {', '.join(about['outputs'])}"
-    )
+    files = "model.onnx, saved_model/, about.json"
+    print(f"{args.out}: {files}: {', '.join(names)} to {', '.join(about['outputs'])}")
 
 
 def check_output_folder(out):
-    """UserError if it is a file, or a folder with anything but an earlier export, for that is replaced as a whole."""
+    """UserError if it is a file, or a folder with other files than an earlier export."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: name a folder that is empty or not there")
+        raise UserError(f"--out {out} is a file: name an empty or a new folder")
     if out.is_dir() and any(out.iterdir()) and not (out / "about.json").is_file():
-        raise UserError(f"--out {out} holds other files: name a folder that is empty or not there")
+        raise UserError(f"--out {out} holds other files: name an empty or a new folder")
 
 
 def list_missing_packages():
-    """Those of the packages that only an export needs that are not installed."""
+    """Packages needed for an export that are not installed."""
     from importlib.util import find_spec
 
     return [name for name in ("onnx", "onnxruntime", "tf2onnx") if not find_spec(name)]
 
 
 def read_source(folder):
-    """The Source in models/<run>/; UserError as trained.open_folder, or of another backend than TensorFlow."""
+    """The ExportSource in models/<run>/.
+
+    UserError as trained_model.open_folder, or if Keras does not run on TensorFlow.
+    """
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
-        axis = hdf5.read_axis(h5) if "spectra/wave" in h5 else hdf5.Axis(np.empty(0))
-        table = h5.get("features")
-        names = list(map(str, table.attrs["names"])) if table else []
-        moments = np.array([table["mean"][:], table["std"][:]]) if table else np.empty((2, 0))
-        ends = (
-            [h5[f"scaling/{end}"][:] for end in ("min", "max")]
-            if "scaling/min" in h5
-            else [np.empty(0)] * 2
+        axis = (
+            hdf5_spectra.read_axis(h5)
+            if "spectra/wave" in h5
+            else hdf5_spectra.SpectralAxis(np.empty(0))
         )
+        names, moments = [], np.empty((2, 0))
+        if table := h5.get("features"):
+            names = list(map(str, table.attrs["names"]))
+            moments = np.array([table["mean"][:], table["std"][:]])
+        low = high = np.empty(0)
+        if "scaling/min" in h5:
+            low = h5["scaling/min"][:]
+            high = h5["scaling/max"][:]
         units = dict(zip(h5["scaling/mean"].attrs["names"], h5["scaling/mean"].attrs["units"]))
-    stored = trained_model.open_folder(folder)
+    model = trained_model.open_folder(folder)
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise UserError(
-            f"export works with TensorFlow, Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND"
-        )
-    own = schema.has_own_noise(load.load_config(folder / "config.yaml"))
-    units = [get_label(name, str(units[name])).plain_unit for name in stored.names]
-    return ExportSource(stored, axis.wave, names, moments, *ends, units, own, axis.medium)
+        problem = f"export works with TensorFlow, Keras runs on {keras.backend.backend()}"
+        raise UserError(f"{problem}: unset KERAS_BACKEND")
+    return ExportSource(
+        model=model,
+        wave=axis.wave,
+        feature_names=names,
+        features=moments,
+        low=low,
+        high=high,
+        units=[get_label(name, str(units[name])).plain_unit for name in model.names],
+        has_own_noise=schema.has_own_noise(load.load_config(folder / "config.yaml")),
+        medium=axis.medium,
+    )
 
 
 def build_graph(source):
-    """Names of the inputs, and the tf.function of them that gives {output: array}."""
+    """Names of the inputs, and the tf.function of them that returns {output: array}."""
     import tensorflow as tf
 
     from starlabels.tools.export_graph import build_predictor
 
-    sizes, call = source.inputs(), build_predictor(source.stored)
+    predict = build_predictor(source.model)
+    sizes = source.input_sizes()
     signature = [
-        tf.TensorSpec((None,) if n is None else (None, n), tf.float32, name)
-        for name, n in sizes.items()
+        tf.TensorSpec((None,) if size is None else (None, size), tf.float32, name)
+        for name, size in sizes.items()
     ]
 
     @tf.function(input_signature=signature)
     def serve(*arrays):
         given = dict(zip(sizes, arrays))
-        read = [given[name] for name in ("flux", "features") if name in given]
-        return call(tf.concat(read, axis=1) if len(read) > 1 else read[0], given.get("snr"))
+        inputs = [given[name] for name in ("flux", "features") if name in given]
+        inputs = tf.concat(inputs, axis=1) if len(inputs) > 1 else inputs[0]
+        return predict(inputs, given.get("snr"))
 
     return list(sizes), serve
 
 
 def describe_export(source, folder):
-    """What a user of the export must know, as JSON can hold it; `folder` is the model's."""
-    stored, made = source.stored, provenance.read(folder)
-    inputs = INPUTS | ({"snr": SNR_OF_SURVEY} if source.as_they_are else {})
-    outputs = ["mean", *(["err"] if stored.calibration else [])]
-    outputs += (
-        ["err_model", "err_predictive"]
-        if stored.calibration and stored.model.output_shape[1] == 3 * len(stored.names)
-        else []
-    )
+    """Metadata for users of the export, as JSON can hold them; folder: of the model."""
+    model = source.model
+    record = provenance.read_record(folder)
+    inputs = INPUTS | ({"snr": SNR_OF_SURVEY} if source.has_own_noise else {})
+    outputs = ["mean"]
+    if model.calibration:
+        outputs.append("err")
+    if model.splits_errors:
+        outputs += ["err_model", "err_predictive"]
     return {
         "model": str(folder),
-        "labels": stored.names,
+        "labels": model.names,
         "units": source.units,
         "training_min": source.low.tolist(),
         "training_max": source.high.tolist(),
-        "inputs": {name: inputs[name] for name in source.inputs()},
+        "inputs": {name: inputs[name] for name in source.input_sizes()},
         "outputs": {name: OUTPUTS[name] for name in outputs},
         "features": source.feature_names,
         "wave": source.wave.tolist(),
         "wave_unit": f"Angstrom, in {source.medium}",
         "not_inside": NOT_INSIDE,
         "trained": {
-            "digest": made.digest,
-            "commit": made.commit,
-            "created": made.created,
-            "command": made.command,
+            "digest": record.digest,
+            "commit": record.commit,
+            "created": record.created,
+            "command": record.command,
         },
         "exported": {
-            "commit": stamp.commit(),
-            "created": stamp.now(),
-            "versions": stamp.versions(),
+            "commit": stamp.get_commit(),
+            "created": stamp.format_utc_now(),
+            "versions": stamp.get_versions(),
         },
-        "recipe": made.config,
+        "recipe": record.config,
     }
 
 
-def write_export(serve, about, stored, folder):
-    """Write the graph of a Trained twice into a folder, and what it is beside it and inside."""
+def write_export(serve, about, model, folder):
+    """Write the model as ONNX and as SavedModel, with the metadata embedded and in about.json.
+
+    Parameters
+    ----------
+    serve : tf.function of `build_graph`.
+    about : metadata of `describe_export`.
+    model : TrainedModel.
+    folder : folder to write into.
+    """
     import onnx
     import tensorflow as tf
 
     from starlabels.tools.export_onnx import convert_to_onnx
 
-    model = convert_to_onnx(serve, serve.input_signature, folder / "model.onnx")
-    onnx.helper.set_model_props(
-        model, {key: one if isinstance(one, str) else json.dumps(one) for key, one in about.items()}
-    )
-    onnx.save(model, folder / "model.onnx")
+    graph = convert_to_onnx(serve, serve.input_signature, folder / "model.onnx")
+    properties = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()
+    }
+    onnx.helper.set_model_props(graph, properties)
+    onnx.save(graph, folder / "model.onnx")
     module = tf.Module()
-    models = [stored.model, *([stored.guard.decoder] if stored.guard else [])]
-    module.state = [
-        one.value for model in models for one in model.variables
-    ]  # weights and seeds, which go along
+    networks = [model.model, *([model.detector.decoder] if model.detector else [])]
+    # weights and seeds, which are saved with the graph
+    module.state = [variable.value for network in networks for variable in network.variables]
     tf.saved_model.save(module, str(folder / "saved_model"), signatures=serve)
     text = json.dumps(about, indent=1) + "\n"
     for path in (folder / "about.json", folder / "saved_model/assets.extra/about.json"):

@@ -1,4 +1,7 @@
-"""Trained.predict in operations of Keras alone, so that a graph can be made of it: flux to labels and errors, without flags."""
+"""TrainedModel.predict in operations of Keras alone, so that it can be exported as a graph.
+
+The graph maps flux to labels and errors, without flags.
+"""
 
 import numpy as np
 from keras import ops
@@ -6,82 +9,106 @@ from keras import ops
 from starlabels.base.labels import get_lowest
 from starlabels.learning.networks.arguments import MISSING
 
-MAX_LOG_SNR = 80.0  # an ln S/N above is infinite: no float32 has it
+MAX_LOG_SNR = 80.0  # a larger ln S/N is infinite: float32 does not hold it
 
 
-def build_predictor(stored):
-    """A function(inputs (n, n_inputs), snr (n,) or None) -> {mean, err, ...} of a Trained, as its `predict` in float32.
+def build_predictor(model):
+    """Build the function that becomes the graph.
 
-    What it answers has no flags; errors grow with how unlike those of training a spectrum is, as there.
+    Parameters
+    ----------
+    model : TrainedModel.
+
+    Returns
+    -------
+    function(inputs (n, n_inputs), snr (n,) or None) -> {mean, err, ...}
+        In float32, as `model.predict` without flags. Errors grow with the distance of a spectrum
+        from those of training, as there.
     """
-    n, std, least = len(stored.names), to_float32(stored.std), to_float32(get_lowest(stored.names))
+    n = len(model.names)
+    std = to_float32(model.std)
+    mean = to_float32(model.mean)
+    least = to_float32(get_lowest(model.names))
 
-    def call(inputs, snr=None):
-        output, read = stored.reader(inputs) if stored.guard else (stored.model(inputs), None)
-        found = {"mean": ops.maximum(output[:, :n] * std + to_float32(stored.mean), least)}
-        if not stored.calibration:
-            return found
-        factor = interpolate_factors(stored.calibration, snr)
-        parts = [
+    def predict(inputs, snr=None):
+        if model.detector:
+            output, components = model.component_model(inputs)
+        else:
+            output = model.model(inputs)
+        prediction = {"mean": ops.maximum(output[:, :n] * std + mean, least)}
+        if not model.calibration:
+            return prediction
+        factor = interpolate_factors(model.calibration, snr)
+        err, *scatter = (
             ops.exp(0.5 * output[:, i : i + n]) * std * factor for i in range(n, output.shape[1], n)
-        ]
-        err, *scatter = parts
-        for one in scatter:
-            found |= {
-                "err_model": one,
-                "err_predictive": ops.sqrt(ops.maximum(err**2 - one**2, 0.0)),
-            }
-        growth = compute_error_growth(stored.guard, read, output[:, :n]) if stored.guard else 1.0
-        return found | {"err": err * growth}
+        )
+        if scatter:
+            variance = err**2 - scatter[0] ** 2
+            prediction["err_model"] = scatter[0]
+            prediction["err_predictive"] = ops.sqrt(ops.maximum(variance, 0.0))
+        growth = 1.0
+        if model.detector:
+            growth = compute_error_growth(model.detector, components, output[:, :n])
+        return prediction | {"err": err * growth}
 
-    return call
+    return predict
 
 
 def to_float32(values):
-    """Numbers as float32, as the graph has them."""
+    """Numbers as float32, as the graph holds them."""
     return np.asarray(values, "f4")
 
 
-def needs_snr(stored):
-    """Whether the errors depend on S/N: not where there are none, or all validation stars had the same."""
-    return bool(stored.calibration) and len(stored.calibration["log_snr"]) > 1
+def needs_snr(model):
+    """True if the errors depend on S/N: they exist, and validation stars had more than one S/N."""
+    return bool(model.calibration) and len(model.calibration["log_snr"]) > 1
 
 
 def interpolate_factors(table, snr):
-    """As calibration.apply: the factors on the errors at S/N (n,): (n, n_labels), or (n_labels,) where S/N does not matter."""
+    """Factors on the errors at S/N (n,), as calibration.apply_calibration.
+
+    (n, n_labels), or (n_labels,) if they do not depend on S/N.
+    """
     if len(table["log_snr"]) == 1:
         return to_float32(table["factor"][0])
     return interpolate_linearly(ops.log(snr), table["log_snr"], table["factor"])
 
 
 def interpolate_linearly(x, knots, values):
-    """Values (k, m) at knots (k,), ascending, interpolated at x (n,): (n, m), constant beyond the ends, as np.interp."""
+    """Values (n, m) at x (n,), as np.interp: of values (k, m) at ascending knots (k,)."""
     total = to_float32(values[0])
     for low, high, change in zip(knots, knots[1:], np.diff(values, axis=0)):
         if np.isinf(high):
             total = total + ops.where(x > MAX_LOG_SNR, 1.0, 0.0)[:, None] * to_float32(change)
         elif high > low:
-            total = total + (ops.clip(x, float(low), float(high)) - float(low))[:, None] * to_float32(
-                change / (high - low)
-            )
-    return total + 0.0 * ops.zeros_like(x)[:, None]  # (n, m) also of one knot
+            distance = ops.clip(x, float(low), float(high)) - float(low)
+            total = total + distance[:, None] * to_float32(change / (high - low))
+    return total + 0.0 * ops.zeros_like(x)[:, None]  # (n, m) with one knot too
 
 
-def compute_error_growth(guard, read, scaled):
-    """How many times larger (n, 1) the errors must be, as guard.flags says; read (n, k + n_blocks), scaled (n, n_labels)."""
-    table, n = guard.table, len(guard.table["variance"])
-    log_noise = read[:, n:]
+def compute_error_growth(detector, components, scaled):
+    """Factor (n, 1) by which errors grow, as in outliers.flag_outliers.
+
+    Parameters
+    ----------
+    detector : OutlierDetector.
+    components : components and ln noise (n, k + n_blocks) that the network reads.
+    scaled : predicted, scaled labels (n, n_labels).
+    """
+    table = detector.table
+    n = len(table["variance"])
+    log_noise = components[:, n:]
+    n_per_block = n // log_noise.shape[1]
     seen = ops.cast(log_noise < MISSING, "float32")
-    total = ops.sum(seen, axis=1)
-    mean = ops.where(
-        total > 0, ops.sum(log_noise * seen, axis=1) / ops.maximum(total, 1.0), MISSING
-    )  # (n,)
-    own = ops.repeat(log_noise, n // log_noise.shape[1], axis=1)
-    noise = ops.clip(ops.exp(own), *map(float, table["noise"]))
-    weight = ops.repeat(seen, n // log_noise.shape[1], axis=1) / ops.sqrt(
-        noise**2 + to_float32(table["variance"])
-    )
-    residual = ops.matmul(read[:, :n] - guard.decoder(scaled), to_float32(table["rotation"])) * weight
+    n_seen = ops.sum(seen, axis=1)
+    mean = ops.sum(log_noise * seen, axis=1) / ops.maximum(n_seen, 1.0)
+    mean = ops.where(n_seen > 0, mean, MISSING)  # (n,)
+    noise = ops.exp(ops.repeat(log_noise, n_per_block, axis=1))
+    noise = ops.clip(noise, *map(float, table["noise"]))
+    sigma = ops.sqrt(noise**2 + to_float32(table["variance"]))
+    weight = ops.repeat(seen, n_per_block, axis=1) / sigma
+    residual = components[:, :n] - detector.decoder(scaled)
+    residual = ops.matmul(residual, to_float32(table["rotation"])) * weight
     threshold = interpolate_linearly(mean, table["log_noise"], table["threshold"][:, None])
-    size = ops.log(ops.sum(ops.square(residual), axis=1, keepdims=True))
-    return ops.exp(0.5 * ops.maximum(size - threshold, 0.0))
+    misfit = ops.log(ops.sum(ops.square(residual), axis=1, keepdims=True))
+    return ops.exp(0.5 * ops.maximum(misfit - threshold, 0.0))

@@ -1,4 +1,4 @@
-"""ONNX of a TensorFlow function by tf2onnx, with the operations of our networks that tf2onnx does not know."""
+"""Conversion of a TensorFlow function to ONNX, with operations that tf2onnx does not support."""
 
 import logging
 import warnings
@@ -6,15 +6,15 @@ import warnings
 import numpy as np
 
 OPSET = 18
-FLOAT, INT64 = 1, 7  # ONNX's numbers for types
+FLOAT, INT64 = 1, 7  # ONNX's codes of types
 
 
 def convert_to_onnx(function, signature, path):
-    """Write the ONNX file of a tf.function of arrays; the onnx model."""
+    """Write the ONNX file of a tf.function of arrays, and return the onnx model."""
     import tf2onnx
-    from keras.src.export.tf2onnx_lib import (
-        patch_tf2onnx,
-    )  # Keras's own export mends tf2onnx for numpy 2 by it
+
+    # the export of Keras uses it too, to fix tf2onnx for numpy 2
+    from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -29,20 +29,22 @@ def convert_to_onnx(function, signature, path):
 
 
 def keep_constants(graph, function):
-    """Give an ONNX graph the arrays that a tf.function holds, as Normalization has: tf2onnx asks the user for them."""
+    """Store the arrays of a tf.function in an ONNX graph; tf2onnx would make them inputs."""
     from onnx import numpy_helper
 
     values = {
         inner.name: value for value, inner in function.graph.captures if value.dtype != "resource"
     }
-    for one in [one for one in graph.input if one.name in values]:
-        graph.input.remove(one)
-        graph.initializer.append(numpy_helper.from_array(values[one.name].numpy(), one.name))
+    for tensor in [tensor for tensor in graph.input if tensor.name in values]:
+        graph.input.remove(tensor)
+        array = values[tensor.name].numpy()
+        graph.initializer.append(numpy_helper.from_array(array, tensor.name))
 
 
 def replace_node(graph, node, kind, inputs, **attributes):
-    """Put a node of that kind in the place of another one, in a graph of tf2onnx."""
-    shapes, types = node.output_shapes, node.output_dtypes
+    """Replace a node of a graph of tf2onnx by a node of another kind."""
+    shapes = node.output_shapes
+    types = node.output_dtypes
     graph.remove_node(node.name)
     graph.make_node(
         kind, inputs, attributes, outputs=node.output, name=node.name, shapes=shapes, dtypes=types
@@ -50,26 +52,29 @@ def replace_node(graph, node, kind, inputs, **attributes):
 
 
 def convert_erfc(graph, node, name, _):
-    """1 - erf(x), for gelu."""
-    one = graph.make_const(f"{name}_one", np.array(1, "f4"))
+    """Handle Erfc, of gelu, as 1 - erf(x)."""
+    unity = graph.make_const(f"{name}_one", np.array(1, "f4"))
     erf = graph.make_node("Erf", [node.input[0]])
-    replace_node(graph, node, "Sub", [one.output[0], erf.output[0]])
+    replace_node(graph, node, "Sub", [unity.output[0], erf.output[0]])
 
 
 def convert_where(graph, node, _, __):
-    """One or the other; tf2onnx multiplies by 0 and 1 instead, and NaN times 0 is NaN."""
+    """Handle SelectV2 as Where; tf2onnx multiplies by 0 and 1 instead, and NaN times 0 is NaN."""
     replace_node(graph, node, "Where", node.input)
 
 
 def make_random_handler(kind, **attributes):
-    """A handler for random numbers of the shape that the first input gives: another sequence, of the same distribution."""
+    """Make a handler for random numbers of the shape in the first input.
 
-    def handler(graph, node, _, __):
+    The exported graph draws another sequence of the same distribution.
+    """
+
+    def handle(graph, node, _, __):
         shape = graph.make_node("Cast", [node.input[0]], {"to": INT64})
         blank = graph.make_node("ConstantOfShape", [shape.output[0]])
         replace_node(graph, node, kind, [blank.output[0]], dtype=FLOAT, **attributes)
 
-    return handler
+    return handle
 
 
 HANDLERS = {

@@ -10,7 +10,7 @@ from conftest import write_grid
 from test_tables import RECIPE, joined
 
 from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import crossmatch
 from starlabels.config import digests, paths
@@ -170,7 +170,7 @@ def test_a_column_that_is_there_already_is_left_out_or_if_chosen_refused(match):
     assert (
         found["teff"] == 5000
         and np.isnan(found["teff_err"])
-        and "not kept: teff (there already), teff_err (there" in said
+        and "not kept: teff (exists already), teff_err (exists" in said
     )
     with pytest.raises(
         UserError, match="gaia.csv: teff is a column of the databases already: rename it"
@@ -228,7 +228,7 @@ def test_catalogues_and_cuts_go_with_spectra_too(make_config):
         assert h5["source_row"][:].tolist() == [1, 4] and h5["star_id"][:].tolist() == [b"b", b"e"]
         np.testing.assert_array_equal(h5["spectra/flux"][:], grid["spectra/flux"][:][[1, 4]])
         np.testing.assert_array_equal(
-            hdf5.read_labels(h5, ["teff", "k_mag"]).T, [labels["teff"][[1, 4]], [7, 8]]
+            hdf5_labels.read_labels(h5, ["teff", "k_mag"]).T, [labels["teff"][[1, 4]], [7, 8]]
         )
     digest = digests.stage_digest(cfg, "0_join")
     Path("phot.csv").write_text("star,k_mag\ne,8\nb,7\nc,8.5\n")

@@ -9,7 +9,7 @@ import pytest
 from conftest import changed, draw, toy_spectra, write_grid
 
 from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.catalogues import distances, sdss_flags
 from starlabels.config import digests, paths
@@ -149,10 +149,10 @@ def survey(make_config):
     errors = np.full_like(value, np.nan)
     errors[:, list(labels).index("parallax")] = error
     path = paths.run_paths(cfg).grid
-    with hdf5.create(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
-        hdf5.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
-        hdf5.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
-        hdf5.write_labels(h5, value, labels, [""] * len(labels), errors)
+    with hdf5.create_file(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
+        hdf5_spectra.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
+        hdf5_spectra.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
+        hdf5_labels.write_labels(h5, value, labels, [""] * len(labels), errors)
     return changed(
         cfg, join={"databases": [cfg.join.databases[0].model_copy(update={"path": str(path)})]}
     )
@@ -168,7 +168,7 @@ def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, cap
     assert found["median_fraction"] < 0.06 and 0.5 < found["coverage_68"] < 0.85
     printed = capsys.readouterr().out
     assert (
-        "zero point of the parallaxes, learnt: -0.0" in printed
+        "fitted zero point of the parallaxes: -0.0" in printed
         and "distances at S/N 200-400: median |error|" in printed
     )
 

@@ -113,7 +113,7 @@ def test_an_ensemble_answers_with_the_mean_and_the_total_variance_of_its_members
     stars = np.random.default_rng(0).normal(size=(5, 4)).astype("f4")
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 4) and each.std(axis=1).min() > 1e-3  # members differ
-    mean, total, between = np.split(np.asarray(build_predictor(network, members=3)(stars)), 3, axis=1)
+    mean, total, between = np.split(np.asarray(build_predictor(network, "residual_mlp", {"members": 3})(stars)), 3, axis=1)
     np.testing.assert_allclose(mean, each[..., :2].mean(axis=1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.exp(between), each[..., :2].var(axis=1), rtol=1e-4)
     np.testing.assert_allclose(
@@ -127,7 +127,7 @@ def test_members_without_errors_learn_each_for_itself_and_answer_with_their_mean
     stars, true = (np.random.default_rng(0).normal(size=(5, n)).astype("f4") for n in (40, 2))
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 2) and each.std(axis=1).min() > 1e-3  # members differ
-    mean = np.asarray(build_predictor(network, errors=False, members=3)(stars))
+    mean = np.asarray(build_predictor(network, "spectrum_table_cnn", {"members": 3}, errors=False)(stars))
     np.testing.assert_allclose(mean, each.mean(axis=1), rtol=1e-5, atol=1e-6)
     loss = ops.convert_to_numpy(
         losses.mse(ops.convert_to_tensor(true), ops.convert_to_tensor(each))
@@ -157,7 +157,7 @@ def split_by(column, values):
     h5 = h5py.File("joined.h5", "w", driver="core", backing_store=False)
     h5["labels/value"] = np.column_stack([np.arange(len(values)), values]).astype("f4")
     h5["labels/value"].attrs["names"] = ["teff", "part"]
-    return preprocess.given_split(
+    return preprocess.read_split(
         h5,
         SimpleNamespace(seed=1, preprocess=SimpleNamespace(split=SimpleNamespace(column=column))),
     )
@@ -176,7 +176,7 @@ def test_a_column_says_which_part_a_row_belongs_to(capsys):
 
 
 def test_a_split_column_that_is_not_there_or_leaves_a_part_empty_is_an_error():
-    with pytest.raises(UserError, match="no fold: mend preprocess.split.column"):
+    with pytest.raises(UserError, match="no fold: correct preprocess.split.column"):
         split_by("fold", np.zeros(3))
     with pytest.raises(UserError, match="no row has part 1, validation"):
         split_by("part", np.array([0, 2]))
@@ -196,7 +196,7 @@ def test_a_split_column_that_is_not_there_or_leaves_a_part_empty_is_an_error():
     ],
 )
 def test_features_that_lack_what_they_are_made_of_are_named(tmp_path, changes, message):
-    values = yaml.safe_load((ROOT / "recipes/sos_ours.yaml").read_text())
+    values = load.read_recipe(ROOT / "recipes/sos_ours.yaml")
     values["features"] = values["features"] | changes if changes else None
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(values))

@@ -8,7 +8,7 @@ import pytest
 from conftest import changed, draw, toy_spectra
 
 from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
 from starlabels.learning import calibration, losses
@@ -72,10 +72,10 @@ def survey(make_config):
     error = np.full_like(value, np.nan)
     error[:, names.index("teff")] = 50.0
     path = paths.run_paths(cfg).grid
-    with hdf5.create(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
-        hdf5.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
-        hdf5.create_spectra(h5, 400, cfg.wave.n_pix)[:] = flux
-        hdf5.write_labels(h5, value, names, [""] * len(names), error)
+    with hdf5.create_file(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
+        hdf5_spectra.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
+        hdf5_spectra.create_spectra(h5, 400, cfg.wave.n_pix)[:] = flux
+        hdf5_labels.write_labels(h5, value, names, [""] * len(names), error)
     entry = cfg.join.databases[0].model_copy(
         update={"path": str(path), "missing": {"logg": {"bits": [2, 3]}}}
     )

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
 from starlabels.config import digests, paths
@@ -58,9 +58,9 @@ def joined(cfg):
     """{name: (n,)} of the joined file, with the errors as <name>_err, star_id and source_row."""
     with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")) as h5:
         assert "spectra" not in h5
-        names = hdf5.label_names(h5)
-        found = dict(zip(names, hdf5.read_labels(h5, names).T))
-        found |= dict(zip((f"{name}_err" for name in names), hdf5.read_label_errors(h5, names).T))
+        names = hdf5_labels.read_label_names(h5)
+        found = dict(zip(names, hdf5_labels.read_labels(h5, names).T))
+        found |= dict(zip((f"{name}_err" for name in names), hdf5_labels.read_label_errors(h5, names).T))
         return found | {name: h5[name][:] for name in ("star_id", "source", "source_row")}
 
 

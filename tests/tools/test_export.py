@@ -117,7 +117,7 @@ def source(name, each=2, features=0, loss=calibration.fit_calibration, **argumen
         inputs = keras.Input((N_PIX + features,))
         read = [inputs[:, :N_PIX], Flagged()(inputs[:, N_PIX:])]
         model = keras.Model(inputs, model(keras.ops.concatenate(read, axis=1)))
-    model = build_predictor(model, **arguments)
+    model = build_predictor(model, name, arguments)
     rng = np.random.default_rng(0)
     true, snr = rng.normal(size=(4000, 4)), np.exp(rng.uniform(3, 6, 4000))
     table = loss(
@@ -160,7 +160,7 @@ def test_other_networks_are_exported_too(tmp_path, name, options):
     for graph in (export_check.load_onnx(tmp_path), export_check.load_saved_model(tmp_path)):
         assert set(graph(given)) == outputs
     found = export_check.check_export(one, tmp_path)
-    assert ("draws its passes anew" in found[0]) == ("passes" in options)
+    assert ("draws new passes" in found[0]) == ("passes" in options)
     wrong = one._replace(stored=one.stored._replace(mean=one.stored.mean * 1.01))
     with pytest.raises(
         UserError, match="onnxruntime disagrees with Keras, mean .*: nothing was exported"
@@ -193,7 +193,7 @@ def test_an_export_that_disagrees_leaves_nothing_and_the_old_one_whole(run, monk
 
 def test_a_folder_of_other_files_is_not_replaced(run):
     with pytest.raises(
-        UserError, match="--out data holds other files: name a folder that is empty or not there"
+        UserError, match="--out data holds other files: name an empty or a new folder"
     ):
         exported(paths.run_paths(run).model_dir, "data")
     assert paths.run_paths(run).prepared.is_file()

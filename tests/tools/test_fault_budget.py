@@ -1,4 +1,4 @@
-"""The budget of a linear network, whose answer to each fault is known: it reads the moments of one Gaussian line."""
+"""The fault budget of a linear network that measures the moments of one Gaussian line."""
 
 import sys
 from contextlib import nullcontext
@@ -16,21 +16,21 @@ from starlabels.spectra import continuum
 from starlabels.spectra.faults import LINE_CELL
 from starlabels.stages import command_line, recipe_stars
 from starlabels.synthesis.broaden import FWHM, LIGHT
-from starlabels.tools import fault_budget
-from starlabels.tools.fault_budget import TestBench, FaultEffect, measure_faults
+from starlabels.tools import fault_bench, fault_budget, fault_table
+from starlabels.tools.fault_bench import FaultBench
+from starlabels.tools.fault_budget import measure_faults
+from starlabels.tools.fault_table import FaultEffect
 
 WAVE = 4500 + 0.05 * np.arange(200)  # A
 PLACE, DEPTH, POWER, N = 4505.0, 0.3, 5000.0, 200
-NAMES = [
-    "teff",
-    "vsini",
-    "mh",
-]  # read off the line: its shift, the square of its width, its area less 1 (1: without fault)
-SHIFT, WIDTH = PLACE / LIGHT, PLACE / POWER / FWHM  # A a km/s; A
+# measured from the line: its shift, the square of its width, its area minus 1
+NAMES = ["teff", "vsini", "mh"]
+SHIFT = PLACE / LIGHT  # A per km/s
+WIDTH = PLACE / POWER / FWHM  # A
 
 
 class Nodes:
-    """A sampler of that line: 10 % deeper a dex of [M/H] and a km/s of vmic above 2."""
+    """A sampler of that line: 10 % deeper per dex of [M/H], and per km/s of vmic above 2."""
 
     path = "toy.h5"
 
@@ -58,7 +58,7 @@ class Nodes:
 
 
 class Linear:
-    """A network: labels are the depth (n, n_pix) times readouts (n_pix, n_labels), plus an offset; its errors are known."""
+    """A linear network with known errors: labels = depth (n, n_pix) @ readout + offset."""
 
     def __init__(self, names, readout, offset, err):
         self.names, self.readout, self.offset, self.err = names, readout, offset, np.array(err)
@@ -73,15 +73,12 @@ class Linear:
         }
 
 
-def line_bench(names=NAMES, err=(0.5 * SHIFT, 1.0, 1.0), basis=None, **nodes):
-    """The Bench of the line, and labels of N like stars that it answers rightly but for the square of the width."""
-    labels = {name: np.zeros(N) for name in ("teff", "logg", "mh", "vsini")} | {
-        "vmic": np.full(N, 2.0)
-    }
-    unit, x = (
-        0.05 / (DEPTH * WIDTH * np.sqrt(2 * np.pi)),
-        WAVE - PLACE,
-    )  # the sum of the depth times unit is 1
+def make_line_bench(names=NAMES, err=(0.5 * SHIFT, 1.0, 1.0), basis=None, **nodes):
+    """FaultBench of the line, and labels of N equal stars; only the squared width is wrong."""
+    labels = {name: np.zeros(N) for name in ("teff", "logg", "mh", "vsini")}
+    labels["vmic"] = np.full(N, 2.0)
+    unit = 0.05 / (DEPTH * WIDTH * np.sqrt(2 * np.pi))  # times the summed depth it is 1
+    x = WAVE - PLACE
     readout = {
         "teff": unit * x,
         "vsini": unit * x**2,
@@ -92,74 +89,74 @@ def line_bench(names=NAMES, err=(0.5 * SHIFT, 1.0, 1.0), basis=None, **nodes):
     model = Linear(
         list(names), np.column_stack([readout[n] for n in names]), [offset[n] for n in names], err
     )
-    return TestBench(Nodes(**nodes), WAVE, POWER, None, 6, model, basis), labels
+    return FaultBench(Nodes(**nodes), WAVE, POWER, None, 6, model, basis), labels
 
 
-def rows_of(bench, labels, seed=1):
-    """{name: Row} of all faults."""
+def measure_by_name(bench, labels, seed=1):
+    """{name: FaultEffect} of all faults."""
     return {one.name: one for one in measure_faults(bench, labels, seed)}
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return rows_of(*line_bench())
+    return measure_by_name(*make_line_bench())
 
 
 def test_without_fault_the_error_is_that_against_the_truth(rows):
-    found = rows[fault_budget.NO_FAULT]
-    assert found.bias == pytest.approx([0, WIDTH**2, 0], abs=1e-3)
-    assert found.scatter == pytest.approx(0, abs=1e-6) and found.err == pytest.approx(
+    effect = rows[fault_budget.NO_FAULT]
+    assert effect.bias == pytest.approx([0, WIDTH**2, 0], abs=1e-3)
+    assert effect.scatter == pytest.approx(0, abs=1e-6) and effect.err == pytest.approx(
         [0.5 * SHIFT, 1, 1]
     )
 
 
 @pytest.mark.parametrize("velocity", [1, 3, 10])
 def test_a_velocity_moves_the_labels_that_feel_it_by_as_much_with_either_sign(rows, velocity):
-    found = rows[f"a radial velocity wrong by {velocity} km/s"]
-    assert found.bias[0] == pytest.approx(velocity * SHIFT, rel=1e-3) == found.typical[0]
-    assert found.bias[2] == pytest.approx(0, abs=1e-5) and found.scatter == pytest.approx(
+    effect = rows[f"a radial velocity wrong by {velocity} km/s"]
+    assert effect.bias[0] == pytest.approx(velocity * SHIFT, rel=1e-3) == effect.typical[0]
+    assert effect.bias[2] == pytest.approx(0, abs=1e-5) and effect.scatter == pytest.approx(
         0, abs=1e-6
     )
 
 
 @pytest.mark.parametrize("percent", [5, 20])
 def test_a_lower_resolving_power_widens_the_line_and_thereby_deepens_it_in_area(rows, percent):
-    found, wider = rows[f"a resolving power {percent} % lower"], 1 / (1 - percent / 100)
-    assert found.bias[2] == pytest.approx(wider - 1, rel=1e-3)
-    assert found.bias[1] == pytest.approx(WIDTH**2 * (wider**3 - 1), rel=5e-3)
-    assert found.bias[0] == pytest.approx(0, abs=1e-5)
+    effect, wider = rows[f"a resolving power {percent} % lower"], 1 / (1 - percent / 100)
+    assert effect.bias[2] == pytest.approx(wider - 1, rel=1e-3)
+    assert effect.bias[1] == pytest.approx(WIDTH**2 * (wider**3 - 1), rel=5e-3)
+    assert effect.bias[0] == pytest.approx(0, abs=1e-5)
 
 
-def pixel_bench(pixel, **nodes):
-    """A Bench whose network reads the flux of one pixel as mh, and labels."""
-    bench, labels = line_bench(**nodes)
+def make_pixel_bench(pixel, **nodes):
+    """FaultBench of a network that takes the flux of one pixel as mh, and labels."""
+    bench, labels = make_line_bench(**nodes)
     readout = np.zeros((200, 1))
     readout[pixel] = -1
     return bench._replace(model=Linear(["mh"], readout, [1.0], [1.0])), labels
 
 
 def test_a_continuum_off_by_twice_as_much_costs_twice_as_much():
-    found = rows_of(*pixel_bench(5))
+    found = measure_by_name(*make_pixel_bench(5))
     half, one, two = (found[f"a continuum wrong by {x} %"].scatter[0] for x in (0.5, 1, 2))
     assert one / half == pytest.approx(2, rel=0.02) and two / one == pytest.approx(2, rel=0.02)
     assert 0.01 < one < 0.03  # polynomials are wilder at the ends than their rms
 
 
 def test_noise_scatters_a_pixel_by_the_mean_flux_over_the_signal_to_noise_ratio():
-    bench, labels = pixel_bench(5)
-    level = fault_budget.synthesise_flux(bench, labels).mean()
-    assert rows_of(bench, labels)["noise of S/N 20"].scatter[0] == pytest.approx(
+    bench, labels = make_pixel_bench(5)
+    level = fault_bench.synthesise_flux(bench, labels).mean()
+    assert measure_by_name(bench, labels)["noise of S/N 20"].scatter[0] == pytest.approx(
         level / 20, rel=0.15
     )
 
 
 def test_dead_pixels_cost_nothing_where_the_components_tell_them():
-    bench, labels = line_bench()
-    depth = 1 - fault_budget.synthesise_flux(bench, labels)[0]
+    bench, labels = make_line_bench()
+    depth = 1 - fault_bench.synthesise_flux(bench, labels)[0]
     size = np.linalg.norm(depth)
     basis = Basis(np.zeros(200, "f4"), (depth / size)[None], np.array([size**2], "f4"), 1)
     filled, empty = (
-        rows_of(bench._replace(basis=b), labels)["a loss of 20 % of the pixels"]
+        measure_by_name(bench._replace(basis=b), labels)["a loss of 20 % of the pixels"]
         for b in (basis, None)
     )
     assert filled.typical == pytest.approx(0, abs=1e-4)
@@ -171,9 +168,9 @@ def test_errors_of_log_gf_move_a_line_by_its_change_with_metallicity_and_the_res
     cell = WAVE.mean() / POWER  # A: of independent errors, more than one of LINE_CELL
     part = (WAVE[core] - WAVE[0]) / cell % 1
     dex = 0.1 * np.sqrt(LINE_CELL / cell * (part**2 + (1 - part) ** 2))
-    scatter = rows_of(*pixel_bench(core))[fault].scatter[0]
+    scatter = measure_by_name(*make_pixel_bench(core))[fault].scatter[0]
     assert scatter == pytest.approx(dex * 0.1 * DEPTH, rel=0.15)
-    assert rows_of(*pixel_bench(5))[fault].typical == pytest.approx(0, abs=1e-6)
+    assert measure_by_name(*make_pixel_bench(5))[fault].typical == pytest.approx(0, abs=1e-6)
 
 
 def test_a_vmic_that_is_not_learnt_goes_into_the_other_labels(rows):
@@ -184,12 +181,12 @@ def test_a_vmic_that_is_not_learnt_goes_into_the_other_labels(rows):
 
 
 def test_the_change_of_vmic_itself_is_no_cost_where_it_is_learnt():
-    found = rows_of(*line_bench(["mh", "vmic"], (1.0, 1.0)))
+    found = measure_by_name(*make_line_bench(["mh", "vmic"], (1.0, 1.0)))
     assert found["a vmic of 4 km/s, not 2"].bias == pytest.approx([0.2, 0], abs=1e-3)
 
 
 def test_a_vmic_that_the_nodes_lack_is_left_out_and_the_reason_printed(capsys):
-    found = rows_of(*line_bench(highest_vmic=2.0))
+    found = measure_by_name(*make_line_bench(highest_vmic=2.0))
     assert "a vmic of 1 km/s, not 2" in found and "a vmic of 4 km/s, not 2" not in found
     printed = capsys.readouterr().out
     assert (
@@ -201,7 +198,7 @@ def test_a_vmic_that_the_nodes_lack_is_left_out_and_the_reason_printed(capsys):
 
 
 def test_a_seed_gives_the_same_budget_again_and_another_one_another():
-    bench, labels = line_bench()
+    bench, labels = make_line_bench()
     one, same, other = (measure_faults(bench, labels, seed)[4].bias for seed in (1, 1, 2))
     assert (one == same).all() and (one != other).any()
 
@@ -212,19 +209,19 @@ def test_both_signs_count_by_their_root_mean_square():
         {"mean": sign * 40 + 10 * rng.normal(size=meant.shape), "flags": np.arange(4000) % 4}
         for sign in (1, -1)
     ]
-    found = fault_budget.summarize_fault("", "", answers, meant)
-    assert found.bias == pytest.approx([40], abs=1) and found.scatter == pytest.approx(
+    effect = fault_table.summarize_fault("", "", answers, meant)
+    assert effect.bias == pytest.approx([40], abs=1) and effect.scatter == pytest.approx(
         [10], abs=0.5
     )
     assert (
-        found.typical == pytest.approx([44.7], abs=1)
-        and found.flagged == 0.75
-        and np.isnan(found.err).all()
+        effect.typical == pytest.approx([44.7], abs=1)
+        and effect.flagged == 0.75
+        and np.isnan(effect.err).all()
     )
 
 
-def invented(err=30.0):
-    """Rows of two labels: a velocity of 3 km/s costs 40 K, dead pixels nothing to speak of."""
+def invent_effects(err=30.0):
+    """FaultEffects of two labels: 3 km/s cost 40 K, dead pixels cost nothing."""
     kinds = [
         ("v", "a velocity wrong by 1 km/s", 12),
         ("v", "a velocity wrong by 3 km/s", 40.2),
@@ -239,14 +236,14 @@ def invented(err=30.0):
 
 
 def test_the_mildest_fault_that_exceeds_the_predicted_error_is_named_with_its_cost():
-    first, last = fault_budget.describe_costs(invented(), ["teff", "mh"])
+    first, last = fault_table.describe_costs(invent_effects(), ["teff", "mh"])
     assert first == "a velocity wrong by 3 km/s costs 40 K in teff, 1.3 times the predicted error"
     assert last == "within the predicted errors: a loss of pixels"
-    assert fault_budget.describe_costs(invented(np.nan), ["teff", "mh"]) == []
+    assert fault_table.describe_costs(invent_effects(np.nan), ["teff", "mh"]) == []
 
 
 def test_the_table_has_a_line_a_fault_with_the_digits_of_the_predicted_error():
-    lines = fault_budget.format_table(invented(), ["teff", "mh"])
+    lines = fault_table.format_table(invent_effects(), ["teff", "mh"])
     assert len(lines) == 7 and "teff (K)" in lines[0] and "mh (dex)" in lines[0]
     assert lines[3].split() == [
         *"velocity wrong by 3 km/s".split(),
@@ -260,7 +257,7 @@ def test_the_table_has_a_line_a_fault_with_the_digits_of_the_predicted_error():
     ]
     assert lines[5].split()[-7:] == ["0", "±", "0", "0.000", "±", "0.000", "2%"]
     assert lines[6].split()[-2:] == ["30", "0.060"] and len({len(line) for line in lines[:6]}) == 1
-    assert "unknown" in fault_budget.format_table(invented(np.nan), ["teff", "mh"])[-1]
+    assert "unknown" in fault_table.format_table(invent_effects(np.nan), ["teff", "mh"])[-1]
 
 
 @pytest.mark.parametrize(
@@ -268,39 +265,39 @@ def test_the_table_has_a_line_a_fault_with_the_digits_of_the_predicted_error():
     [(1512.0, "1500"), (40.2, "40"), (0.0996, "0.10"), (0.0, "0"), (np.nan, "unknown")],
 )
 def test_costs_have_two_digits(value, text):
-    assert fault_budget.format_two_digits(value) == text
+    assert fault_table.format_two_digits(value) == text
 
 
 def test_stars_are_drawn_anew_in_the_ranges_of_the_recipe_at_rest_and_unsound_ones_dropped(
     make_config, capsys
 ):
     cfg = make_config({"grid.labels.rv": {"min": -5, "max": 5}})
-    nodes = SimpleNamespace(path="toy.h5", sound=lambda labels: labels["teff"] < 9000)
-    found = fault_budget.draw_stars(cfg, nodes, 200)
+    nodes = SimpleNamespace(path="toy.h5", covers=lambda labels: labels["teff"] < 9000)
+    stars = fault_bench.draw_stars(cfg, nodes, 200)
     again = recipe_stars.draw_labels(cfg, np.random.default_rng(cfg.seed))[0]
     assert (
-        set(found) == set(recipe_stars.REQUIRED_LABELS)
-        and len(found["teff"]) < 200
-        and found["teff"].max() < 9000
+        set(stars) == set(recipe_stars.REQUIRED_LABELS)
+        and len(stars["teff"]) < 200
+        and stars["teff"].max() < 9000
     )
-    assert not np.isin(found["teff"], again["teff"]).any()
-    assert f"kept {len(found['teff'])} of 200 stars" in capsys.readouterr().out
+    assert not np.isin(stars["teff"], again["teff"]).any()
+    assert f"kept {len(stars['teff'])} of 200 stars" in capsys.readouterr().out
     with pytest.raises(UserError, match="--n-stars"):
-        fault_budget.draw_stars(
-            cfg, SimpleNamespace(path="toy.h5", sound=lambda labels: labels["teff"] < 0), 200
+        fault_bench.draw_stars(
+            cfg, SimpleNamespace(path="toy.h5", covers=lambda labels: labels["teff"] < 0), 200
         )
 
 
-@pytest.mark.parametrize("wide_there", [True, False])
-def test_nodes_of_other_vmic_are_taken_where_there_are_such(make_config, monkeypatch, wide_there):
-    def sampler_for(cfg, build):
-        if not isinstance(cfg.grid.labels["vmic"], float) and not wide_there:
+@pytest.mark.parametrize("wide_exists", [True, False])
+def test_nodes_of_other_vmic_are_used_if_they_exist(make_config, monkeypatch, wide_exists):
+    def open_sampler(cfg, build):
+        if not isinstance(cfg.grid.labels["vmic"], float) and not wide_exists:
             raise UserError("no such nodes")
         return cfg.grid.labels["vmic"]
 
-    monkeypatch.setattr(fault_budget, "sampler_for", sampler_for)
-    found = fault_budget.make_sampler(make_config())
-    assert (found.min, found.max) == (1.0, 4.0) if wide_there else found == 2.0
+    monkeypatch.setattr(fault_bench, "open_sampler", open_sampler)
+    vmic = fault_bench.make_sampler(make_config())
+    assert (vmic.min, vmic.max) == (1.0, 4.0) if wide_exists else vmic == 2.0
 
 
 def test_the_command_prints_the_table_and_draws_the_figure(
@@ -308,8 +305,8 @@ def test_the_command_prints_the_table_and_draws_the_figure(
 ):
     (tmp_path / "models/toy").mkdir(parents=True)
     make_config(name="models/toy/config.yaml")
-    bench, labels = line_bench()
-    monkeypatch.setattr(fault_budget, "open_test_bench", lambda cfg, folder: bench)
+    bench, labels = make_line_bench()
+    monkeypatch.setattr(fault_budget, "open_bench", lambda cfg, folder: bench)
     monkeypatch.setattr(
         fault_budget,
         "draw_stars",
@@ -349,8 +346,8 @@ def test_a_model_of_labels_that_the_nodes_do_not_vary_is_refused(monkeypatch, tm
     monkeypatch.setattr(
         trained_model, "open_folder", lambda folder: SimpleNamespace(names=["teff", "feh"])
     )
-    with pytest.raises(UserError, match="learns feh"):
-        fault_budget.open_test_bench(None, tmp_path)
+    with pytest.raises(UserError, match="predicts feh"):
+        fault_bench.open_bench(None, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +358,7 @@ def test_the_figure_takes_any_number_of_labels_and_errors_unknown(tmp_path, name
     take = np.arange(len(names)) % 2
     rows = [
         FaultEffect(one.kind, one.name, *(values[take] for values in one[2:6]), one.flagged)
-        for one in invented(err)
+        for one in invent_effects(err)
     ]
     if np.isnan(err):
         rows = [one._replace(typical=np.ones(len(names))) for one in rows]

@@ -103,6 +103,7 @@ def test_a_query_calls_no_method_that_writes_and_no_variable(tmp_path):
 def test_a_network_that_no_memory_holds_is_refused_before_it_is_made(make_config):
     cfg = make_config({"model": {"builder": "residual_mlp", "width": 100_000, "blocks": 100}})
     with pytest.raises(UserError, match="model: .* weights in training take .* GB of memory"):
-        training.build_network(cfg, 200, 8)
-    small = training.build_network(make_config({"model": {"builder": "residual_mlp", "width": 8}}), 200, 8)
+        training.build_network(cfg.model, cfg.seed, cfg.path, 200, 8)
+    cfg = make_config({"model": {"builder": "residual_mlp", "width": 8}})
+    small = training.build_network(cfg.model, cfg.seed, cfg.path, 200, 8)
     assert small.get_weights()[0].shape == (200, 8)

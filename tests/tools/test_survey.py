@@ -9,7 +9,7 @@ from astropy.io import fits
 from survey_files import NAMES, WAVE, all_star, ap_star, ap_visit, shape
 
 from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import allstar
 from starlabels.config import paths
@@ -34,7 +34,7 @@ def convert(tmp_path, monkeypatch, *words, table="all.fits"):
 def columns(path):
     """{label: values (n,)} and {label: errors (n,)} of a database."""
     with h5py.File(path) as h5:
-        names = hdf5.label_names(h5)
+        names = hdf5_labels.read_label_names(h5)
         return dict(zip(names, h5["labels/value"][:].T)), dict(zip(names, h5["labels/error"][:].T))
 
 
@@ -49,7 +49,7 @@ def stars(tmp_path):
 def test_a_table_and_its_spectra_become_a_database(stars, tmp_path, monkeypatch, capsys):
     path = convert(tmp_path, monkeypatch)
     printed = capsys.readouterr().out
-    assert "mg_h: MG_FE + FE_H (errors: in quadrature), known of 4 of 4" in printed
+    assert "mg_h: MG_FE + FE_H (errors: in quadrature), known for 4 of 4" in printed
     assert "kept 3 of 4 spectra: 1 without a file" in printed
     value, error = columns(path)
     assert value["mg_h"] == pytest.approx([-0.3] * 3) and error["mg_h"] == pytest.approx([0.05] * 3)
@@ -261,7 +261,7 @@ def test_a_chip_without_light_has_no_continuum():
         (["--wave", 4450, 4990, 0.05], "APOGEE sees 15152-15799, 15868-16424, 16484-16944"),
         (["--wave", "nan", 16950, 0.7], "a STEP > 0 that divides"),
         (["--wave", 15150, 16950, 0.7], "a STEP > 0 that divides"),
-        (["--keep", "NOSUCH"], "no column NOSUCH: mend --keep"),
+        (["--keep", "NOSUCH"], "no column NOSUCH: fix --keep"),
         (["--most-missing", 3], "expected a share"),
     ],
 )
@@ -308,7 +308,7 @@ def test_join_takes_the_database_with_bits_and_cuts(make_config, tmp_path, monke
     join.join_databases(Run(cfg))
     assert "kept 3 of 4 spectra: 1 excluded by where" in capsys.readouterr().out
     with h5py.File(paths.run_paths(cfg).joined) as h5:
-        value = dict(zip(hdf5.label_names(h5), h5["labels/value"][:].T))
+        value = dict(zip(hdf5_labels.read_label_names(h5), h5["labels/value"][:].T))
         assert h5["spectra"].attrs["medium"] == "vacuum" and h5["spectra/flux"].shape == (3, 9000)
         assert h5["labels/error"][0, list(value).index("teff")] == 30
     assert np.isnan(value["mg_h"]).tolist() == [False, True, False]
