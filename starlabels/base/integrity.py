@@ -58,7 +58,7 @@ LAYOUTS = {
     "2_preprocess": MOMENTS
     | {f"{part}/{name}": shape.replace("n", part) for part in PARTS for name, shape in PART.items()}
     | BASIS,
-    "3_train": MOMENTS,
+    "3_train": MOMENTS | BASIS,
 }
 # Datasets with one name per column, and the dimension of their columns
 NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}

@@ -1,4 +1,4 @@
-"""How a file came about: recipe, inputs, command, commit and versions."""
+"""Root attributes of new files: recipe, inputs, command, commit and versions."""
 
 import contextlib
 import functools
@@ -14,8 +14,11 @@ SCHEMA = 1
 PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
 
 
-def root_attributes(stage, digest, config, inputs):
-    """How a file was made: {root attribute: value} of design and provenance."""
+def make_root_attributes(stage, digest, config, inputs):
+    """Root attributes {name: value} that record how a file is made.
+
+    stage, config: str; digest: str or Digest; inputs: {file: digest}.
+    """
     return {
         "schema": SCHEMA,
         "stage": stage,
@@ -24,32 +27,32 @@ def root_attributes(stage, digest, config, inputs):
         "config": config,
         "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
         "command": shlex.join(sys.argv),
-        "commit": commit(),
-        "created": now(),
-        "versions": json.dumps(versions()),
+        "commit": get_commit(),
+        "created": format_utc_now(),
+        "versions": json.dumps(get_versions()),
     }
 
 
-def now():
-    """Date and time, UTC."""
+def format_utc_now():
+    """Current date and time (UTC, ISO 8601)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @functools.cache
-def versions():
-    """{package: version} of Python and of what the results depend on."""
-    found = {"python": sys.version.split()[0]}
+def get_versions():
+    """{package: version} of Python and of the packages that results depend on."""
+    versions = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 @functools.cache
-def commit():
-    """The commit of this code, with + if files differ from it; "unknown" outside a git checkout."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
+def get_commit():
+    """The commit of this code, with + if files were changed; "unknown" outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -226,14 +226,14 @@ def test_a_read_only_folder_is_one_line_and_loses_nothing(copy, finished, stage,
 def test_a_recipe_that_is_edited_while_a_stage_runs_counts_from_the_next_stage_on(
     grid, monkeypatch
 ):
-    text, create = grid.text, hdf5.create
+    text, create = grid.text, hdf5.create_file
     wanted = {stage: digests.stage_digest(grid, stage) for stage in ("0_join", "2_preprocess")}
 
     def edited(*args):
         Path("config.yaml").write_text(text.replace("seed: 1", "seed: 2"))
         return create(*args)
 
-    monkeypatch.setattr(hdf5, "create", edited)
+    monkeypatch.setattr(hdf5, "create_file", edited)
     for stage, run, path in (
         ("0_join", join, "0_joined.h5"),
         ("2_preprocess", preprocess, "2_prepared.h5"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, write_grid
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
 
@@ -21,7 +21,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from starlabels.base import hdf5
 from starlabels.config import load
-with hdf5.create("a.h5", "4_test", "d", load.load_config("config.yaml").text) as h5:
+with hdf5.create_file("a.h5", "4_test", "d", load.load_config("config.yaml").text) as h5:
     h5["x"] = 2
     h5.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -30,14 +30,14 @@ with hdf5.create("a.h5", "4_test", "d", load.load_config("config.yaml").text) as
 
 def test_a_kill_while_writing_leaves_the_old_file_and_the_next_run_works(make_config):
     cfg = make_config()
-    with hdf5.create("a.h5", "4_test", "d", cfg.text) as h5:
+    with hdf5.create_file("a.h5", "4_test", "d", cfg.text) as h5:
         h5["x"] = 1
     done = subprocess.run([sys.executable, "-c", KILLED, str(ROOT)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert Path("a.h5.tmp").exists()
     with hdf5.open_stage("a.h5", "4_test", "d") as h5:
         assert h5["x"][()] == 1
-    with hdf5.create("a.h5", "4_test", "d", cfg.text) as h5:
+    with hdf5.create_file("a.h5", "4_test", "d", cfg.text) as h5:
         h5["x"] = 3
     with hdf5.open_stage("a.h5", "4_test", "d") as h5:
         assert h5["x"][()] == 3
@@ -45,7 +45,7 @@ def test_a_kill_while_writing_leaves_the_old_file_and_the_next_run_works(make_co
 
 def test_an_error_while_writing_leaves_no_file(make_config):
     cfg = make_config()
-    with pytest.raises(ZeroDivisionError), hdf5.create("sub/a.h5", "4_test", "d", cfg.text):
+    with pytest.raises(ZeroDivisionError), hdf5.create_file("sub/a.h5", "4_test", "d", cfg.text):
         raise ZeroDivisionError
     assert os.listdir("sub") == []
 
@@ -105,14 +105,14 @@ def test_labels_come_in_the_order_asked_and_missing_ones_are_named(make_config):
     labels = write_grid(cfg)
     with hdf5.open_stage(paths.run_paths(cfg).grid, "grid") as h5:
         assert np.array_equal(
-            hdf5.read_labels(h5, ["mh", "teff"]), np.stack([labels["mh"], labels["teff"]], axis=1)
+            hdf5_labels.read_labels(h5, ["mh", "teff"]), np.stack([labels["mh"], labels["teff"]], axis=1)
         )
         with pytest.raises(
-            UserError, match=r"has labels \[teff, logg, mh, vmic, vsini\]; config asks feh too"
+            UserError, match=r"has labels \[teff, logg, mh, vmic, vsini\]; config also asks for feh"
         ):
-            hdf5.read_labels(h5, ["teff", "feh"])
+            hdf5_labels.read_labels(h5, ["teff", "feh"])
         with pytest.raises(UserError, match=r"afgk.h5 has no dataset spectra/flux_err; there is"):
-            hdf5.dataset(h5, "spectra/flux_err")
+            hdf5.get_dataset(h5, "spectra/flux_err")
 
 
 def test_rows_come_in_the_order_asked_even_repeated(tmp_path):

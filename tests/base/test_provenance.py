@@ -22,7 +22,7 @@ from starlabels.tools import provenance
 
 def lines(path):
     """The tree of a file."""
-    return list(provenance.format_history(Path(path), provenance_2.read(path), set()))
+    return list(provenance.format_history(Path(path), provenance_2.read_record(path), set()))
 
 
 def inputs(path):
@@ -41,15 +41,15 @@ def test_the_chain_of_a_model_leads_back_to_its_database(run):
         ["data/toy/2_prepared.h5", "data/toy/0_joined.h5", "data/grids/afgk.h5"],
     )
     for path in (folder, folder / "model.keras", folder / "scaling.h5"):
-        assert inputs(path) == dict.fromkeys(chain, "as it was")
+        assert inputs(path) == dict.fromkeys(chain, "unchanged")
     assert [
         line
         for line in lines(folder)
-        if "model.keras: SHA-256" in line and line.endswith("as it was")
+        if "model.keras: SHA-256" in line and line.endswith("unchanged")
     ]
     stages = [line.split()[2] for line in lines(folder) if "made by" in line]
     assert stages == ["3_train,", "2_preprocess,", "0_join,", "grid,"]
-    assert provenance_2.read(folder).config == run.text
+    assert provenance_2.read_record(folder).config == run.text
 
 
 def test_what_is_missing_or_has_changed_since_is_told(run):
@@ -60,30 +60,30 @@ def test_what_is_missing_or_has_changed_since_is_told(run):
     (paths.model_dir / "decoder.keras").write_bytes(b"another")
     found = inputs(paths.model_dir)
     assert found[str(paths.joined)] == "has CHANGED, it is now 0000000000000000"
-    assert found[str(paths.grid)] == "is missing now" and found[str(paths.prepared)] == "as it was"
-    assert "decoder.keras: has CHANGED, it is another model's" in lines(paths.model_dir)
+    assert found[str(paths.grid)] == "is missing now" and found[str(paths.prepared)] == "unchanged"
+    assert "decoder.keras: has CHANGED, it belongs to another model" in lines(paths.model_dir)
 
 
 def test_a_chain_is_found_from_any_folder(run, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert set(inputs(tmp_path / "models/toy").values()) == {"as it was"}
+    assert set(inputs(tmp_path / "models/toy").values()) == {"unchanged"}
 
 
 def test_a_figure_says_what_it_was_drawn_of(run):
     stars, prepared = Path("stars.csv"), config.run_paths(run).prepared
     stars.write_text("teff\n5000\n")
-    sources = {path: hdf5.file_digest(path) for path in (prepared, stars)}
+    sources = {path: hdf5.compute_file_digest(path) for path in (prepared, stars)}
     save(plt.figure(), "a.png")
     pixels = plt.imread("a.png")
     provenance_2.stamp_figure("a.png", run.text, sources)
     assert (plt.imread("a.png") == pixels).all()
     chain = inputs("a.png")
     assert list(chain)[0] == "data/toy/2_prepared.h5"
-    assert chain["stars.csv"] == "as it was" and len(chain) == 4
-    record = provenance_2.read("a.png")
+    assert chain["stars.csv"] == "unchanged" and len(chain) == 4
+    record = provenance_2.read_record("a.png")
     assert record.config == run.text
-    assert record.commit == stamp.commit() and record.versions == stamp.versions()
+    assert record.commit == stamp.get_commit() and record.versions == stamp.get_versions()
     stars.write_text("teff\n6000\n")
     assert "has CHANGED" in inputs("a.png")["stars.csv"]
 
@@ -114,19 +114,19 @@ def test_files_that_are_not_ours_are_one_line(tmp_path, monkeypatch, name):
     Path("models").mkdir()
     with h5py.File("theirs.h5", "w") as h5:
         h5["x"] = 1
-    with hdf5.create("odd.h5", "grid", "d") as h5:
+    with hdf5.create_file("odd.h5", "grid", "d") as h5:
         h5["x"] = 1
     with h5py.File("odd.h5", "r+") as h5:
         h5.attrs["inputs"] = "[1, 2"
     with pytest.raises(
-        UserError, match="not found|says nothing of how it was made|cannot be read"
+        UserError, match="not found|does not state how it was made|cannot be read"
     ) as error:
-        provenance_2.read(name)
+        provenance_2.read_record(name)
     assert "\n" not in str(error.value)
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys):
-    with hdf5.create(tmp_path / "a.h5", "grid\x1b[2J", "d") as h5:
+    with hdf5.create_file(tmp_path / "a.h5", "grid\x1b[2J", "d") as h5:
         h5["x"] = 1
     provenance.print_provenance(None, type("Arguments", (), {"file": tmp_path / "a.h5"}))
     assert "grid?[2J" in capsys.readouterr().out

@@ -64,7 +64,7 @@ def models(tmp_path):
     keras.Model(inputs, keras.layers.Dense(2, activation="relu")(inputs)).save(
         tmp_path / "model.keras"
     )
-    with hdf5.create(tmp_path / "scaling.h5", "3_train", "d") as h5:
+    with hdf5.create_file(tmp_path / "scaling.h5", "3_train", "d") as h5:
         for name in ("mean", "std"):
             h5.create_dataset(f"scaling/{name}", data=[1.0]).attrs["names"] = ["teff"]
     return tmp_path
