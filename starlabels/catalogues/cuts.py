@@ -1,26 +1,12 @@
-"""Selection of stars by conditions on their columns, written as pandas queries."""
+"""Selection of stars by conditions on their columns."""
 
 import re
-import tokenize
 
 import numpy as np
-import pandas as pd
 
-from starlabels.base import untrusted
+from starlabels.base import queries
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-
-QUERY_ERRORS = (
-    SyntaxError,
-    NameError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    tokenize.TokenError,
-    RecursionError,
-)
 
 
 def build_query_frame(values, errors):
@@ -34,12 +20,12 @@ def build_query_frame(values, errors):
 
 
 def evaluate_query(frame, query, where):
-    """Evaluate a pandas query.
+    """Evaluate a query on the columns of a DataFrame (n, k).
 
     Parameters
     ----------
     frame : DataFrame (n, k) of the columns that the query may name.
-    query : text of the query.
+    query : text of the query, see `starlabels.base.queries`.
     where : place of the query in a file, for error messages.
 
     Returns
@@ -49,19 +35,13 @@ def evaluate_query(frame, query, where):
     Raises
     ------
     UserError
-        If the query is unsafe, wrong, or does not give true or false for each row.
+        If the query is wrong, or does not give true or false for each row.
     """
     try:
-        untrusted.check_query(query)
-        mask = frame.eval(query)
-    except QUERY_ERRORS as error:
-        problem = str(error).splitlines()[0]
-    else:
-        if isinstance(mask, pd.Series) and mask.dtype == bool:
-            return mask.to_numpy()
-        problem = f"it gives {type(mask).__name__}, not true or false for each row"
-    expected = f"a condition on {', '.join(frame)} is expected"
-    raise UserError(f"{where}: {query!r}: {problem}; {expected}")
+        return queries.evaluate_query(query, frame, len(frame))
+    except ValueError as error:
+        expected = f"a condition on {', '.join(frame)} is expected"
+        raise UserError(f"{where}: {query!r}: {error}; {expected}") from None
 
 
 def select_rows(database, where):
@@ -74,7 +54,7 @@ def select_rows(database, where):
     return np.flatnonzero(keep)
 
 
-def apply_cuts(stars, queries, path):
+def apply_cuts(stars, cuts, path):
     """Mask (n,) of the rows of a StarStack that pass all queries, applied in order.
 
     Prints how many rows each query removes, and how many of them because of a missing value.
@@ -82,7 +62,7 @@ def apply_cuts(stars, queries, path):
     """
     frame = build_query_frame(stars.values, stars.errors)
     kept = np.ones(len(stars), bool)
-    for query in queries:
+    for query in cuts:
         removed = kept & ~evaluate_query(frame, query, f"{path}: join.cuts")
         words = set(re.findall(r"`[^`]*`|[^\W\d]\w*", query))
         used = [name for name in frame if name in words or f"`{name}`" in words]
