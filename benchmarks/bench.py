@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_spectra
 from starlabels.config import load
-from starlabels.learning import components
+from starlabels.learning import components, jacobians
 from starlabels.learning.backend import start_keras
 from starlabels.stages import command_line, recipe_nodes, recipe_stars
 
@@ -40,7 +40,7 @@ def alternate(functions, repeats=REPEATS):
 
 def prepared(cfg, h5, sampler, labels, wave):
     """Write spectra of `labels` into h5 as 2_preprocess would, for training and validation alike; their Basis."""
-    flux = hdf5.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
+    flux = hdf5_spectra.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
     flux[:] = sampler.sample_spectra(labels, wave, cfg.grid.resolving_power)
     values = np.column_stack([labels[name] for name in cfg.labels])
     h5["train"].create_dataset("labels", data=values).attrs.update(
@@ -60,9 +60,9 @@ def training_epochs(cfg, h5):
     from starlabels.stages import train_labels
 
     basis = components.read_basis(h5)
-    network = train_labels.build(cfg, h5, basis)
+    network = train_labels.build_label_network(cfg, h5, basis)
     training.compile_network(network, cfg.train, steps=100)
-    batches = train_labels.batches(cfg, h5, basis, "train", PASSES if basis else 1)
+    batches = train_labels.make_batches(cfg, h5, basis, "train", PASSES if basis else 1)
     n = len(batches.target) * batches.passes
     shape = (n, network.input_shape[1])
     arrays = (
@@ -98,31 +98,31 @@ def synthesis():
 
 def network_rows(cfg, h5, basis):
     """(what, value) of training, prediction and Jacobians."""
-    from starlabels.learning import trained_model
-    from starlabels.stages import jacobian_labels, train_labels
+    from starlabels.learning import component_models, trained_model
+    from starlabels.stages import train_errors, train_labels
 
     functions, n = training_epochs(cfg, h5)
     seed = load.load_config("recipes/seed.yaml")
     with (
         tempfile.TemporaryDirectory() as folder,
-        hdf5.create(f"{folder}/x.h5", "bench", "", seed.text) as pixels,
+        hdf5.create_file(f"{folder}/x.h5", "bench", "", seed.text) as pixels,
     ):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
         published, n_seed = training_epochs(seed, pixels)
         timed = alternate({"seed": published["memory"]}) | alternate(functions, 11)
     flux = h5["train/flux"][:]
-    network = train_labels.build(cfg, h5, basis)
-    whole = trained_model.prepend_components(network, basis)
-    errors, watch = train_labels.calibrate(network, cfg, h5, basis)
+    network = train_labels.build_label_network(cfg, h5, basis)
+    whole = component_models.prepend_components(network, basis)
+    errors, watch = train_errors.fit_error_model(network, cfg, h5, basis)
     moments = h5["scaling/mean"][:], h5["scaling/std"][:]
     model = trained_model.TrainedModel(
-        whole, trained_model.add_components_output(whole), cfg.labels, *moments, errors, watch, 0.0, ""
+        whole, component_models.add_components_output(whole) if basis else whole, cfg.labels, *moments, errors, watch, 0.0, "", basis=basis
     )
     snr, few = np.full(len(flux), 100.0), flux[:300]
     timed |= alternate({
         "predict": lambda: model.predict(flux, snr),
-        "jacobians": lambda: [jacobian_labels.jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
+        "jacobians": lambda: [jacobians.compute_jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
     })  # fmt: skip
     return [
         ("training, noisy spectra", f"{n / timed['noisy']:.0f} /s"),
@@ -154,7 +154,7 @@ def run(cfg, args):
     print(start_keras())
     with (
         tempfile.TemporaryDirectory() as folder,
-        hdf5.create(f"{folder}/x.h5", "bench", "", cfg.text) as h5,
+        hdf5.create_file(f"{folder}/x.h5", "bench", "", cfg.text) as h5,
     ):
         rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
     print(

@@ -14,11 +14,13 @@ from pydantic import BeforeValidator
 
 from starlabels.base.labels import LABELS
 from starlabels.base.ranges import Section
-from starlabels.config import schema
+from starlabels.config import load, schema
 from starlabels.learning.networks import BUILDERS
 
 ROOT = Path(__file__).parents[1]
-RECIPES = {path.stem: path.read_text() for path in sorted((ROOT / "recipes").glob("*.yaml"))}
+PATHS = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = {path.stem: load.load_config(path).text for path in PATHS}
+DIFFERENCES = [path.read_text() for path in PATHS]
 FILES = [
     "inputs/toy.h5",
     "inputs/published.h5",
@@ -379,7 +381,7 @@ def broken(draw):
     """Bytes of a configuration with damaged YAML."""
     text = draw(
         st.sampled_from(
-            [*RECIPES.values(), *(yaml.safe_dump(values, sort_keys=False) for values in SMALL)]
+            [*DIFFERENCES, *RECIPES.values(), *(yaml.safe_dump(values, sort_keys=False) for values in SMALL)]
         )
     )
     data = break_text(draw, text)

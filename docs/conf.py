@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 project = "starlabels"
 author = copyright = "the starlabels authors"
@@ -21,14 +20,3 @@ nitpick_ignore = [("py:exc", "UserError")]  # docstrings name it without its mod
 exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
 highlight_language = "text"
-
-
-def setup(app):
-    """Replace CONFIG-REFERENCE on the configuration page by the reference made from the schema."""
-    from config_reference import markdown
-
-    def insert_reference(app, name, source):
-        if name == "config":
-            source[0] = source[0].replace("CONFIG-REFERENCE", markdown())
-
-    app.connect("source-read", insert_reference)

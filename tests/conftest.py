@@ -13,11 +13,11 @@ import pytest
 import yaml
 from toy_nodes import libraries  # noqa: F401  a fixture of all wings
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.config import digests, load
 from starlabels.config import paths as config
 from starlabels.config.run import Run
-from starlabels.config.schema import Range
+from starlabels.config.data_sections import Range
 from starlabels.learning import components
 from starlabels.learning.networks import BUILDERS
 from starlabels.stages import join, preprocess, train_flux, train_labels
@@ -73,7 +73,7 @@ def make_config(tmp_path, monkeypatch):
     return make
 
 
-def draw(cfg, n, seed=0):
+def draw_labels(cfg, n, seed=0):
     """{label: (n,) float32} drawn uniformly in the ranges of cfg.grid, on its steps where it has some."""
     rng, labels = np.random.default_rng(seed), {}
     for name, spec in cfg.grid.labels.items():
@@ -88,13 +88,13 @@ def draw(cfg, n, seed=0):
 
 def write_grid(cfg, n=60, path=None, labels=None, wave=None, star_id=None):
     """A toy database in our schema, where grid.py would write it if no path is given; its labels."""
-    path, labels = path or config.run_paths(cfg).grid, labels or draw(cfg, n)
+    path, labels = path or config.run_paths(cfg).grid, labels or draw_labels(cfg, n)
     wave = cfg.wave.grid() if wave is None else wave
-    with hdf5.create(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
-        hdf5.write_wave(h5, wave, "air", cfg.grid.resolving_power)
-        flux = hdf5.create_spectra(h5, len(labels["teff"]), len(wave))
+    with hdf5.create_file(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
+        hdf5_spectra.write_wave(h5, wave, "air", cfg.grid.resolving_power)
+        flux = hdf5_spectra.create_spectra(h5, len(labels["teff"]), len(wave))
         flux[:] = toy_spectra(wave, labels)
-        hdf5.write_labels(h5, np.stack(list(labels.values()), axis=1), labels, ["" for _ in labels])
+        hdf5_labels.write_labels(h5, np.stack(list(labels.values()), axis=1), labels, ["" for _ in labels])
         if star_id is not None:
             hdf5.write_text(h5, "star_id", star_id)
     return labels
@@ -115,7 +115,7 @@ def run_script(name, *arguments):
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
 
 
-def quiet(name, n_inputs, n_outputs, **arguments):
+def build_without_dropout(name, n_inputs, n_outputs, **arguments):
     """The network of a builder, of those arguments that it takes, without dropout: that answers differently each time."""
     known = inspect.signature(BUILDERS[name]).parameters
     arguments = {key: value for key, value in {**arguments, "dropout": 0.0}.items() if key in known}
@@ -130,7 +130,7 @@ SECTIONS = {
 }
 
 
-def train_toy(folder, trainer, values, **train):
+def train_toy_model(folder, trainer, values, **train):
     """The folder, with a small recipe of values and keys of `train`, toy spectra and a model that a trainer made of them."""
     values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS | values
     values["train"] |= {"batch_size": 32, **train}
@@ -148,7 +148,7 @@ def train_toy(folder, trainer, values, **train):
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory):
     """Folder with a small recipe, toy spectra and a model trained on them."""
-    return train_toy(
+    return train_toy_model(
         tmp_path_factory.mktemp("run"), train_labels.train_label_network, {}, max_epochs=3, passes=2
     )
 
@@ -158,7 +158,7 @@ def generator_folder(tmp_path_factory):
     """Folder with models/toy, a generator trained on toy spectra: their components from teff, logg, vsini and mh."""
     values = {"target": "flux", "test": {"snr": [], "n_stars": None, "generator": None}}
     train = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
-    return train_toy(
+    return train_toy_model(
         tmp_path_factory.mktemp("generator"), train_flux.train_generator, values, **train
     )
 
@@ -171,20 +171,20 @@ def run(trained_folder, tmp_path, monkeypatch):
     return load.load_config("config.yaml")
 
 
-def changed(cfg, **sections):
+def change_sections(cfg, **sections):
     """The Config with keys of some sections changed."""
     return cfg.model_copy(
         update={name: getattr(cfg, name).model_copy(update=keys) for name, keys in sections.items()}
     )
 
 
-def fit(cfg, then=lambda *_: None):
+def fit_run(cfg, then=lambda *_: None):
     """History of a training by cfg, and then(network, h5, basis)."""
     paths = config.run_paths(cfg)
     with hdf5.open_stage(paths.prepared, "2_preprocess") as h5:
         basis = components.read_basis(h5)
-        network = train_labels.build(cfg, h5, basis)
-        return train_labels.fit(network, cfg, h5, basis, paths.partial_dir, "digest"), then(
+        network = train_labels.build_label_network(cfg, h5, basis)
+        return train_labels.fit_network(network, cfg, h5, basis, paths.partial_dir, "digest"), then(
             network, h5, basis
         )
 
@@ -193,7 +193,8 @@ def fit(cfg, then=lambda *_: None):
 def finished(tmp_path_factory):
     """A folder in which all stages have run, and what each printed."""
     folder, here, printed = tmp_path_factory.mktemp("smoke"), Path.cwd(), {}
-    shutil.copy(ROOT / "recipes/smoke.yaml", folder / "config.yaml")
+    text = load.load_config(ROOT / "recipes/smoke.yaml").text
+    (folder / "config.yaml").write_text(text)
     os.chdir(folder)
     try:
         for stage in STAGES:

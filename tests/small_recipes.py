@@ -7,6 +7,7 @@ from observed_files import write_image
 from survey_files import NAMES, all_star, ap_star
 
 from starlabels.base.labels import select_elemental
+from starlabels.config.load import read_recipe
 from starlabels.tools import mock_rave
 
 BLUE, RVS, STEP, PIXELS = 4460.0, 8530.0, 0.1, 270  # A; a window inside the packaged nodes
@@ -20,7 +21,7 @@ NETWORK = {"width": 16, "blocks": 1, "members": 2, "passes": 3, "harmonics": 1}
 TRAIN = {"max_epochs": 1, "passes": 1, "batch_size": 32}
 
 
-def shrunken(values):
+def shrink_recipe(values):
     """The values of a recipe with a small grid and window, a small network and an epoch of training."""
     if values.get("grid"):
         shrink_grid(values, moved=any(name in values["grid"]["labels"] for name in NO_NODES))
@@ -73,15 +74,15 @@ def shrink_grid(values, moved):
             draw["step"] = (draw["max"] - draw["min"]) / 4
 
 
-def write_all(source, target):
+def write_recipes(source, target):
     """Write config.yaml and recipes/*.yaml of the folder `source`, shrunken, into the folder `target`."""
     for path in (source / "config.yaml", *sorted((source / "recipes").glob("*.yaml"))):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(exist_ok=True)
-        copy.write_text(yaml.safe_dump(shrunken(yaml.safe_load(path.read_text())), sort_keys=False))
+        copy.write_text(yaml.safe_dump(shrink_recipe(read_recipe(path)), sort_keys=False))
 
 
-def spectrum(path):
+def write_spectrum(path):
     """A FITS image, 4450-4510 A, of lines at rest."""
     wave = 4450 + 0.05 * np.arange(1200)
     depth = 0.5 * np.exp(-0.5 * ((wave[:, None] - np.arange(4452, 4510, 2.5)) / 0.2) ** 2).sum(
@@ -90,20 +91,20 @@ def spectrum(path):
     write_image(path, data=1 - depth + 0.01 * np.random.default_rng(1).normal(size=1200))
 
 
-def text_spectrum(path):
+def write_text_spectrum(path):
     """The same as a CSV file in nm."""
     wave = 4450 + 0.05 * np.arange(1200)
     flux = 1 - 0.4 * (np.arange(1200) % 50 < 5) + 0.01 * np.random.default_rng(1).normal(size=1200)
     pd.DataFrame({"wave": wave / 10, "flux": flux}).to_csv(path, index=False)
 
 
-def labels(path):
+def write_labels(path):
     """Labels of two stars for a generator."""
     names = {"teff": 6000, "logg": 4, "vsini": 10, "mh": 0, "vmic": 1, "resolving_power": 11_500}
     pd.DataFrame({name: [value, value] for name, value in names.items()}).to_csv(path, index=False)
 
 
-def stars(path):
+def write_stars(path):
     """Photometry of ten stars."""
     rng, columns = (
         np.random.default_rng(2),
@@ -115,13 +116,13 @@ def stars(path):
     table.assign(id=[f"star{i}" for i in range(10)]).to_csv(path, index=False)
 
 
-def spectra(path):
+def write_ap_stars(path):
     """apStar files of three of the stars of allStar.fits."""
     for i, name in enumerate(NAMES[:3]):
         ap_star(path / f"apo25m/M67/apStar-dr17-{name}.fits", seed=i)
 
 
-def rave_labels(path, n=60):
+def write_rave_labels(path, n=60):
     """Labels of giants as the paper's authors give them."""
     rng = np.random.default_rng(3)
     table = pd.DataFrame({name: rng.uniform(-0.1, 0.1, n) for name in mock_rave.LABELS})
@@ -130,7 +131,7 @@ def rave_labels(path, n=60):
     table.to_csv(path, index=False)
 
 
-def rave_photometry(path, n=60):
+def write_rave_photometry(path, n=60):
     """Photometry of as many stars."""
     rng = np.random.default_rng(4)
     pd.DataFrame({name: rng.uniform(0.5, 12, n) for name in mock_rave.PHOTOMETRY}).to_csv(
@@ -139,14 +140,14 @@ def rave_photometry(path, n=60):
 
 
 FILES = {  # that commands of the documentation name, and what makes them
-    "sun.fits": spectrum,
-    "procyon.fits": spectrum,
-    "star.fits": spectrum,
-    "star.csv": text_spectrum,
-    "stars.csv": stars,
-    "labels.csv": labels,
+    "sun.fits": write_spectrum,
+    "procyon.fits": write_spectrum,
+    "star.fits": write_spectrum,
+    "star.csv": write_text_spectrum,
+    "stars.csv": write_stars,
+    "labels.csv": write_labels,
     "allStar.fits": all_star,
-    "spectra": spectra,
-    "rave_labels.csv": rave_labels,
-    "rave_photometry.csv": rave_photometry,
+    "spectra": write_ap_stars,
+    "rave_labels.csv": write_rave_labels,
+    "rave_photometry.csv": write_rave_photometry,
 }

@@ -1,20 +1,30 @@
-"""The reference of the configuration as Markdown: keys, types and ranges of starlabels/config/schema.py, comments of the recipes."""
+"""Write the reference of the configuration in docs/config.md from the schema and the builders.
 
+python docs/_ext/config_reference.py
+"""
+
+# ruff: noqa: E402  the repository must be on the path before starlabels is imported
 import inspect
 import re
+import sys
 import types
 import typing
 from pathlib import Path
 
-import yaml
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
 from pydantic_core import PydanticUndefined
 
 from starlabels.base.labels import LABELS
 from starlabels.base.ranges import Section
-from starlabels.config import rules, schema
-from starlabels.learning.networks import BUILDERS
+from starlabels.config import builders, fields, rules
+from starlabels.config.schema import Config
+from starlabels.learning.networks import BUILDERS, censored
 
-ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/config.md"
+BEGIN = "<!-- The rest of this page is written by: python docs/_ext/config_reference.py -->"
+HEADER = "| key | value | unit | default | meaning |\n|---|---|---|---|---|"
 WORDS = {
     bool: "true or false",
     str: "text",
@@ -23,174 +33,139 @@ WORDS = {
     type(None): "null",
     typing.Any: "anything",
 }
+CHECKS = {
+    fields.parse_fixed_value: "a number",
+    censored.parse_windows: "auto, or {element: [[low, high], ...]} in Angstrom",
+    fields.parse_spacing: "a spacing > 0 or an ascending list of nodes",
+}
 
 
-def markdown():
-    """The whole reference: the sections of the configuration, the builders of `model`, the ranges and rules across keys."""
-    told, parts = comments(), []
-    section(schema.Config, "", told, parts)
-    parts += ["## Networks: `model.builder` and its arguments", *map(builder, BUILDERS)]
-    parts += [
-        "## Ranges of `grid.labels`",
-        ranges(),
-        "## What is refused because keys do not go together",
-        across(),
-    ]
+def update_page(text):
+    """Text of docs/config.md with the current reference after the line BEGIN."""
+    head, found, _ = text.partition(BEGIN)
+    if not found:
+        raise SystemExit(f"{PAGE} lacks the line {BEGIN}")
+    return f"{head}{BEGIN}\n\n{write_reference()}\n"
+
+
+def write_reference():
+    """The whole reference as Markdown."""
+    parts = ["## The whole file", *write_section(Config, "")]
+    parts += ["## Networks: `model.builder` and its arguments"]
+    parts += [write_builder(name) for name in BUILDERS]
+    parts += ["## Ranges of `grid.labels`", write_label_ranges()]
+    parts += ["## Rules between keys", write_rules()]
     return "\n\n".join(parts)
 
 
-def section(kind, path, told, parts):
-    """Append the table of a section of the schema, and of those inside it, to parts."""
-    title = f"## `{path}`" if path else "## The whole file"
-    rows = ["| key | value | default | comment |", "|---|---|---|---|"]
-    inside = []
-    for name, field in kind.model_fields.items():
+def write_section(section, path):
+    """Tables of a section of the schema and of the sections inside it."""
+    rows = []
+    inner = []
+    for name, field in section.model_fields.items():
         key = f"{path}.{name}".lstrip(".")
-        default = (
-            "required" if field.default is PydanticUndefined else f"`{written(field.default)}`"
-        )
-        rows.append(
-            f"| `{key}` | {describe(field.annotation, field.metadata)} | {default} | {cell(told.get(key, ''))} |"
-        )
-        inside += [(one, key) for one in sections_of(field.annotation)]
-    text = (
-        inspect.cleandoc(kind.__doc__)
-        if kind.__doc__ and kind.__module__ == schema.__name__
-        else ""
-    )
-    parts += [title, *([text] if text else []), "\n".join(rows)]
-    for one, key in inside:
-        section(one, key, told, parts)
+        rows.append(write_row(key, field))
+        for part in find_sections(field.annotation):
+            inner += [f"## `{key}`", *write_section(part, key)]
+    return [escape_cell(inspect.getdoc(section)), "\n".join([HEADER, *rows]), *inner]
 
 
-def sections_of(annotation):
+def write_row(key, field):
+    """Row of a key: allowed values, unit, default and meaning."""
+    unit = (field.json_schema_extra or {}).get("unit", "")
+    value = describe_type(field.annotation, field.metadata)
+    if unit:
+        value = value.replace(f"] {unit}", "]")
+    default = "required"
+    if field.default is not PydanticUndefined:
+        default = f"`{describe_default(field.default)}`"
+    meaning = escape_cell(field.description or "")
+    return f"| `{key}` | {value} | {unit} | {default} | {meaning} |"
+
+
+def find_sections(annotation):
     """The sections of the schema in an annotation, in order."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
-    return list(
-        dict.fromkeys(one for part in typing.get_args(annotation) for one in sections_of(part))
-    )
+    parts = [find_sections(part) for part in typing.get_args(annotation)]
+    return list(dict.fromkeys(section for sections in parts for section in sections))
 
 
-def describe(annotation, metadata=()):
-    """What values a type allows, in words; `metadata` is that which pydantic takes off the annotation of a field."""
+def describe_type(annotation, metadata=()):
+    """Allowed values of a type in words; pydantic keeps a field's own metadata separately."""
     if typing.get_origin(annotation) is typing.Annotated:
-        annotation, *own = typing.get_args(annotation)
-        metadata = (*metadata, *own)
-    if allowed := [one for one in metadata if isinstance(one, str)]:  # fields.number says its range
-        return allowed[-1]
-    for one in metadata:
-        if pattern := getattr(one, "pattern", None):
+        annotation, *inner = typing.get_args(annotation)
+        metadata = (*metadata, *inner)
+    for item in metadata:
+        if isinstance(item, str):  # the range, see base.ranges.number_type
+            return item
+        if pattern := getattr(item, "pattern", None):
             return f"text of the form `{pattern}`"
-        if (check := getattr(one, "func", None)) in (schema.held, schema.spacing):
-            return (
-                "a number"
-                if check is schema.held
-                else "a spacing > 0 or an ascending list of nodes"
-            )
-    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+        if words := CHECKS.get(getattr(item, "func", None)):
+            return words
+    origin = typing.get_origin(annotation)
+    parts = typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(describe(part) for part in parts)
+        return " or ".join(describe_type(part) for part in parts)
     if origin is typing.Literal:
         return ", ".join(f"`{part}`" for part in parts)
     if origin is dict:
-        return f"{{name: {describe(parts[1])}}}"
-    if origin is list or "Sequence" in str(origin):
-        return f"a list, each {describe(parts[0])}"
+        return f"{{name: {describe_type(parts[1])}}}"
+    if origin is list and find_sections(annotation) == list(parts):
+        return "a list of sections"
+    if origin in (list, tuple):
+        return f"a list, each {describe_type(parts[0])}"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "a section"
-    return (
-        WORDS.get(annotation)
-        or inspect.cleandoc(annotation.__doc__ or str(annotation)).splitlines()[0]
-    )
+    return WORDS[annotation]
 
 
-def written(value):
-    """A default as YAML writes it."""
+def describe_default(value):
+    """A default as YAML."""
+    if isinstance(value, Section):
+        pairs = [f"{key}: {describe_default(part)}" for key, part in value]
+        return f"{{{', '.join(pairs)}}}"
     if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
+        return {None: "null", True: "true", False: "false"}[value]
     return list(value) if isinstance(value, tuple) else value
 
 
-def cell(text):
-    """Text inside a cell of a table; braces and asterisks as they are."""
+def escape_cell(text):
+    """Text for a cell of a table, without special meaning in Markdown."""
     return re.sub(r"([|*<_\[\]{}])", r"\\\1", text)
 
 
-def comments():
-    """{key in full: comment} of config.yaml, and of the recipes for keys that it lacks."""
-    found = {}
-    for path in (ROOT / "config.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))):
-        text = path.read_text(encoding="utf-8")
-        for key, comment in comments_of(text.splitlines(), yaml.compose(text)):
-            found.setdefault(key, comment)
-    return found
+def write_builder(name):
+    """Summary of a builder and the table of its arguments."""
+    builder = BUILDERS[name]
+    kind = builders.build_schema({"model": {"builder": name}}).model_fields["model"].annotation
+    rows = [write_row(key, field) for key, field in kind.model_fields.items() if key != "builder"]
+    summary = inspect.getdoc(builder).split("\n\n")[0].replace("\n", " ")
+    table = "\n".join([HEADER.replace("key", "argument"), *rows])
+    return f"### `{name}`\n\n{escape_cell(summary)}\n\n{table}"
 
 
-def comments_of(lines, tree):
-    """(key in full, comment) of each line that has both; a comment that begins with a later key's name is that key's."""
-    by_line = {}
-    for key, line in keys(tree, ""):
-        by_line.setdefault(line, []).append(key)
-    for line, here in by_line.items():
-        _, _, comment = lines[line].partition(" #")
-        comment = re.sub(
-            r"\s*\[[^\]]*\]$", "", comment.strip()
-        )  # the range, which the schema tells
-        whose = next(
-            (key for key in here if comment.startswith(key.rpartition(".")[2] + ":")), here[0]
-        )
-        if comment:
-            yield whose, comment
-
-
-def keys(node, path):
-    """(key in full, line from 0) of every key of a YAML tree; items of lists are not numbered."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield f"{path}.{key.value}".lstrip("."), key.start_mark.line
-            yield from keys(value, f"{path}.{key.value}".lstrip("."))
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from keys(value, path)
-
-
-def builder(name):
-    """A builder's first sentence and its arguments."""
-    function = BUILDERS[name]
-    asked = [
-        p
-        for p in inspect.signature(function, eval_str=True).parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-    ]
-    rows = [f"| `{p.name}` | {describe(p.annotation)} | {default_of(p)} |" for p in asked]
-    text = cell(inspect.cleandoc(function.__doc__).split("\n\n")[0].replace("\n", " "))
-    return "\n".join(
-        [f"### `{name}`", "", text, "", "| argument | value | default |", "|---|---|---|", *rows]
-    )
-
-
-def default_of(parameter):
-    """The default of a builder's argument."""
-    return "required" if parameter.default is parameter.empty else f"`{written(parameter.default)}`"
-
-
-def ranges():
-    """The ranges of the labels of a grid, with the built-in atmospheres and with others."""
+def write_label_ranges():
+    """Table of the ranges of the labels of a grid."""
     rows = ["| label | unit | with the built-in atmospheres | with others |", "|---|---|---|---|"]
     for name, (low, high) in rules.GRID_RANGES.items():
-        span, unit = rules.BUILTIN_RANGES.get(name, (low, high)), LABELS[name].plain_unit
+        span = rules.BUILTIN_RANGES.get(name, (low, high))
+        unit = LABELS[name].plain_unit
         rows.append(f"| `{name}` | {unit} | {span[0]:g} to {span[1]:g} | {low:g} to {high:g} |")
     return "\n".join(rows)
 
 
-def across():
-    """What starlabels/config/rules.py refuses, one line a rule."""
-    lines = [
+def write_rules():
+    """What starlabels/config/rules.py refuses, one line per rule."""
+    checks = [
         inspect.getdoc(function)
-        for name, function in inspect.getmembers(rules)
-        if name.endswith("_problems")
+        for name, function in inspect.getmembers(rules, inspect.isfunction)
+        if name.endswith("_problems") and name != "find_problems"
     ]
-    return "\n".join(
-        f"- {cell(line.removeprefix('(key, problem) of ').replace(chr(10), ' '))}" for line in lines
-    )
+    lines = [f"- {escape_cell(text)}" for text in checks]
+    return "\n".join(["Refused, with the line of the key:", "", *lines])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(update_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)} is up to date")

@@ -1,13 +1,29 @@
-"""Every file and folder of a run, by its name."""
+"""Names of every file and folder of a run."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 
+def grid_path(cfg):
+    """The file that grid.py writes, or None if the configuration has no grid."""
+    return Path("data/grids") / f"{cfg.grid.name}.h5" if cfg.grid else None
+
+
 def run_paths(cfg):
-    """Every file and folder of the run, relative to the current folder; that of the grid is None where there is none."""
-    data, models = Path("data") / cfg.run, Path("models") / cfg.run
-    grid = Path("data/grids") / f"{cfg.grid.name}.h5" if cfg.grid else None
+    """Files and folders of a run, relative to the current folder.
+
+    Parameters
+    ----------
+    cfg : Config
+
+    Returns
+    -------
+    SimpleNamespace of Path
+        `grid` and `grid_lock` are None if the configuration has no grid.
+    """
+    data = Path("data") / cfg.run
+    models = Path("models") / cfg.run
+    grid = grid_path(cfg)
     return SimpleNamespace(
         grid=grid,
         grid_lock=grid and grid.with_suffix(".lock"),

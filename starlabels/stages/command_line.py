@@ -1,4 +1,4 @@
-"""The one door of every script: arguments, configuration, and one line on stderr for a user's mistake."""
+"""Entry point of every script: arguments, configuration, and one line on stderr per user error."""
 
 import argparse
 import errno
@@ -9,52 +9,91 @@ from pathlib import Path
 from starlabels.base.console import exit_with_error
 from starlabels.base.errors import UserError
 
-EXPECTED = {  # what goes wrong with a user's folders and disks; any other OSError is ours
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
-    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+# Errors of a user's folders and disks; any other OSError is a bug
+EXPECTED_ERRORS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
 }
+INTERRUPTED = "interrupted: no partial files were left; run the same command again to continue"
 
 
-def run_command(stage, description, arguments=None, recipe=None):
-    """Load the configuration and run stage(run, args) of the command line; a UserError is one line and exit code 2.
+def run_command(stage, description, arguments=None, recipe=None, argv=None):
+    """Parse the command line, load the configuration and call a stage.
 
-    recipe: a function(args) -> its path, or None where there is none (then run is None), for scripts that have no --config.
+    Parameters
+    ----------
+    stage : callable
+        stage(run, args); run is a Run, or None if there is no recipe.
+    description : str
+        Help text of the script.
+    arguments : callable, optional
+        arguments(parser) adds the arguments of the script.
+    recipe : callable, optional
+        recipe(args) is the path of the recipe, or None; for scripts without --config.
+    argv : sequence, optional
+        Words of the command line after the name of the script; default: those of the process.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 after a user error, 130 if interrupted, 141 if the reader of the output ends.
     """
-    from starlabels.config import load
-    from starlabels.config.run import Run
+    args = parse_arguments(description, arguments, has_config=not recipe, argv=argv)
+    sys.stdout.reconfigure(line_buffering=True)  # a log file keeps the order of prints and errors
+    try:
+        call_stage(stage, args, recipe)
+    except UserError as error:
+        exit_with_error(str(error))
+    except BrokenPipeError:  # the reader of the output has ended, as in `... | head`
+        # Otherwise the interpreter complains when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # the exit code of a program that SIGPIPE ends
+    except OSError as error:
+        if error.errno not in EXPECTED_ERRORS:
+            raise
+        exit_with_error(f"{error.filename or 'output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        exit_with_error(INTERRUPTED, code=130)
 
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    if not recipe:
+
+def parse_arguments(description, arguments, has_config, argv):
+    """Arguments of a script, with --config and --print-config if `has_config`."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    if has_config:
         parser.add_argument(
             "--config",
             type=Path,
             default=Path("config.yaml"),
             help="the recipe (default: config.yaml)",
         )
+        parser.add_argument(
+            "--print-config",
+            action="store_true",
+            help="print the complete configuration, merged with its base, and exit",
+        )
     if arguments:
         arguments(parser)
-    args = parser.parse_args()
-    sys.stdout.reconfigure(
-        line_buffering=True
-    )  # so that a log file keeps the order of prints and errors
-    try:
-        path = recipe(args) if recipe else args.config
-        stage(Run(load.load_config(path)) if path else None, args)
-    except UserError as error:
-        exit_with_error(str(error))
-    except BrokenPipeError:  # who reads our lines has seen enough, as in `... | head`
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # else the interpreter complains at its end
-        sys.exit(141)  # as a program that SIGPIPE ends
-    except OSError as error:
-        if error.errno not in EXPECTED:
-            raise
-        exit_with_error(f"{error.filename or 'output'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        exit_with_error(
-            "interrupted; nothing half-written is left, and what goes on by itself does so at the next run",
-            code=130,
-        )
+    return parser.parse_args(None if argv is None else [str(word) for word in argv])
+
+
+def call_stage(stage, args, recipe):
+    """Load the configuration, and print it or pass it to the stage."""
+    from starlabels.config import load
+    from starlabels.config.run import Run
+
+    path = recipe(args) if recipe else args.config
+    run = Run(load.load_config(path)) if path else None
+    if not recipe and args.print_config:
+        print(run.text, end="")
+        return
+    stage(run, args)

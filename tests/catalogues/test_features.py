@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, quiet
+from conftest import ROOT, build_without_dropout
 from keras import ops
 
 from starlabels.base import photometry
 from starlabels.base.errors import UserError
 from starlabels.catalogues import features
 from starlabels.config import load
-from starlabels.learning import batches, losses
+from starlabels.learning import losses, noisy_spectra
 from starlabels.learning.networks import build_predictor
 from starlabels.learning.networks.layers import Flagged
 from starlabels.stages import preprocess
@@ -87,7 +87,7 @@ def test_a_missing_value_hides_exactly_the_features_made_of_it(column):
 def test_training_hides_a_share_of_the_columns_and_prediction_none():
     _, table = made({name: values * 4000 for name, values in STAR.items()})
     rows, rng = np.arange(4000), np.random.default_rng(0)
-    stars = batches.SpectraWithFeatures(None, table.values, table.uses, hidden=0.2)
+    stars = noisy_spectra.SpectraWithFeatures(None, table.values, table.uses, hidden=0.2)
     hidden, shown = np.isnan(stars.batch(rows, None, rng)), stars.batch(rows, None, None)
     assert np.isfinite(shown).all() and stars.n_inputs == len(table.names)
     assert hidden.mean(axis=0) == pytest.approx(1 - 0.8 ** table.uses.sum(axis=1), abs=0.03)
@@ -109,7 +109,7 @@ def test_flagged_gives_zero_and_a_flag_for_nan_and_survives_a_file(tmp_path):
 
 def test_an_ensemble_answers_with_the_mean_and_the_total_variance_of_its_members():
     keras.utils.set_random_seed(0)
-    network = quiet("residual_mlp", 4, 2 * 2, width=8, blocks=1, members=3)
+    network = build_without_dropout("residual_mlp", 4, 2 * 2, width=8, blocks=1, members=3)
     stars = np.random.default_rng(0).normal(size=(5, 4)).astype("f4")
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 4) and each.std(axis=1).min() > 1e-3  # members differ
@@ -123,7 +123,7 @@ def test_an_ensemble_answers_with_the_mean_and_the_total_variance_of_its_members
 
 def test_members_without_errors_learn_each_for_itself_and_answer_with_their_mean():
     keras.utils.set_random_seed(0)
-    network = quiet("spectrum_table_cnn", 40, 2, n_features=3, members=3)
+    network = build_without_dropout("spectrum_table_cnn", 40, 2, n_features=3, members=3)
     stars, true = (np.random.default_rng(0).normal(size=(5, n)).astype("f4") for n in (40, 2))
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 2) and each.std(axis=1).min() > 1e-3  # members differ

@@ -12,12 +12,11 @@ from pathlib import Path
 import h5py
 import pytest
 import small_recipes
-import yaml
 from conftest import ROOT
 from one_process import Runner
 
 from starlabels.base.ranges import Section
-from starlabels.config import load, schema
+from starlabels.config import data_sections, load, schema, training_sections
 
 # Commands that are not executed as they stand: pattern, what is executed in their place, why. All others are, in bash, but for
 # `python` on our scripts and modules and what make says of them: these run in one process, for to start TensorFlow takes
@@ -48,9 +47,17 @@ INSTEAD = [
         r"\1",
         "exits with code 1 after so short a training, as it should",
     ),
-    (r"(python -m starlabels\.mock(?:_table)?)\b(.*)", r"\1\2 --n 300", "fewer stars"),
-    (r"python -m starlabels\.observed\.budget .*", r"\g<0> --n-stars 10", "fewer stars"),
-    (r"(python -m starlabels\.export) (.*)", r"\1 \2 --help", "test_export.py exports"),
+    (
+        r"(python -m starlabels\.tools\.mock_(?:survey|catalogue))\b(.*)",
+        r"\1\2 --n 300",
+        "fewer stars",
+    ),
+    (
+        r"python -m starlabels\.tools\.fault_budget .*",
+        r"\g<0> --n-stars 10",
+        "fewer stars",
+    ),
+    (r"(python -m starlabels\.tools\.export) (.*)", r"\1 \2 --help", "test_export.py exports"),
     (
         r"python -m benchmarks\.(?!table)(\w+)(.*)",
         r"python -m benchmarks.\1\2 --help",
@@ -204,23 +211,10 @@ def test_every_exception_is_of_a_command_that_there_is():
     ] == []
 
 
-def merged(values, changes):
-    """The values of a recipe with the changes of a part of one."""
-    inside = {
-        k: merged(values[k], v)
-        for k, v in changes.items()
-        if isinstance(v, dict) and isinstance(values.get(k), dict)
-    }
-    return values | changes | inside
-
-
 def recipe(block, path):
-    """The Config of a piece of YAML of a page, merged into the recipe that it names and written to a path."""
-    base = re.match(r"# (recipes/\w+\.yaml)", block)
-    values = yaml.safe_load(
-        (ROOT / (base[1] if base else "config.yaml")).read_text(encoding="utf-8")
-    )
-    path.write_text(yaml.safe_dump(merged(values, yaml.safe_load(block)), sort_keys=False))
+    """The Config of a piece of YAML of a page, based on the recipe it names, written to a path."""
+    base = re.match(r"# recipes/(\w+\.yaml)", block)
+    path.write_text(f"base: {base[1] if base else 'afgk.yaml'}\n{block}", encoding="utf-8")
     return load.load_config(path)
 
 
@@ -279,12 +273,15 @@ def test_every_key_of_the_schema_and_of_the_recipes_is_in_the_reference(monkeypa
 
     said = re.findall(r"^\| `([\w.]+)` ", markdown(), re.MULTILINE)
     kinds = [
-        one for one in vars(schema).values() if isinstance(one, type) and issubclass(one, Section)
+        kind
+        for module in (schema, data_sections, training_sections)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Section)
     ]
     for kind in kinds:
         assert set(kind.model_fields) <= {name.rpartition(".")[2] for name in said}, kind
     for recipe in (ROOT / "recipes").glob("*.yaml"):
-        keys = set(paths_of(yaml.safe_load(recipe.read_text(encoding="utf-8"))))
+        keys = set(paths_of(load.read_recipe(recipe)))
         own = {key for key in keys if key.startswith("model.")}
         assert keys - own <= set(said) and {key.removeprefix("model.") for key in own} <= {
             *said,

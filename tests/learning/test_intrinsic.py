@@ -8,12 +8,20 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
+from starlabels.config.run import Run
 from starlabels.learning import generator, intrinsic
-from starlabels.stages import grid, jacobian_flux, join, preprocess, test_flux, train_flux
+from starlabels.stages import (
+    grid,
+    jacobian_flux,
+    join,
+    preprocess,
+    test_flux,
+    train_code,
+    train_flux,
+)
 from starlabels.stages.recipe_nodes import build_sensitivity_or_none
 
 SMALL = {
@@ -35,7 +43,7 @@ SMALL = {
 def folder(tmp_path_factory):
     """Folder with models/small, a generator trained for a few seconds on spectra of the packaged nodes."""
     folder = tmp_path_factory.mktemp("intrinsic")
-    values = yaml.safe_load((ROOT / "recipes/rvs_generator_best.yaml").read_text()) | SMALL
+    values = load.read_recipe(ROOT / "recipes/rvs_generator_best.yaml") | SMALL
     values["grid"] |= {"n_spectra": 500}
     values["grid"]["labels"] |= {
         "teff": {"min": 6000, "max": 8000},
@@ -59,20 +67,20 @@ def cfg(folder, monkeypatch):
 
 def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        found, codes = train_flux.of_nodes(cfg, h5)
+        found, codes = train_code.fit_intrinsic(cfg, h5)
         test, truth = h5["test"], h5["test/flux"][:]
-        flux = found.flux(codes(test), train_flux.columns(test, slice(None)), hdf5.read_wave(h5))
+        flux = found.flux(codes(test), train_code.read_grid_labels(test, slice(None)), hdf5_spectra.read_wave(h5))
         assert np.abs(flux - truth).max() < 5e-4  # what 60 components leave
         again = intrinsic.build_intrinsic(found.table)  # as it is saved
         np.testing.assert_array_equal(
-            again.flux(codes(test), train_flux.columns(test, slice(None)), hdf5.read_wave(h5)), flux
+            again.flux(codes(test), train_code.read_grid_labels(test, slice(None)), hdf5_spectra.read_wave(h5)), flux
         )
 
 
 def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_derivatives(cfg):
     made = generator.open_folder("models/small")
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        labels, wave = hdf5.read_labels(h5["test"], cfg.labels)[:20], hdf5.read_wave(h5)
+        labels, wave = hdf5_labels.read_labels(h5["test"], cfg.labels)[:20], hdf5_spectra.read_wave(h5)
         nodes = build_sensitivity_or_none(cfg, h5["test"], wave)(slice(0, 20))
     changed = labels.copy()
     changed[:, [cfg.labels.index("vsini"), cfg.labels.index("resolving_power")]] *= 0.9
@@ -80,7 +88,7 @@ def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_
         generator.call_model(made.model, labels), generator.call_model(made.model, changed)
     )
     scatter = dict(
-        zip(cfg.labels, jacobian_flux.disagreement(jacobian_flux.slopes(made, labels), nodes))
+        zip(cfg.labels, jacobian_flux.compute_disagreement(jacobian_flux.compute_generator_derivatives(made, labels), nodes))
     )
     assert scatter["vsini"] < 0.1 and scatter["resolving_power"] < 0.1
     assert scatter["teff"] < 0.5  # of so short a training
@@ -105,4 +113,4 @@ def test_spectra_that_are_not_of_nodes_have_no_intrinsic_ones(cfg, tmp_path):
         hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5,
         pytest.raises(UserError, match=r"intrinsic: not all spectra are from grid.py"),
     ):
-        train_flux.of_nodes(strange, h5)
+        train_code.fit_intrinsic(strange, h5)

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from published import SHARED
 
+from starlabels.config.load import load_config
 from starlabels.spectra import continuum, readers, spectrum
 from starlabels.spectra.preparation import SpectrumPreparer
 from starlabels.synthesis.library import NODE_FOLDER
@@ -52,7 +53,7 @@ def model_of(tmp_path_factory):
             trained[recipe] = ROOT / "models" / recipe
             if not (trained[recipe] / "model.keras").exists():
                 folder = tmp_path_factory.mktemp(recipe)
-                text = (ROOT / f"recipes/{recipe}.yaml").read_text()
+                text = load_config(ROOT / f"recipes/{recipe}.yaml").text
                 for key, value in SMALLER.items():
                     text = re.sub(rf"(\b{key}:) \d+", rf"\1 {value}", text)
                 (folder / "smaller.yaml").write_text(text)

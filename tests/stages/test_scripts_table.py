@@ -11,6 +11,8 @@ import pytest
 import yaml
 from conftest import ROOT, STAGES, run_script
 
+from starlabels.config.load import read_recipe
+
 LABELS = ["teff", "logg", "mh", "alpha_m"]
 
 
@@ -43,7 +45,7 @@ def catalogue(n, rng):
 def finished(tmp_path_factory):
     """A folder in which all stages have run on 200 stars, and what each printed."""
     folder, here, printed = tmp_path_factory.mktemp("table"), Path.cwd(), {}
-    recipe = yaml.safe_load((ROOT / "recipes/sos_ours.yaml").read_text()) | {
+    recipe = read_recipe(ROOT / "recipes/sos_ours.yaml") | {
         "run": "table",
         "labels": LABELS,
     }
