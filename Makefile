@@ -1,5 +1,7 @@
-# make run    install and run the main job: config.yaml to figures
-# make test   install and run the tests
+# make run       install, and run config.yaml through all scripts
+# make test      install and run the fast tests
+# make test-all  install and run every test
+# make lint      ruff and import-linter
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config.yaml
@@ -28,11 +30,11 @@ docs: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.bench
 
-# the generator: labels in, spectrum out
+# the generator: from labels to a spectrum
 generator:
 	@$(MAKE) --no-print-directory run CONFIG=recipes/rvs_generator_best.yaml
 
-# distances: a mock survey, and the network that it teaches
+# distances: a mock survey, and the network trained on it
 distances: .venv/ready
 	@$(BIN)/python -m starlabels.tools.mock_survey
 	@$(MAKE) --no-print-directory run CONFIG=recipes/astronn_dist.yaml
@@ -52,7 +54,7 @@ data: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# what runs wrote; the packaged data and .venv stay
+# remove everything that runs wrote; keep the packaged data and .venv
 clean:
 	rm -rf data/grids data/downloads data/mock_survey.*
 	find data models figures -mindepth 1 -maxdepth 1 -type d ! -path data/lines ! -path data/nodes ! -path data/atmospheres -exec rm -rf {} +
