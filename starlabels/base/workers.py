@@ -62,9 +62,13 @@ def connect_cluster(cluster, n_calls):
 
 @contextlib.contextmanager
 def _start_workers(n_workers):
-    """Yield a dask Client of n_workers processes on this machine."""
+    """Yield a dask Client of n_workers processes on this machine.
+
+    Scheduler and workers speak TLS with keys made for this run: whoever can send calls to a worker
+    runs code as its user, and a port of this machine is open to all its users.
+    """
     import dask
-    from dask.distributed import Client, LocalCluster
+    from dask.distributed import Client, LocalCluster, Security
 
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}),
@@ -78,6 +82,7 @@ def _start_workers(n_workers):
             dashboard_address=None,
             local_directory=folder,
             silence_logs=SILENT,
+            security=Security.temporary(),
             scheduler_kwargs={"allowed_failures": DEATHS - 1},
         ) as local,
         Client(local, set_as_default=False) as client,

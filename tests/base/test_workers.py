@@ -1,4 +1,4 @@
-"""Nodes by dask workers: the same whoever makes them, whatever is killed, and one line where there is no scheduler."""
+"""Nodes made by dask workers: identical results after kills, one line without a scheduler."""
 
 import os
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ def expected():
 
 @pytest.fixture(scope="module")
 def scheduler():
-    """The address of a cluster that somebody else started: one worker with two threads, a call is put off after one death."""
+    """Address of a running cluster: one worker, two threads; a call is put off after one death."""
     import dask
     from dask.distributed import LocalCluster
 
@@ -48,7 +48,7 @@ def test_a_worker_killed_from_outside_costs_no_node_and_no_bit(
     assert all(np.array_equal(done[i][0], expected[i]) for i in done)
     assert (
         not list(tmp_path.iterdir()) and "".join(capfd.readouterr()) == ""
-    )  # neither dask nor SMElib leaves or says anything
+    )  # neither dask nor SMElib leaves files or prints anything
 
 
 def test_the_workers_of_a_running_scheduler_make_the_same_nodes(expected, scheduler):
@@ -62,7 +62,7 @@ def test_the_workers_of_a_running_scheduler_make_the_same_nodes(expected, schedu
 
 
 def ending(point, grid, digest):
-    """In the place of nodes.work: a node that SMElib ends, as it does when its equation of state fails, and sound ones."""
+    """Stands in for compute_node: SMElib ends the process of one node; the others succeed."""
     if point == (6000.0, 4.0, 0.0, 2.0):
         os._exit(0)
     return np.ones(3)
@@ -70,7 +70,9 @@ def ending(point, grid, digest):
 
 def test_a_node_that_ends_its_worker_fails_and_takes_no_other_with_it(scheduler, monkeypatch):
     monkeypatch.setattr(node_builder, "compute_node", ending)
-    made = node_builder.synthesise_nodes(NODES, NODES.points, Cluster(scheduler=scheduler, workers=1))
+    made = node_builder.synthesise_nodes(
+        NODES, NODES.points, Cluster(scheduler=scheduler, workers=1)
+    )
     done = {i: (flux is None, reason) for i, flux, reason in made}
     assert done == {0: (True, "SMElib ended its process")} | dict.fromkeys(range(1, 6), (False, ""))
 
@@ -85,17 +87,35 @@ def test_workers_with_other_data_are_refused(scheduler):
 
 
 @pytest.mark.parametrize("address", ["tcp://localhost:1", "localhost", "ftp://a:1", ""])
-def test_where_no_scheduler_is_one_line_says_so(address, monkeypatch):
+def test_without_a_scheduler_there_is_one_line(address, monkeypatch):
     monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with pytest.raises(UserError, match="expected the address of a dask scheduler, found") as error:
-        next(node_builder.synthesise_nodes(NODES, NODES.points, Cluster(scheduler=address, workers=1)))
+        next(
+            node_builder.synthesise_nodes(
+                NODES, NODES.points, Cluster(scheduler=address, workers=1)
+            )
+        )
     assert "\n" not in str(error.value)
 
 
 def test_nothing_to_synthesise_starts_no_worker():
-    assert not list(node_builder.synthesise_nodes(NODES, [], Cluster(scheduler="tcp://localhost:1", workers=1)))
+    assert not list(
+        node_builder.synthesise_nodes(NODES, [], Cluster(scheduler="tcp://localhost:1", workers=1))
+    )
 
 
 def test_a_number_of_workers_out_of_range_is_one_line():
     with pytest.raises(UserError, match=r"--workers: found 0, expected an integer in \[1, 256\]"):
         predict.read_cluster_options(SimpleNamespace(workers=0, scheduler=None))
+
+
+def test_no_one_without_the_keys_of_a_run_reaches_its_workers():
+    from dask.distributed import Client
+
+    with workers.connect_cluster(TWO, 2) as client:
+        address = client.scheduler_info()["address"]
+        assert address.startswith("tls://")
+        assert client.submit(os.getpid).result() != os.getpid()
+        for stranger in (address, address.replace("tls://", "tcp://")):
+            with pytest.raises((OSError, TypeError, ValueError)):
+                Client(stranger, timeout=2, set_as_default=False)
