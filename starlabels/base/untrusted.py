@@ -24,6 +24,7 @@ LAYERS = set(
     Subtract UnitNormalization ZeroPadding1D
     """.split()
 )
+OWN_LAYERS = set("Columns Components DropoutDense Flagged Offset Passes Positive Still Wiener".split())
 MODULES = (
     "keras.initializers",
     "keras.regularizers",
@@ -41,7 +42,6 @@ MODELS = {
 }
 # Class names that Keras gives to plain values
 DATA = {"__keras_tensor__", "__slice__", "__numpy__", "__tensor__", "__ellipsis__"}
-# Methods and functions that a condition on columns may call
 
 
 def check_keras(path):
@@ -100,7 +100,7 @@ def is_known(entry):
     if name in DATA:
         return module is None
     if registered and registered.startswith("starlabels>"):
-        return module.startswith("starlabels.") if module else False
+        return registered.removeprefix("starlabels>") in OWN_LAYERS and name in OWN_LAYERS
     is_plain = module == "keras.layers" and name in LAYERS or (module, name) in MODELS
     is_plain = is_plain or module in MODULES
     return registered in (None, name) and name[:1].isupper() and is_plain

@@ -1,6 +1,7 @@
-"""Files made to run code, or to read other files, are refused in one line, and what they would have run has not run.
+"""Files that would run code or read other files are refused with one line, and nothing runs.
 
-Each trap is first shown to snap where nothing guards it, if that needs no network: else a test would pass by a dull trap.
+If possible without a network, each trap is first shown to work without the checks; otherwise a
+broken trap would pass the test.
 """
 
 import json
@@ -26,22 +27,22 @@ from starlabels.synthesis import atmosphere, lines, solar
 
 @pytest.fixture
 def mark(tmp_path):
-    """A file that each trap would make; at the end it is not there."""
+    """A file that each trap would create; at the end it must not exist."""
     path = tmp_path / "it_ran"
     yield path
     assert not path.exists()
 
 
 def snapped(mark):
-    """Whether a trap has made its file, which is taken away."""
-    there = mark.exists()
-    if there:
+    """True if a trap has created its file, which is then deleted."""
+    exists = mark.exists()
+    if exists:
         mark.rmdir() if mark.is_dir() else mark.unlink()
-    return there
+    return exists
 
 
 class Trap:
-    """What touches a file when it is unpickled."""
+    """An object that touches a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -57,7 +58,7 @@ def one_line(error):
 
 @pytest.fixture
 def models(tmp_path):
-    """A folder with the files of a model that is none of ours: a dense layer."""
+    """A folder with the files of a foreign model: a dense layer."""
     import keras
 
     inputs = keras.Input((3,))
@@ -71,15 +72,15 @@ def models(tmp_path):
 
 
 def rewrite(path, change=None, **members):
-    """Change the configuration in a .keras file by change(dict), and add or replace members of it."""
+    """Apply change(dict) to the configuration of a .keras file, and add or replace members."""
     with zipfile.ZipFile(path) as old:
-        found = {name: old.read(name) for name in old.namelist()}
-    values = json.loads(found["config.json"])
+        content = {name: old.read(name) for name in old.namelist()}
+    values = json.loads(content["config.json"])
     if change:
         change(values["config"]["layers"][1])
-    found |= {"config.json": json.dumps(values).encode()} | members
+    content |= {"config.json": json.dumps(values).encode()} | members
     with zipfile.ZipFile(path, "w") as new:
-        for name, data in found.items():
+        for name, data in content.items():
             new.writestr(name, data)
 
 
@@ -93,7 +94,9 @@ def test_a_network_saved_inside_another_as_it_was_trained_is_read(models):
     from starlabels.learning.schedules import build_cosine_schedule
 
     network = keras.models.load_model(models / "model.keras")
-    network.compile(keras.optimizers.Adam(build_cosine_schedule(0.1, 10), global_clipnorm=5.0), loss="mse")
+    network.compile(
+        keras.optimizers.Adam(build_cosine_schedule(0.1, 10), global_clipnorm=5.0), loss="mse"
+    )
     inputs = keras.Input((3,))
     keras.Model(inputs, network(inputs)).save(models / "model.keras")
     assert "CosineDecay" in zipfile.ZipFile(models / "model.keras").read("config.json").decode()
@@ -134,6 +137,18 @@ TRICKS = {
         "class_name": "Lambda",
         "config": {},
         "registered_name": "Lambda",
+    },
+    "ours": {
+        "module": "starlabels.base.workers",
+        "class_name": "unpack_call",
+        "config": {},
+        "registered_name": "starlabels>unpack_call",
+    },
+    "our name": {
+        "module": "starlabels.base.workers",
+        "class_name": "unpack_call",
+        "config": {},
+        "registered_name": "starlabels>Components",
     },
     "code": {"class_name": "__lambda__", "config": {"value": "4wEAAAA="}},
 }
@@ -185,7 +200,10 @@ def test_a_pickle_under_any_name_is_not_unpickled(models, tmp_path, mark):
     with pytest.raises(UserError, match="scaling.h5 is not a sound HDF5 file"):
         generator.open_folder(tmp_path)
     for name in ("a.h5", "a.fits", "a.csv"):
-        for read in (tables.read_table, lambda path: list(io.read_spectra(path, spectrum.ReadOptions()))):
+        for read in (
+            tables.read_table,
+            lambda path: list(io.read_spectra(path, spectrum.ReadOptions())),
+        ):
             with pytest.raises(UserError) as error:
                 read(tmp_path / name)
             one_line(error)
@@ -201,7 +219,7 @@ def test_arrays_of_python_objects_are_refused(tmp_path, mark, monkeypatch):
     for module, name, read in (
         (lines, "LINE_FILE", lambda: lines.read_lines(4500, 4600)),
         (atmosphere, "TABLE_FILE", lambda: atmosphere._read_table.__wrapped__()),
-        (solar, "FILE", lambda: solar.read_depth_factors(np.array([4500.0]))),
+        (solar, "DEPTH_FILE", lambda: solar.read_depth_factors(np.array([4500.0]))),
     ):
         monkeypatch.setattr(module, name, path)
         with pytest.raises(UserError, match="a.npz holds Python objects, which may run code"):
@@ -216,7 +234,10 @@ def test_python_objects_in_hdf5_stay_bytes(tmp_path, mark):
         )  # as pandas and PyTables store objects
         rows[0] = np.frombuffer(code, "u1")
         rows.attrs["pickled"] = np.void(code)
-    for read in (tables.read_table, lambda path: list(io.read_spectra(path, spectrum.ReadOptions()))):
+    for read in (
+        tables.read_table,
+        lambda path: list(io.read_spectra(path, spectrum.ReadOptions())),
+    ):
         try:
             read(path)
         except UserError as error:
@@ -224,7 +245,7 @@ def test_python_objects_in_hdf5_stay_bytes(tmp_path, mark):
 
 
 def elsewhere(kind, h5, other):
-    """Put into an open file what lies in another one."""
+    """Add data to an open file that are stored in another one."""
     if kind == "link":
         h5["spectra/flux"] = h5py.ExternalLink(other, "/secret")
     elif kind == "soft":
@@ -249,7 +270,10 @@ def test_hdf5_that_reads_other_files_is_refused(tmp_path, monkeypatch, kind):
         elsewhere(kind, h5, "secret.h5")
     with h5py.File("a.h5") as h5:
         assert h5["spectra/flux"][:].any()
-    for read in (tables.read_table, lambda path: list(io.read_spectra(path, spectrum.ReadOptions()))):
+    for read in (
+        tables.read_table,
+        lambda path: list(io.read_spectra(path, spectrum.ReadOptions())),
+    ):
         with pytest.raises(
             UserError, match="a.h5 is refused: .* lies in another file, secret.h5"
         ) as error:
@@ -309,4 +333,18 @@ def test_a_condition_on_columns_calls_nothing(mark, query):
     ["1 < teff & ~(teff > 3)", "teff.isna() or sqrt(`teff`) > 1", "teff in [2, 5]", "not teff < 2"],
 )
 def test_conditions_that_compare_and_calculate_are_allowed(query):
-    assert cuts.evaluate_query(pd.DataFrame({"teff": [1.0, 2.0]}), query, "where").tolist() == [False, True]
+    assert cuts.evaluate_query(pd.DataFrame({"teff": [1.0, 2.0]}), query, "where").tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_the_layers_that_are_accepted_are_those_that_we_register():
+    import keras
+
+    from starlabels.learning.networks import bayesian, layers
+
+    modules = (bayesian.__name__, layers.__name__)
+    ours = keras.saving.get_custom_objects().values()
+    registered = {layer.__name__ for layer in ours if layer.__module__ in modules}
+    assert untrusted.OWN_LAYERS == registered
