@@ -1,4 +1,4 @@
-"""What happens to machines and folders: two runs at once, kills, full and read-only disks, damaged files, an edited recipe."""
+"""Faults of machines and folders: two runs at once, kills, full and read-only disks, damage."""
 
 import ctypes
 import os
@@ -34,7 +34,7 @@ with locks.held(Path("models/afgk.lock")):
 REPLACE = """
 import os, shutil, sys
 sys.path.insert(0, sys.argv[1])
-from starlabels.base.files import replaced_folder
+from starlabels.base.files import replace_folder
 left = int(sys.argv[2])
 def counted(function):
     def call(*args, **options):
@@ -44,9 +44,10 @@ def counted(function):
             os._exit(9)
         return function(*args, **options)
     return call
-for module, name in ((os, "replace"), (shutil, "rmtree"), (os, "unlink"), (os, "rmdir"), (os, "mkdir"), (os, "open")):
-    setattr(module, name, counted(getattr(module, name)))
-with replaced_folder("state") as folder:
+setattr(shutil, "rmtree", counted(shutil.rmtree))
+for name in ("replace", "unlink", "rmdir", "mkdir", "open"):
+    setattr(os, name, counted(getattr(os, name)))
+with replace_folder("state") as folder:
     for name in "ab":
         (folder / name).write_text("new")
 """
@@ -109,8 +110,8 @@ def test_a_folder_killed_at_any_step_of_its_replacement_is_the_old_or_the_new_on
             [sys.executable, "-S", "-c", REPLACE, str(ROOT), str(step)], cwd=tmp_path, check=False
         )
         restore_folder(tmp_path / "state")
-        found = [(tmp_path / "state" / name).read_text() for name in "ab"]
-        assert found in (["old", "old"], ["new", "new"])
+        content = [(tmp_path / "state" / name).read_text() for name in "ab"]
+        assert content in (["old", "old"], ["new", "new"])
         with replace_folder(tmp_path / "state"):
             pass
         assert [path.name for path in tmp_path.iterdir()] == ["state"]
@@ -124,14 +125,14 @@ def test_a_flipped_bit_is_noticed_wherever_it_lies_and_never_changes_a_number(gr
     path, rng, noticed = paths.run_paths(grid).grid, np.random.default_rng(0), 0
     sound = path.read_bytes()
     with hdf5.open_hdf5(path, "") as h5:
-        good = {name: one.get("data") for name, one in same.hdf5(h5).items()}
+        good = {name: item.get("data") for name, item in same.hdf5(h5).items()}
     for place in rng.integers(len(sound), size=200):
         spoilt = bytearray(sound)
         spoilt[place] ^= 1 << rng.integers(8)
         path.write_bytes(spoilt)
         try:
             with hdf5.open_hdf5(path, "run python grid.py") as h5:
-                assert {name: one.get("data") for name, one in same.hdf5(h5).items()} == good
+                assert {name: item.get("data") for name, item in same.hdf5(h5).items()} == good
         except UserError as error:
             noticed += 1
             assert (
@@ -172,27 +173,19 @@ def test_damage_found_in_the_middle_of_a_stage_names_the_file_among_several_and_
 
 
 def run_with(stage, before):
-    """Run a script of the repository after `before()` in its process; its CompletedProcess with text output."""
+    """CompletedProcess of a script of the repository that calls `before()` in its process."""
     command = [sys.executable, str(ROOT / stage)]
     return subprocess.run(command, preexec_fn=before, check=False, capture_output=True, text=True)
 
 
 def small_disk(size):
-    """A function that lets no file of this process grow beyond a size in bytes: to HDF5 it is the same as a full disk."""
+    """A function that limits the size of files (bytes) in a process, which acts as a full disk."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def no_superuser():
-    """Have permissions bind this process even if it is root's: drop CAP_DAC_OVERRIDE (1) from its bounding set."""
+    """Make permissions bind a process of root: drop CAP_DAC_OVERRIDE (1) from its bounding set."""
     ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
-
-
-@pytest.fixture
-def copy(finished, tmp_path, monkeypatch):
-    """A copy of the finished folder, which a test may spoil."""
-    shutil.copytree(finished[0], tmp_path / "run")
-    monkeypatch.chdir(tmp_path / "run")
-    return tmp_path / "run"
 
 
 @pytest.mark.parametrize(
@@ -204,23 +197,27 @@ def copy(finished, tmp_path, monkeypatch):
         ("3_train.py", 20_000, "models/smoke.partial/state"),
     ],
 )
-def test_a_full_disk_is_one_line_and_loses_nothing(copy, finished, stage, size, named):
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    finished_copy, finished_folder, stage, size, named
+):
     result = run_with(stage, small_disk(size))
     assert (result.returncode, result.stderr) == (2, f"error: {named}: File too large\n")
     shutil.rmtree("models/smoke.partial", ignore_errors=True)  # where a training goes on
-    assert same.differences(copy, finished[0]) == []
+    assert same.differences(finished_copy, finished_folder) == []
 
 
 @pytest.mark.parametrize(
     ("stage", "folder"), [("0_join.py", "data/smoke"), ("1_label_study.py", "figures/smoke")]
 )
-def test_a_read_only_folder_is_one_line_and_loses_nothing(copy, finished, stage, folder):
+def test_a_read_only_folder_is_one_line_and_loses_nothing(
+    finished_copy, finished_folder, stage, folder
+):
     Path(folder).chmod(0o555)
     result = run_with(stage, no_superuser)
     Path(folder).chmod(0o755)
     assert result.returncode == 2 and result.stderr.startswith(f"error: {folder}/")
     assert result.stderr.endswith(": Permission denied\n") and result.stderr.count("\n") == 1
-    assert same.differences(copy, finished[0]) == []
+    assert same.differences(finished_copy, finished_folder) == []
 
 
 def test_a_recipe_that_is_edited_while_a_stage_runs_counts_from_the_next_stage_on(
@@ -288,12 +285,15 @@ def test_a_packaged_file_that_is_damaged_or_missing_is_one_line(tmp_path, monkey
     path.unlink()
     with pytest.raises(UserError, match="is missing, but listed in"):
         checksums.verify_checksum(path)
-    assert checksums.verify_checksum(tmp_path / "mine.h5")  # not packaged: not our business
+    assert checksums.verify_checksum(tmp_path / "mine.h5")  # not packaged
 
 
 def test_the_packaged_files_are_those_that_SHA256SUMS_names():
-    there = {str(path.relative_to(checksums.DATA_FOLDER)) for name in ("lines", "nodes", "atmospheres")
-             for path in (checksums.DATA_FOLDER / name).iterdir() if path.is_file()}  # fmt: skip
-    assert checksums.read_checksums().keys() == there
-    for name in there:
-        checksums.verify_checksum(checksums.DATA_FOLDER / name)
+    folder = checksums.DATA_FOLDER
+    paths = [
+        path for name in ("lines", "nodes", "atmospheres") for path in (folder / name).iterdir()
+    ]
+    names = {str(path.relative_to(folder)) for path in paths if path.is_file()}
+    assert checksums.read_checksums().keys() == names
+    for name in names:
+        checksums.verify_checksum(folder / name)

@@ -1,4 +1,4 @@
-"""Files of the stages: whole or not there, and never read when stale or damaged."""
+"""Files of the stages: complete or absent, and never read if stale or damaged."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def test_an_error_while_writing_leaves_no_file(make_config):
     assert os.listdir("sub") == []
 
 
-def test_a_file_says_how_it_was_made(make_config):
+def test_a_file_states_how_it_was_made(make_config):
     cfg = make_config()
     write_grid(cfg)
     with h5py.File(paths.run_paths(cfg).grid) as h5:
@@ -100,12 +100,13 @@ def test_missing_truncated_foreign_and_stale_files_name_the_script(make_config):
         pass
 
 
-def test_labels_come_in_the_order_asked_and_missing_ones_are_named(make_config):
+def test_labels_are_in_the_requested_order_and_missing_ones_are_named(make_config):
     cfg = make_config()
     labels = write_grid(cfg)
     with hdf5.open_stage(paths.run_paths(cfg).grid, "grid") as h5:
         assert np.array_equal(
-            hdf5_labels.read_labels(h5, ["mh", "teff"]), np.stack([labels["mh"], labels["teff"]], axis=1)
+            hdf5_labels.read_labels(h5, ["mh", "teff"]),
+            np.stack([labels["mh"], labels["teff"]], axis=1),
         )
         with pytest.raises(
             UserError, match=r"has labels \[teff, logg, mh, vmic, vsini\]; config also asks for feh"
@@ -115,7 +116,7 @@ def test_labels_come_in_the_order_asked_and_missing_ones_are_named(make_config):
             hdf5.get_dataset(h5, "spectra/flux_err")
 
 
-def test_rows_come_in_the_order_asked_even_repeated(tmp_path):
+def test_rows_are_in_the_requested_order_and_may_repeat(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as h5:
         data = h5.create_dataset("x", data=np.arange(40).reshape(20, 2))
         rows = [5, 3, 4, 19, 3, 0]
@@ -123,7 +124,7 @@ def test_rows_come_in_the_order_asked_even_repeated(tmp_path):
         assert hdf5.read_rows(data, []).shape == (0, 2)
 
 
-def test_text_is_read_whatever_way_it_was_stored(tmp_path):
+def test_text_is_read_from_any_storage(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as h5:
         hdf5.write_text(h5, "fixed", ["a", "bcd"])
         h5["variable"], h5["numbers"] = ["a", "bcd"], [1, 22]
@@ -139,8 +140,12 @@ def test_compressed_spectra_of_half_precision_are_read(tmp_path):
     flux = np.linspace(0.5, 1, 12, dtype="f2").reshape(3, 4)
     with h5py.File(tmp_path / "x.h5", "w") as h5:
         h5.create_dataset("flux", data=flux, chunks=(1, 4), **hdf5plugin.Blosc(cname="zstd"))
-    code = f"from starlabels.base import hdf5\nwith hdf5.open_hdf5({str(tmp_path / 'x.h5')!r}, '') as h5: print(h5['flux'][:].sum())"
-    found = subprocess.run(
+    code = f"""
+from starlabels.base import hdf5
+with hdf5.open_hdf5({str(tmp_path / "x.h5")!r}, "") as h5:
+    print(h5["flux"][:].sum())
+"""
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert float(found.stdout) == float(flux.sum())
+    assert float(result.stdout) == float(flux.sum())

@@ -1,4 +1,4 @@
-"""Files, figures and models say how they came about, and the chain back to the databases tells what has changed since."""
+"""Provenance of files, figures and models, and changes along the chain back to the databases."""
 
 import json
 import os
@@ -27,12 +27,12 @@ def lines(path):
 
 def inputs(path):
     """{input: state} of the tree of a file."""
-    found = [
+    rows = [
         line.strip().removeprefix("from ").partition(", digest ")
         for line in lines(path)
         if ", digest " in line
     ]
-    return {name: rest.partition(": ")[2] for name, _, rest in found}
+    return {name: rest.partition(": ")[2] for name, _, rest in rows}
 
 
 def test_the_chain_of_a_model_leads_back_to_its_database(run):
@@ -52,15 +52,16 @@ def test_the_chain_of_a_model_leads_back_to_its_database(run):
     assert provenance_2.read_record(folder).config == run.text
 
 
-def test_what_is_missing_or_has_changed_since_is_told(run):
+def test_missing_and_changed_inputs_are_reported(run):
     paths = config.run_paths(run)
     with h5py.File(paths.joined, "r+") as h5:
         h5.attrs["digest"] = "0" * 16
     paths.grid.unlink()
     (paths.model_dir / "decoder.keras").write_bytes(b"another")
-    found = inputs(paths.model_dir)
-    assert found[str(paths.joined)] == "has CHANGED, it is now 0000000000000000"
-    assert found[str(paths.grid)] == "is missing now" and found[str(paths.prepared)] == "unchanged"
+    states = inputs(paths.model_dir)
+    assert states[str(paths.joined)] == "has CHANGED, it is now 0000000000000000"
+    assert states[str(paths.grid)] == "is missing now"
+    assert states[str(paths.prepared)] == "unchanged"
     assert "decoder.keras: has CHANGED, it belongs to another model" in lines(paths.model_dir)
 
 
@@ -70,7 +71,7 @@ def test_a_chain_is_found_from_any_folder(run, tmp_path, monkeypatch):
     assert set(inputs(tmp_path / "models/toy").values()) == {"unchanged"}
 
 
-def test_a_figure_says_what_it_was_drawn_of(run):
+def test_a_figure_states_its_inputs(run):
     stars, prepared = Path("stars.csv"), config.run_paths(run).prepared
     stars.write_text("teff\n5000\n")
     sources = {path: hdf5.compute_file_digest(path) for path in (prepared, stars)}

@@ -1,4 +1,4 @@
-"""The planes of abundances: [X/Fe] of every element, and none where there is no iron."""
+"""Abundance planes: [X/Fe] of every element, and no figure without iron."""
 
 import numpy as np
 import pytest
@@ -16,15 +16,19 @@ def labels():
 
 
 def test_ratios_are_to_iron_and_in_the_order_of_the_labels(labels):
-    feh, found = abundances.compute_iron_ratios(labels, NAMES)
+    feh, ratios = abundances.compute_iron_ratios(labels, NAMES)
     np.testing.assert_array_equal(feh, labels[:, 2])
-    np.testing.assert_allclose(found, np.column_stack([-0.25 * feh, np.full(300, 0.1)]), atol=1e-12)
-    assert abundances.format_correlation(feh, found[:, 0]) == "$r$ \N{MINUS SIGN}1.00"
+    expected = np.column_stack([-0.25 * feh, np.full(300, 0.1)])
+    np.testing.assert_allclose(ratios, expected, atol=1e-12)
+    assert abundances.format_correlation(feh, ratios[:, 0]) == "$r$ \N{MINUS SIGN}1.00"
 
 
 @pytest.mark.parametrize("names", [["teff", "mg_h", "mh", "ni_h"], ["teff", "logg", "feh", "mh"]])
 def test_without_iron_or_another_element_there_are_no_planes(labels, names, tmp_path):
-    assert abundances.draw_abundance_planes(labels, labels, names, "95_105", tmp_path / "planes.png") is None
+    assert (
+        abundances.draw_abundance_planes(labels, labels, names, "95_105", tmp_path / "planes.png")
+        is None
+    )
     assert not list(tmp_path.iterdir())
 
 

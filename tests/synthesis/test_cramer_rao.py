@@ -1,4 +1,4 @@
-"""The Cramér-Rao bound: known answers, and what a spectrum cannot tell."""
+"""The Cramér-Rao bound: known answers, and labels that a spectrum does not constrain."""
 
 from types import SimpleNamespace
 
@@ -35,29 +35,30 @@ def test_bound_does_not_depend_on_the_units_of_the_labels():
     )
 
 
-def test_label_that_the_spectrum_does_not_feel_has_no_bound_and_the_others_keep_theirs():
+def test_a_label_without_effect_on_the_spectrum_has_an_infinite_bound_and_others_keep_theirs():
     slope = np.random.default_rng(3).normal(size=(2, 3, 80)).astype("f4")
     slope[0, 1] = 0
-    found = cramer_rao.compute_unit_bounds(slope)
-    assert np.isinf(found[0, 1]) and np.isfinite(found[1]).all()
+    bounds = cramer_rao.compute_unit_bounds(slope)
+    assert np.isinf(bounds[0, 1]) and np.isfinite(bounds[1]).all()
     np.testing.assert_allclose(
-        found[0, [0, 2]], cramer_rao.compute_unit_bounds(slope[:1, [0, 2]])[0], rtol=1e-6
+        bounds[0, [0, 2]], cramer_rao.compute_unit_bounds(slope[:1, [0, 2]])[0], rtol=1e-6
     )
 
 
-def test_two_labels_that_do_the_same_to_the_spectrum_have_no_bound():
+def test_two_labels_with_the_same_effect_have_infinite_bounds():
     slope = np.random.default_rng(4).normal(size=(1, 3, 80)).astype("f4")
     slope[0, 2] = np.float32(3.7) * slope[0, 0]
-    found = cramer_rao.compute_unit_bounds(slope)[0]
-    assert np.isinf(found[[0, 2]]).all()
-    assert found[1] == pytest.approx(cramer_rao.compute_unit_bounds(slope[:, :2])[0, 1], rel=1e-5)
+    bounds = cramer_rao.compute_unit_bounds(slope)[0]
+    assert np.isinf(bounds[[0, 2]]).all()
+    assert bounds[1] == pytest.approx(cramer_rao.compute_unit_bounds(slope[:, :2])[0, 1], rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, cramer_rao.CHUNK, cramer_rao.CHUNK + 3])
-def test_bounds_are_those_of_the_first_n_stars_whatever_the_chunks(n):
+def test_bounds_of_the_first_n_stars_do_not_depend_on_chunks(n):
     slope = np.random.default_rng(5).normal(size=(200, 2, 30))
     np.testing.assert_allclose(
-        cramer_rao.compute_bounds(lambda rows: slope[rows], n), cramer_rao.compute_unit_bounds(slope[:n])
+        cramer_rao.compute_bounds(lambda rows: slope[rows], n),
+        cramer_rao.compute_unit_bounds(slope[:n]),
     )
 
 
@@ -71,10 +72,10 @@ def test_bound_from_the_nodes_grows_with_rotation(packaged_nodes):
         "vsini": vsini,
     }
     wave = 4470 + 0.1 * np.arange(500)
-    found = cramer_rao.compute_unit_bounds(
+    bounds = cramer_rao.compute_unit_bounds(
         packaged_nodes.compute_sensitivities(labels, ["teff", "logg", "vsini", "mh"], wave, 35000.0)
     )
-    assert found.shape == (3, 4) and (np.diff(found, axis=0) > 0).all()
+    assert bounds.shape == (3, 4) and (np.diff(bounds, axis=0) > 0).all()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Abundances of single elements: what was put into nodes comes out of the sampler, and labels carry them."""
+"""Abundances of single elements: changes in the nodes are recovered by the sampler."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ from starlabels.synthesis.sampler import Sampler
 WAVE = np.arange(5000.0, 5040.0, 0.05)
 
 
-def star(**more):
-    values = {"teff": 6800.0, "logg": 3.8, "mh": -0.2, "vmic": 2.0, "vsini": 5.0, **more}
+def star(**labels):
+    values = {"teff": 6800.0, "logg": 3.8, "mh": -0.2, "vmic": 2.0, "vsini": 5.0, **labels}
     return {name: np.array([value]) for name, value in values.items()}
 
 
@@ -29,15 +29,17 @@ def test_several_elements_moved_at_once_add_up(libraries):
     main, elements = libraries
     sampler = Sampler(main, elements_path=elements)
     scaled = sampler.sample_spectra(star(), WAVE, 30_000)[0]
-    np.testing.assert_allclose(scaled, Sampler(main).sample_spectra(star(), WAVE, 30_000)[0], atol=2e-5)
-    found = sampler.sample_spectra(star(mg_m=0.25, fe_m=-0.15), WAVE, 30_000)[0] - scaled
+    np.testing.assert_allclose(
+        scaled, Sampler(main).sample_spectra(star(), WAVE, 30_000)[0], atol=2e-5
+    )
+    change = sampler.sample_spectra(star(mg_m=0.25, fe_m=-0.15), WAVE, 30_000)[0] - scaled
     expected = sum(
         sampler.sample_spectra(star(**{name: value}), WAVE, 30_000)[0] - scaled
         for name, value in (("mg_m", 0.25), ("fe_m", -0.15))
     )
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_allclose(change, expected, atol=2e-5)
     width = -np.trapezoid(
-        found[WAVE < 5014], WAVE[WAVE < 5014]
+        change[WAVE < 5014], WAVE[WAVE < 5014]
     )  # of the first line, conserved by broadening
     assert width == pytest.approx(np.trapezoid(toy_change(0.25, 0), GRID.wave()), rel=0.01)
 
@@ -65,12 +67,14 @@ FEW = {
 def test_elements_are_synthesised_with_the_pixels_of_the_nodes_they_change(
     make_config, monkeypatch, low, power
 ):
-    wanted = []
-    monkeypatch.setattr(recipe_nodes, "provide_library", lambda path, nodes, *rest: wanted.append(nodes))
+    grids = []
+    monkeypatch.setattr(
+        recipe_nodes, "provide_library", lambda path, grid, *rest: grids.append(grid)
+    )
     cfg = make_config({"wave.min": low, "wave.max": low + 20, "grid.labels.cr_m": 0.1, **FEW})
     with pytest.raises(UserError, match="_elements.h5 not found"):
         recipe_nodes.open_sampler(cfg)
-    assert [(one.resolving_power, one.wave_min) for one in wanted] == [(power, low)]
+    assert [(grid.resolving_power, grid.wave_min) for grid in grids] == [(power, low)]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,9 @@ def packaged():
     """The Sampler of the packaged nodes and elements around one of their nodes."""
     ranges = {name: (value, value) for name, value in PACKAGED.items()}
     return Sampler(
-        NODE_FOLDER / "rvs_8400_8800.h5", ranges, elements_path=NODE_FOLDER / "rvs_8400_8800_elements.h5"
+        NODE_FOLDER / "rvs_8400_8800.h5",
+        ranges,
+        elements_path=NODE_FOLDER / "rvs_8400_8800_elements.h5",
     )
 
 
@@ -123,7 +129,7 @@ def test_each_element_of_the_packaged_library_deepens_its_own_lines():
     scaled = sampler.sample_spectra(star(**PACKAGED), RVS, 20_000)[0]
     for name in RVS_LINES:
         change = sampler.sample_spectra(star(**PACKAGED, **{name: 0.3}), RVS, 20_000)[0] - scaled
-        depths = {one: change[np.abs(RVS - place) < 0.5].min() for one, place in RVS_LINES.items()}
+        depths = {key: change[np.abs(RVS - wave) < 0.5].min() for key, wave in RVS_LINES.items()}
         assert depths[name] < -0.01 and min(depths, key=depths.get) == name, depths
 
 
@@ -133,28 +139,29 @@ def test_a_node_of_the_packaged_library_comes_back_with_an_element_moved():
     first = np.flatnonzero((grid.points == [*PACKAGED.values(), 0]).all(axis=1))[0]
     mg = 1 + 2 * sampler.elements.names.index("mg_m")
     flux, _ = nodes.read_nodes(path, [first, first + mg])
-    own, labels = sampler.broadening, star(vsini=0.0, resolving_power=20_000, rv=0.0)
-    scaled, moved = (
-        own.flux(own.transform(1 - row[None]), labels, own.onto(RVS))[0] for row in flux
-    )
-    found = [
+    broadening = sampler.broadening
+    resampling = broadening.resampling_matrix(RVS)
+    labels = star(vsini=0.0, resolving_power=20_000, rv=0.0)
+    transforms = [broadening.to_fourier(1 - row[None]) for row in flux]
+    scaled, moved = (broadening.broaden(x, labels, resampling)[0] for x in transforms)
+    spectra = [
         sampler.sample_spectra(star(**PACKAGED, vsini=0.0, mg_m=value), RVS, 20_000)[0]
         for value in (0.0, 0.3)
     ]
-    np.testing.assert_allclose(found[1] - found[0], moved - scaled, atol=2e-4)
+    np.testing.assert_allclose(spectra[1] - spectra[0], moved - scaled, atol=2e-4)
     assert np.abs(moved - scaled).max() > 0.02
 
 
-def test_the_grid_writes_abundances_beside_offsets():
+def test_the_grid_writes_abundances_next_to_offsets():
     labels = {
         "mh": np.array([-0.5, 0.2]),
         "mg_m": np.array([0.3, 0.0]),
         "fe_m": np.array([0.1, -0.1]),
     }
-    found = grid.compute_abundances(labels)
-    assert list(found) == ["mg_h", "feh"]
-    np.testing.assert_allclose(found["mg_h"], [-0.2, 0.2])
-    np.testing.assert_allclose(found["feh"], [-0.4, 0.1])
+    columns = grid.compute_abundances(labels)
+    assert list(columns) == ["mg_h", "feh"]
+    np.testing.assert_allclose(columns["mg_h"], [-0.2, 0.2])
+    np.testing.assert_allclose(columns["feh"], [-0.4, 0.1])
 
 
 def test_an_abundance_is_varied_with_the_others_held(libraries):

@@ -7,7 +7,7 @@ from toy_nodes import CENTRES, GRID, toy_node
 from starlabels.base.errors import UserError
 from starlabels.synthesis import atmosphere, broaden, lines, node_builder, nodes
 from starlabels.synthesis.compression import compress_low_rank
-from starlabels.synthesis.interpolate import find_cell_corners, compute_lagrange_weights
+from starlabels.synthesis.interpolate import compute_lagrange_weights, find_cell_corners
 from starlabels.synthesis.sampler import Sampler
 
 
@@ -19,7 +19,10 @@ def library(tmp_path):
         if point[:3].tolist() == [8000.0, 3.0, 0.5]:
             (tmp_path / f"{name}.failed").write_text("SMElib ended its process")
         else:
-            np.save(tmp_path / f"{name}.npy", np.round(toy_node(*point) / node_builder.FLUX_SCALE).astype("u2"))
+            np.save(
+                tmp_path / f"{name}.npy",
+                np.round(toy_node(*point) / node_builder.FLUX_SCALE).astype("u2"),
+            )
     node_builder.gather_nodes(GRID, tmp_path, names, tmp_path / "toy.h5")
     return tmp_path / "toy.h5"
 
@@ -69,7 +72,9 @@ def test_resolving_power_above_that_of_the_nodes_is_refused():
 
 def test_sampling_at_a_node_returns_it(library):
     wave = np.arange(5000, 5040, 0.05)
-    flux = Sampler(library).sample_spectra(labels(7000, 4.0, 0.0), wave, broaden.LIGHT / GRID.fwhm)[0]
+    flux = Sampler(library).sample_spectra(labels(7000, 4.0, 0.0), wave, broaden.LIGHT / GRID.fwhm)[
+        0
+    ]
     expected = toy_node(7000, 4.0, 0.0, wave=wave)
     assert np.abs(flux - expected).max() < 2e-4
 
@@ -96,12 +101,14 @@ def test_broadening_conserves_equivalent_width(library):
 
 def test_labels_beside_a_failed_node_are_refused_and_others_are_not(library):
     sampler = Sampler(library)
-    assert sampler.covers(labels([7900, 7000, 8500], [3.1, 3.1, 4.0], [0.4, 0.4, 0.0])).tolist() == [
+    assert sampler.covers(
+        labels([7900, 7000, 8500], [3.1, 3.1, 4.0], [0.4, 0.4, 0.0])
+    ).tolist() == [
         False,
         True,
         False,
     ]
-    with pytest.raises(ValueError, match="no sound nodes around teff 7900"):
+    with pytest.raises(ValueError, match="no valid nodes around teff 7900"):
         sampler.sample_spectra(labels(7900, 3.1, 0.4), np.arange(5000, 5040, 0.05), 20_000)
 
 
@@ -112,14 +119,15 @@ def test_a_sampler_of_a_range_gives_the_same_spectra_as_one_of_all(library):
     )
     assert (
         np.abs(
-            part.sample_spectra(star, wave, 20_000) - Sampler(library).sample_spectra(star, wave, 20_000)
+            part.sample_spectra(star, wave, 20_000)
+            - Sampler(library).sample_spectra(star, wave, 20_000)
         ).max()
         < 1e-3
     )
 
 
 def test_a_window_beyond_the_nodes_names_both(library):
-    with pytest.raises(UserError, match="covers 5000 to 5040 A; asked 4990"):
+    with pytest.raises(UserError, match="covers 5000 to 5040 A; requested 4990"):
         Sampler(library).sample_spectra(labels(7000, 4.0, 0.0), np.arange(4990, 5040, 0.05), 20_000)
 
 
@@ -127,7 +135,9 @@ def test_sensitivity_is_the_slope_of_the_sampled_flux(library):
     sampler, wave = Sampler(library), np.arange(5000, 5040, 0.05)
     slope = sampler.compute_sensitivities(labels(7000, 4.0, 0.0), ["teff", "mh"], wave, 30_000)[0]
     pixel = np.argmin(np.abs(wave - CENTRES[2]))
-    high, low = (sampler.sample_spectra(labels(7000, 4.0, mh), wave, 30_000)[0] for mh in (0.05, -0.05))
+    high, low = (
+        sampler.sample_spectra(labels(7000, 4.0, mh), wave, 30_000)[0] for mh in (0.05, -0.05)
+    )
     assert slope[1, pixel] == pytest.approx((high - low)[pixel] / 0.1, rel=0.02)
     assert abs(slope[0, pixel]) < 1e-6  # this line does not feel temperature
 
@@ -158,7 +168,9 @@ def test_balmer_lines_lie_at_their_wavelengths_in_air():
 
 
 def test_built_in_atmospheres_grow_hotter_and_denser_inwards():
-    rhox, temperature, n_electron, n_atom, density = atmosphere.interpolate_atmosphere(7250.0, 3.75, -0.25)
+    rhox, temperature, n_electron, n_atom, density = atmosphere.interpolate_atmosphere(
+        7250.0, 3.75, -0.25
+    )
     assert (
         np.all(np.diff(rhox) > 0) and np.all(np.diff(temperature[5:]) > 0) and np.all(density > 0)
     )
