@@ -27,7 +27,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from starlabels.stages import locks
-with locks.held(Path("models/afgk.lock")):
+with locks.hold_lock(Path("models/afgk.lock")):
     print("held", flush=True)
     time.sleep(60)
 """
