@@ -128,6 +128,11 @@ def fill_missing_pixels(flux, basis, noise):
         Of the same pixels.
     noise : float
         Standard deviation of the other pixels.
+
+    Returns
+    -------
+    array (n_pix,)
+        The same array as `flux`.
     """
     for pixels, rows in basis.block_slices():
         seen = np.isfinite(flux[pixels])
@@ -143,6 +148,7 @@ def fill_missing_pixels(flux, basis, noise):
         matrix = weighted @ vectors[:, seen].T + prior
         coefficients = np.linalg.solve(matrix, weighted @ depth[seen])
         flux[pixels][~seen] = (1 - basis.mean[pixels] - coefficients @ vectors)[~seen]
+    return flux
 
 
 def write_components(h5, parts, n, n_blocks, seed, step):
