@@ -1,150 +1,139 @@
-"""Columns of predict.py's tables that only some models have: Astra's flags, distances, and the parts of the errors."""
+"""Columns of predict.py's tables that only some models give.
 
-from typing import NamedTuple
+Astra's flags, distances, and the two parts of the errors.
+"""
 
 import numpy as np
-import pandas as pd
 
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
-from starlabels.catalogues import distances, sdss_flags
+from starlabels.catalogues import sdss_flags, table_columns, tables
+from starlabels.catalogues.derived_labels import ResultColumn, find_derived
 
-PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry, beside name
-
-
-class DerivedColumn(NamedTuple):
-    """Unit of a column in plain text, and what a star without a result has there: an int, a bool or nan."""
-
-    unit: str
-    blank: object
-
-
+PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry in addition to name
+NAME_SPELLINGS = ("name", "Name", "NAME")
+MAGNITUDE_RANGE = (-50, 50)  # values outside, such as 99.99 and -9999, mean missing
+ERROR_PARTS = ("err_model", "err_predictive")
 FLAG_COLUMNS = {
-    "astra_flags": DerivedColumn("", sdss_flags.NO_RESULT),
-    "flag_warn": DerivedColumn("", bool(sdss_flags.warn_labels(sdss_flags.NO_RESULT))),
-    "flag_bad": DerivedColumn("", bool(sdss_flags.reject_labels(sdss_flags.NO_RESULT))),
-}
-DISTANCE_COLUMNS = {
-    "distance": DerivedColumn("pc", np.nan),
-    "distance_err": DerivedColumn("pc", np.nan),
-    "parallax": DerivedColumn("mas", np.nan),
-    "parallax_err": DerivedColumn("mas", np.nan),
-    "distance_flags": DerivedColumn("", sdss_flags.NO_RESULT),
-    "distance_warn": DerivedColumn("", bool(sdss_flags.warn_distances(sdss_flags.NO_RESULT))),
-    "distance_bad": DerivedColumn("", bool(sdss_flags.reject_distances(sdss_flags.NO_RESULT))),
+    "astra_flags": ResultColumn("", sdss_flags.NO_RESULT),
+    "flag_warn": ResultColumn("", bool(sdss_flags.warn_labels(sdss_flags.NO_RESULT))),
+    "flag_bad": ResultColumn("", bool(sdss_flags.reject_labels(sdss_flags.NO_RESULT))),
 }
 
 
 def list_derived_columns(cfg):
-    """{column: Extra} that a model of this recipe adds to the tables."""
+    """{column: ResultColumn} that a model of this recipe adds to the tables."""
     if cfg.train.loss == "mse":  # labels without errors
         return {}
-    found = {}
+    columns = {}
     for name in cfg.labels if "passes" in cfg.model.arguments else []:
-        found |= {
-            f"{name}_{part}": DerivedColumn(get_label(name).plain_unit, np.nan)
-            for part in ("err_model", "err_predictive")
-        }
+        for part in ERROR_PARTS:
+            columns[f"{name}_{part}"] = ResultColumn(get_label(name).plain_unit, np.nan)
     if find_metallicity(cfg.labels):
-        found |= FLAG_COLUMNS
-    return found | (DISTANCE_COLUMNS if "fakemag" in cfg.labels else {})
+        columns |= FLAG_COLUMNS
+    if derived := find_derived(cfg.labels):
+        columns |= derived.result_columns
+    return columns
 
 
 def find_metallicity(names):
-    """The label that Astra's flags take for [Fe/H], where there are those of all three of them; else None."""
+    """Label that Astra's flags take for [Fe/H]; None unless teff, logg and a metallicity exist."""
     metal = "feh" if "feh" in names else "mh"
     return metal if {"teff", "logg", metal} <= set(names) else None
 
 
-def compute_derived_values(extras, names, found, photometry):
-    """[{column: value}] of n stars, in `extras` {column: Extra}, from what a model found: {mean, err, ... (n, n_labels)}.
+def compute_derived_values(columns, names, prediction, photometry):
+    """Compute the derived columns of n stars.
 
-    names: (n_labels,); photometry: magnitudes K_s and extinctions A_K (n, 2), NaN where not known.
+    Parameters
+    ----------
+    columns : {column: ResultColumn} to compute.
+    names : labels (n_labels,) of the model.
+    prediction : {mean, err, ... (n, n_labels)} of the model.
+    photometry : magnitudes K_s and extinctions A_K (n, 2), NaN where unknown.
+
+    Returns
+    -------
+    [{column: value}], one per star
     """
-    table = {}
-    for part in ("err_model", "err_predictive"):
-        table |= (
-            {f"{name}_{part}": column for name, column in zip(names, found[part].T)}
-            if part in found
-            else {}
-        )
-    mean, err = (dict(zip(names, found[key].T.astype(float))) for key in ("mean", "err"))
-    if "astra_flags" in extras:
-        three = ("teff", "logg", find_metallicity(names))
-        flags = sdss_flags.flag_labels(
-            *(mean[name] for name in three), *(err[name] for name in three)
-        )
-        table |= {
-            "astra_flags": flags,
-            "flag_warn": sdss_flags.warn_labels(flags),
-            "flag_bad": sdss_flags.reject_labels(flags),
-        }
-    if "distance" in extras:
-        table |= distances.compute_distances(
-            {"mean": mean["fakemag"][:, None], "err": err["fakemag"][:, None]}, *photometry.T
-        )
-        flags = table["distance_flags"]
-        table |= {
-            "distance_warn": sdss_flags.warn_distances(flags),
-            "distance_bad": sdss_flags.reject_distances(flags),
-        }
+    values = {}
+    for part in ERROR_PARTS:
+        if part in prediction:
+            values |= {f"{name}_{part}": err for name, err in zip(names, prediction[part].T)}
+    mean = dict(zip(names, prediction["mean"].T.astype(float)))
+    err = dict(zip(names, prediction["err"].T.astype(float)))
+    if "astra_flags" in columns:
+        flagged = ("teff", "logg", find_metallicity(names))
+        arguments = [part[name] for part in (mean, err) for name in flagged]
+        flags = sdss_flags.flag_labels(*arguments)
+        values["astra_flags"] = flags
+        values["flag_warn"] = sdss_flags.warn_labels(flags)
+        values["flag_bad"] = sdss_flags.reject_labels(flags)
+    derived = find_derived(names)
+    if derived and derived.result_columns.keys() <= columns.keys():
+        values |= derived.derive_results(mean[derived.name], err[derived.name], photometry)
     return [
-        {name: type(extra.blank)(table[name][i]) for name, extra in extras.items()}
-        for i in range(len(found["mean"]))
+        {name: type(column.blank)(values[name][i]) for name, column in columns.items()}
+        for i in range(len(prediction["mean"]))
     ]
 
 
-def read_photometry(path, extras):
-    """{name: {k_mag, a_k}} of a CSV file, NaN where a cell is empty; UserError if it is none, or of no use to the model."""
-    if "distance" not in extras:
-        raise UserError(
-            f"--photometry {path}: the model gives no fakemag, so no distance: leave it out, or take one that does"
-        )
-    try:
-        table = pd.read_csv(path, dtype=str, skipinitialspace=True)
-    except FileNotFoundError:
-        raise UserError(f"{path} not found: mend --photometry") from None
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' own are ValueErrors
-        raise UserError(
-            f"{path} is no CSV table, {str(error).splitlines()[0][:80]}: mend it"
-        ) from None
-    table.columns = [str(name).strip().lower() for name in table.columns]
-    if missing := [name for name in ("name", *PHOTOMETRY_COLUMNS) if name not in table]:
-        raise UserError(
-            f"{path} has columns {', '.join(table)}; expected name, k_mag, a_k: {', '.join(missing)} is missing"
-        )
+def read_photometry(path, columns):
+    """Read the table of --photometry.
+
+    Parameters
+    ----------
+    path : path of a table with the columns name, k_mag and a_k, in any case.
+    columns : {column: ResultColumn} that the model derives.
+
+    Returns
+    -------
+    {name: {k_mag, a_k}}, NaN where missing
+
+    Raises
+    ------
+    UserError
+        If the model derives no distances, or if the file is not such a table.
+    """
+    if "distance" not in columns:
+        problem = "the model predicts no distances"
+        raise UserError(f"--photometry {path}: {problem}: leave it out, or use a model that does")
+    table = tables.read_table(path, texts=NAME_SPELLINGS)
+    sources = {column.strip().lower(): column for column in table.frame}
+    if missing := [name for name in ("name", *PHOTOMETRY_COLUMNS) if name not in sources]:
+        existing = f"{path} has columns {', '.join(table.frame)}"
+        missing = f"{', '.join(missing)} is missing"
+        raise UserError(f"{existing}; expected name, k_mag, a_k: {missing}")
+    names = table_columns.read_identifiers(table, sources["name"])
+    magnitudes = {}
     for name in PHOTOMETRY_COLUMNS:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        if (strange := numbers.isna() & table[name].notna()).any():
-            row = int(strange.idxmax())
-            raise UserError(
-                f"{path}:{row + 2}: {name} is {table[name][row]!r}, expected magnitudes: mend it"
-            )
-        table[name] = numbers.where(numbers.between(-50, 50))  # 99.99 and -9999 are missing
-    if (twice := table["name"].duplicated()).any():
-        raise UserError(
-            f"{path}: {table['name'][twice].iloc[0]} is there twice: leave one line a star"
-        )
-    return table.set_index("name")[list(PHOTOMETRY_COLUMNS)].to_dict("index")
+        values = table_columns.read_numbers(table, table.frame[sources[name]]).astype("f8")
+        low, high = MAGNITUDE_RANGE
+        magnitudes[name] = np.where((values >= low) & (values <= high), values, np.nan)
+    photometry = {}
+    for row, name in enumerate(names):
+        if name in photometry:
+            raise UserError(f"{path}: {table.place(row)}: {name} comes twice: leave one out")
+        photometry[name] = {key: values[row] for key, values in magnitudes.items()}
+    return photometry
 
 
 def summarise_distances(answers):
-    """`412 of 500 stars have a distance: 80 without K_s magnitude, ...` of Answers; None if the model gives none."""
-    given = [one for one in answers if "distance" in one.extras]
-    if not given:
+    """`412 of 500 stars have a distance: 80 without K_s magnitude`, or None if none was derived.
+
+    answers: the StarResults.
+    """
+    results = [answer.extras for answer in answers if "distance" in answer.extras]
+    if not results:
         return None
-    flags = np.array([one.extras["distance_flags"] for one in given])
+    flags = np.array([columns["distance_flags"] for columns in results])
     reasons = {
         "without K_s magnitude": sdss_flags.MISSING_PHOTOMETRY,
         "of unknown extinction, taken as none": sdss_flags.MISSING_EXTINCTION,
     }
-    parts = [
-        f"{format_count(int(n))} {words}"
-        for words, bit in reasons.items()
-        if (n := ((flags & bit) > 0).sum())
-    ]
-    n = sum(np.isfinite(one.extras["distance"]) for one in given)
-    return f"{format_count(int(n))} of {format_count(len(given))} stars have a distance" + (
-        ": " + ", ".join(parts) if parts else ""
-    )
+    counts = {words: int(((flags & bit) > 0).sum()) for words, bit in reasons.items()}
+    parts = ", ".join(f"{format_count(n)} {words}" for words, n in counts.items() if n)
+    n_distances = int(sum(np.isfinite(columns["distance"]) for columns in results))
+    share = f"{format_count(n_distances)} of {format_count(len(results))}"
+    return f"{share} stars have a distance" + (f": {parts}" if parts else "")

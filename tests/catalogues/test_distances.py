@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import changed, draw, toy_spectra, write_grid
+from conftest import change_sections, draw_labels, toy_spectra, write_grid
 
 from starlabels.config.run import Run
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
@@ -133,7 +133,7 @@ def survey(make_config):
         {**train, "labels": ["fakemag"], "test.snr": [[200, 400]], "train.noise.snr_min": 100}
     )
     n, rng = 1500, np.random.default_rng(4)
-    labels = draw(cfg, n)
+    labels = draw_labels(cfg, n)
     magnitude = 2 - (labels["teff"] - 8000) / 800
     far, a_k = 10 ** rng.uniform(2, 3, n), rng.uniform(0, 0.3, n)
     k_mag = magnitude + 5 * np.log10(far / 10) + a_k
@@ -153,7 +153,7 @@ def survey(make_config):
         hdf5_spectra.write_wave(h5, cfg.wave.grid(), "air", cfg.grid.resolving_power)
         hdf5_spectra.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
         hdf5_labels.write_labels(h5, value, labels, [""] * len(labels), errors)
-    return changed(
+    return change_sections(
         cfg, join={"databases": [cfg.join.databases[0].model_copy(update={"path": str(path)})]}
     )
 
@@ -175,7 +175,7 @@ def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, cap
 
 def test_cuts_may_ask_errors_of_labels(survey, capsys):
     entry = survey.join.databases[0].model_copy(update={"where": "parallax_err < 0.05"})
-    join.join_databases(Run(changed(survey, join={"databases": [entry]})))
+    join.join_databases(Run(change_sections(survey, join={"databases": [entry]})))
     assert "excluded by where" in capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from conftest import changed, draw, toy_spectra
+from conftest import change_sections, draw_labels, toy_spectra
 
 from starlabels.config.run import Run
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
@@ -63,7 +63,7 @@ def test_a_factor_is_found_also_where_labels_have_errors():
 def survey(make_config):
     """A Config whose grid has labels with holes, errors and a bitmask, joined."""
     cfg = make_config({"train.max_epochs": 3, "train.passes": 2, "train.batch_size": 32})
-    labels, rng = draw(cfg, 400), np.random.default_rng(3)
+    labels, rng = draw_labels(cfg, 400), np.random.default_rng(3)
     flux = toy_spectra(cfg.wave.grid(), labels)
     labels["bits"] = np.where(rng.uniform(size=400) < 0.2, 4.0, 1.0)
     names = list(labels)
@@ -79,7 +79,7 @@ def survey(make_config):
     entry = cfg.join.databases[0].model_copy(
         update={"path": str(path), "missing": {"logg": {"bits": [2, 3]}}}
     )
-    return changed(cfg, join={"databases": [entry]})
+    return change_sections(cfg, join={"databases": [entry]})
 
 
 def test_bits_become_holes_and_errors_are_carried(survey, capsys):
@@ -109,7 +109,7 @@ def test_bits_become_holes_and_errors_are_carried(survey, capsys):
 def test_a_bitmask_that_is_none_is_an_error(survey, missing, message):
     entry = survey.join.databases[0].model_copy(update={"missing": missing})
     with pytest.raises(UserError, match=message):
-        join.join_databases(Run(changed(survey, join={"databases": [entry]})))
+        join.join_databases(Run(change_sections(survey, join={"databases": [entry]})))
 
 
 def test_a_survey_with_holes_is_learnt_and_scored(survey):
@@ -125,4 +125,4 @@ def test_mean_squares_want_complete_labels(survey):
     with pytest.raises(
         UserError, match="NaN labels, logg in .* use train.loss: gaussian_nll, or exclude them"
     ):
-        preprocess.prepare_spectra(Run(changed(survey, train={"loss": "mse"})))
+        preprocess.prepare_spectra(Run(change_sections(survey, train={"loss": "mse"})))

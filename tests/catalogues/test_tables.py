@@ -75,7 +75,7 @@ BAD = [
     ("a,b,a\n1,2,3\n", "line 1: column a comes twice"),
     ("a;b\n1;2\n", "line 1: semicolons between the columns"),
     ("a\tb\n1\t2\n", "line 1: tabs between the columns"),
-    ("1,2\n3,4\n", "line 1: numbers .* where names of columns are expected"),
+    ("1,2\n3,4\n", "line 1: numbers .* where column names are expected"),
     (
         "a,b\n1,2\n\n3,x\n5,6\n7,y\n",
         "line 4: b is x, expected a number, or nothing, as in 1 more rows",

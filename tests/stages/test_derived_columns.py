@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
-from conftest import draw, run_script, toy_spectra
+from conftest import draw_labels, run_script, toy_spectra
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
-from starlabels.catalogues import distances, sdss_flags
+from starlabels.catalogues import derived_labels, distances, sdss_flags
 from starlabels.config.run import Run
 from starlabels.spectra import results
-from starlabels.stages import join, derived_columns, preprocess, train_labels
+from starlabels.stages import derived_columns, join, preprocess, train_labels
 
 WINDOW = {"wave.min": 15160.0, "wave.max": 15260.0, "wave.step": 0.2}  # where there are no nodes
 SMALL = {"train.max_epochs": 3, "train.passes": 2, "train.batch_size": 32, "test.snr": [[100, 200]]}
@@ -34,7 +34,7 @@ def recipe(names, loss="gaussian_nll", **arguments):
         (recipe(["teff", "logg", "mh"], "mse"), []),
         (recipe(["teff", "mh"]), []),
         (recipe(["teff"], passes=20), ["teff_err_model", "teff_err_predictive"]),
-        (recipe(["fakemag"], "parallax_nll"), list(derived_columns.DISTANCE_COLUMNS)),
+        (recipe(["fakemag"], "parallax_nll"), list(derived_labels.DISTANCE_COLUMNS)),
     ],
 )
 def test_a_model_adds_the_columns_that_its_labels_allow(cfg, columns):
@@ -58,7 +58,7 @@ def test_distances_and_their_flags_are_those_of_each_star():
     found = {"mean": np.array([[100.0], [100], [100]]), "err": np.array([[5.0], [5], [30]])}
     photometry = np.array([[5.0, 0.0], [NAN, 0.1], [9.0, NAN]])
     one, two, three = derived_columns.compute_derived_values(
-        derived_columns.DISTANCE_COLUMNS, ["fakemag"], found, photometry
+        derived_labels.DISTANCE_COLUMNS, ["fakemag"], found, photometry
     )
     assert one["distance"] == pytest.approx(100) and one["distance_err"] == pytest.approx(5)
     assert (
@@ -79,7 +79,7 @@ def test_distances_and_their_flags_are_those_of_each_star():
 
 
 def test_tables_have_units_whole_numbers_and_no_result_where_a_star_failed(tmp_path):
-    more = derived_columns.FLAG_COLUMNS | derived_columns.DISTANCE_COLUMNS
+    more = derived_columns.FLAG_COLUMNS | derived_labels.DISTANCE_COLUMNS
     values = {
         "astra_flags": 5,
         "flag_warn": True,
@@ -126,27 +126,27 @@ def more_of(columns, values):
     ("text", "message"),
     [
         ("name,k_mag\na,9\n", "expected name, k_mag, a_k: a_k is missing"),
-        ("name,k_mag,a_k\na,9,0\na,8,0\n", "a is there twice"),
-        ("name,k_mag,a_k\na,9,0\nb,bright,0\n", "k.csv:3: k_mag is 'bright', expected magnitudes"),
-        ("", "is no CSV table"),
-        (None, "not found: mend --photometry"),
+        ("name,k_mag,a_k\na,9,0\na,8,0\n", "line 3: a comes twice: leave one out"),
+        ("name,k_mag,a_k\na,9,0\nb,bright,0\n", "k.csv: line 3: k_mag is bright, expected a number, or nothing"),
+        ("", "is empty: expected a CSV table"),
+        (None, "k.csv not found: name a table in CSV, FITS or HDF5"),
     ],
 )
 def test_a_table_of_magnitudes_that_is_none_is_one_line(tmp_path, text, message):
     if text is not None:
         (tmp_path / "k.csv").write_text(text)
     with pytest.raises(UserError, match=message):
-        derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.DISTANCE_COLUMNS)
+        derived_columns.read_photometry(tmp_path / "k.csv", derived_labels.DISTANCE_COLUMNS)
 
 
-def test_magnitudes_are_of_no_use_to_a_model_without_fakemag(tmp_path):
-    with pytest.raises(UserError, match="the model gives no fakemag"):
+def test_magnitudes_are_refused_for_a_model_without_distances(tmp_path):
+    with pytest.raises(UserError, match="the model predicts no distances"):
         derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.FLAG_COLUMNS)
 
 
 def test_what_stands_for_a_missing_magnitude_is_missing(tmp_path):
     (tmp_path / "k.csv").write_text("Name, K_mag, A_K\n001, 99.99, 0.1\nb, 9.5,\n")
-    found = derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.DISTANCE_COLUMNS)
+    found = derived_columns.read_photometry(tmp_path / "k.csv", derived_labels.DISTANCE_COLUMNS)
     assert np.isnan(found["001"]["k_mag"]) and found["001"]["a_k"] == 0.1
     assert found["b"]["k_mag"] == 9.5 and np.isnan(found["b"]["a_k"])
 
@@ -162,7 +162,7 @@ def train(make_config):
             | changes
             | {"join.databases": [{"path": "survey.h5", "where": "k_mag > 0"}]}
         )
-        labels, n = draw(cfg, 300), 300
+        labels, n = draw_labels(cfg, 300), 300
         flux = toy_spectra(cfg.wave.grid(), labels)
         k_mag = 9 + np.arange(n) / n
         labels |= {
@@ -173,10 +173,10 @@ def train(make_config):
         labels["k_mag"][:3], labels["a_k"][3] = NAN, NAN
         errors = np.full((n, len(labels)), NAN)
         errors[:, list(labels).index("parallax")] = 0.05
-        with hdf5.create("survey.h5", "survey", "0") as h5:
-            hdf5.write_wave(h5, cfg.wave.grid(), "vacuum", 22_500)
-            hdf5.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
-            hdf5.write_labels(
+        with hdf5.create_file("survey.h5", "survey", "0") as h5:
+            hdf5_spectra.write_wave(h5, cfg.wave.grid(), "vacuum", 22_500)
+            hdf5_spectra.create_spectra(h5, n, cfg.wave.n_pix)[:] = flux
+            hdf5_labels.write_labels(
                 h5, np.column_stack(list(labels.values())), labels, [""] * len(labels), errors
             )
             hdf5.write_text(h5, "star_id", [f"s{i}".encode() for i in range(n)])

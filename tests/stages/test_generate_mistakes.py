@@ -26,7 +26,7 @@ def test_an_unknown_kind_of_file_is_an_error_before_the_model_is_loaded(no_model
 
 
 def test_labels_are_given_as_options_or_as_a_table(no_model, tmp_path):
-    assert "no labels: give those of a star, --teff --logg --vsini --mh, or" in message(
+    assert "no labels: give those of one star, --teff --logg --vsini --mh, or" in message(
         "--out", "star.fits"
     )
     found = message(
@@ -46,22 +46,25 @@ def test_labels_are_given_as_options_or_as_a_table(no_model, tmp_path):
     ("text", "found"),
     [
         (f"{HEAD}\n{ROWS[0]}\na,8000,four,30,0\n", "line 3: logg is four, expected a number"),
-        (f"{HEAD}\n\na,8000,4,,0\n", "line 3: vsini is empty, expected a number"),
-        (f"{HEAD}\na,8000,4,30,nan\n", "line 2: mh is nan, expected a number"),
+        (f"{HEAD}\n\na,8000,4,,0\n", "line 3: vsini is missing, expected a number"),
+        (f"{HEAD}\na,8000,4,30,nan\n", "line 2: mh is missing, expected a number"),
         (f"{HEAD}\na,inf,4,30,0\n", "line 2: teff is inf, expected a number"),
-        (f"{HEAD}\n{ROWS[0]}\na,8000,4,30\n", "line 3 has 4 entries for 5 columns"),
-        (f'{HEAD}\n"a,8000,4,30,0\n', "line 2: unexpected end of data"),
+        (
+            f"{HEAD}\n{ROWS[0]}\na,8000,4,30\n",
+            "line 3 ends after column vsini, has 4 entries for 5 columns",
+        ),
+        (f'{HEAD}\n"a,8000,4,30,0\n', "line 2: a quotation mark is not closed: fix it"),
         (f"{HEAD}\n,8000,4,30,0\n", "line 2: star_id is empty"),
         (
             "teff;logg;vsini;mh\n8000;4;30;0\n",
-            "has columns teff;logg;vsini;mh, but no teff, logg, vsini, mh: add it",
+            "line 1: semicolons between the columns ('teff;logg;vsini;mh'): expected commas",
         ),
-        ("teff,logg,vsini\n8000,4,30\n", "has columns teff, logg, vsini, but no mh: add it"),
-        (f"{HEAD},mh\n{ROWS[0]},0\n", "but mh twice: leave one out"),
-        (f"{HEAD}\n", "has no rows: give a CSV table with columns teff, logg, vsini, mh"),
-        ("", "is empty: give a CSV table"),
-        (b"\x89HDF\r\n\x1a\n\0\0", "is not text in UTF-8"),
-        (HEAD.encode("utf-16"), "is not text in UTF-8"),
+        ("teff,logg,vsini\n8000,4,30\n", "has no column mh; there is teff, logg, vsini"),
+        (f"{HEAD},mh\n{ROWS[0]},0\n", "line 1: column mh comes twice: leave one out"),
+        (f"{HEAD}\n", ": no rows: add stars"),
+        ("", "is empty: expected a CSV table with column names in its first line"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "is not a sound HDF5 file"),
+        (HEAD.encode("utf-16"), "is not a CSV table: it is binary"),
     ],
 )
 def test_a_malformed_table_is_named_with_line_and_column(no_model, tmp_path, text, found):
@@ -71,7 +74,9 @@ def test_a_malformed_table_is_named_with_line_and_column(no_model, tmp_path, tex
         f"{path}" in (line := message("--table", path, "--out", tmp_path / "x.h5"))
         and found in line
     )
-    assert "no.csv not found: give a CSV table" in message("--table", "no.csv", "--out", "x.h5")
+    assert "no.csv not found: name a table in CSV, FITS or HDF5" in message(
+        "--table", "no.csv", "--out", "x.h5"
+    )
 
 
 def test_a_table_of_excel_is_read(tmp_path):

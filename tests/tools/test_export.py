@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import train_toy
+from conftest import train_toy_model
 
 from starlabels.config.run import Run
 from starlabels.base.errors import UserError
@@ -77,7 +77,7 @@ def few_stars(monkeypatch):
 def seed_folder(tmp_path_factory):
     """A folder with models/toy, the published network trained on toy spectra."""
     values = {"model": {"builder": "seed_cnn", "dense": [16]}}
-    return train_toy(
+    return train_toy_model(
         tmp_path_factory.mktemp("seed"),
         train_labels,
         values,
