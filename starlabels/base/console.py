@@ -6,8 +6,13 @@ import sys
 def exit_with_error(message, code=2):
     """Print each line of the message on stderr after `error:` and exit with the code."""
     for line in message.splitlines():
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {make_printable(line)}", file=sys.stderr)
     sys.exit(code)
+
+
+def make_printable(text):
+    """The text with characters that would control a terminal, or are not UTF-8, as \\x1b codes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def show_progress(iterable, description, **options):

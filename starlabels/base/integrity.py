@@ -180,14 +180,18 @@ def check_links(h5, path, fix="make it, or copy it, anew"):
         raise UserError(f"{path} is damaged, or has links of an unknown kind: {fix}") from error
     if target:
         name, other = (ascii(text)[1:-1] for text in target)
+        place = f"another file, {other}" if other else "other virtual datasets"
         raise UserError(
-            f"{path} is refused: {name} lies in another file, {other}: "
-            "copy all that it holds into one file"
+            f"{path} is refused: {name} lies in {place}: copy all that it holds into one file"
         )
 
 
 def find_foreign_target(h5, name, link):
-    """(name, file) of a link that leads into another file; None for all other links."""
+    """(name, file) of a link that leads into another file; None for links that stay.
+
+    The file is "" for a virtual dataset made of virtual datasets: HDF5 ends the process when one
+    is made of itself.
+    """
     if isinstance(link, h5py.ExternalLink):
         return name, link.filename
     data = h5.get(name) if isinstance(link, h5py.HardLink) else None
@@ -199,4 +203,7 @@ def find_foreign_target(h5, name, link):
         for source in data.virtual_sources():
             if source.file_name != ".":
                 return name, source.file_name
+            parent = h5.get(source.dset_name)
+            if isinstance(parent, h5py.Dataset) and parent.is_virtual:
+                return name, ""
     return None

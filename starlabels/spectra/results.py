@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlabels.base.console import make_printable
 from starlabels.base.files import replace_file
 
 CSV = "results.csv"
+FORMULA = ("=", "+", "-", "@")  # first characters of a formula in a spreadsheet
 FITS = "results.fits"
 TEXTS = ("name", "status", "reasons")  # columns that are not numbers
 
@@ -38,7 +40,7 @@ class StarResult(NamedTuple):
     coverage : float
         Fraction of the model's pixels that were observed.
     extras : dict
-        {column: value} of columns that only some models have, see stages/predict_columns.py.
+        {column: value} of columns that only some models have, see stages/derived_columns.py.
     """
 
     name: str
@@ -88,7 +90,7 @@ class ResultTables:
     meta : dict
         {keyword of at most 8 letters: value} for the header of the FITS table.
     extras : dict, optional
-        {column: Extra} of the columns between the labels and the rest.
+        {column: ResultColumn} of the columns between the labels and the rest.
     """
 
     def __init__(self, folder, names, units, meta, extras=None):
@@ -146,15 +148,20 @@ def build_row(result, names, extras):
 
 
 def format_cell(value):
-    """A value as text for the CSV: numbers to 8 digits, "" for NaN."""
+    """A value as text for the CSV: numbers to 8 digits, "" for NaN.
+
+    Spreadsheets run texts that begin like a formula: these get an apostrophe.
+    """
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
     if not isinstance(value, float):
         return value
     return "" if math.isnan(value) else f"{value:.8g}"
 
 
 def clean_text(text):
-    """The text in one line, with bytes that are not UTF-8 (in file names) as \\udc.. codes."""
-    return " ".join(str(text).splitlines()).encode("utf-8", "backslashreplace").decode()
+    """The text in one line, with control characters and bytes that are not UTF-8 as codes."""
+    return make_printable(" ".join(str(text).splitlines()))
 
 
 def write_fits_table(path, columns, rows, meta, kinds):

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from starlabels.base import hdf5, untrusted
+from starlabels.base.console import exit_with_error
 from starlabels.base.errors import UserError
 from starlabels.catalogues import cuts, tables
 from starlabels.config import load
@@ -348,3 +349,21 @@ def test_the_layers_that_are_accepted_are_those_that_we_register():
     ours = keras.saving.get_custom_objects().values()
     registered = {layer.__name__ for layer in ours if layer.__module__ in modules}
     assert untrusted.OWN_LAYERS == registered
+
+
+def test_a_virtual_dataset_of_itself_is_refused_and_does_not_end_the_process(tmp_path):
+    layout = h5py.VirtualLayout((4, 3), "f4")
+    layout[:] = h5py.VirtualSource(".", "spectra/flux", (4, 3))
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5.create_virtual_dataset("spectra/flux", layout)
+    with (
+        pytest.raises(UserError, match="spectra/flux lies in other virtual datasets"),
+        hdf5.open_hdf5(tmp_path / "a.h5", "") as h5,
+    ):
+        h5["spectra/flux"][:]
+
+
+def test_errors_do_not_control_the_terminal(capsys):
+    with pytest.raises(SystemExit):
+        exit_with_error("star\x1b[2J\x07.fits: bad")
+    assert capsys.readouterr().err == "error: star\\x1b[2J\\x07.fits: bad\n"

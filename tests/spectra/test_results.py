@@ -124,3 +124,12 @@ def test_page_escapes_all_text_and_lists_failures_at_the_end(tmp_path):
     assert '<a href="pictures/a%26b.png"><img src="pictures/a%26b.png" loading="lazy"' in page
     assert "5772 ± 31 K" in page and "\N{MINUS SIGN}12.34 ± 0.21 km/s" in page and "154" in page
     assert "http" not in page and [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+@pytest.mark.parametrize("name", ["=1+1.fits", "+a.fits", "-a.fits", "@SUM(1).fits"])
+def test_a_name_is_no_formula_of_a_spreadsheet(tmp_path, name):
+    assert results.format_cell(results.clean_text(name)) == f"'{name}"
+
+
+def test_control_characters_of_a_name_reach_no_table():
+    assert results.clean_text("a\x1b[2J\x07\n.fits") == "a\\x1b[2J\\x07 .fits"
