@@ -6,10 +6,10 @@ false alarms.
 
 import numpy as np
 
-from starlabels.config.run import Run
 from starlabels.base import errors as cli
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_spectra
 from starlabels.config import paths
+from starlabels.config.run import Run
 from starlabels.learning import outliers
 from starlabels.stages import command_line, load_model
 from starlabels.synthesis.broaden import LIGHT
@@ -69,10 +69,10 @@ def kinds(cfg, wave):
 
 def run(cfg, args):
     """Print the fraction of each kind that is flagged, in each S/N range, and the mean error of each label over that inside."""
-    from starlabels.learning.batches import add_noise
+    from starlabels.learning.noisy_spectra import add_noise
 
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        wave = hdf5.read_wave(h5)
+        wave = hdf5_spectra.read_wave(h5)
     model, rng, inside = load_model.load_trained_model(Run(cfg)), np.random.default_rng(cfg.seed), None
     if not model.calibration:
         raise cli.UserError(

@@ -12,9 +12,9 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_spectra
 from starlabels.config import paths
-from starlabels.learning.batches import add_noise
+from starlabels.learning.noisy_spectra import add_noise
 from starlabels.stages import command_line
 
 N, RUN = 2048, 8  # spectra; rows of a run
@@ -69,7 +69,7 @@ def run(cfg, args):
     for what, flux in (("without noise", clean), ("S/N 100", noisy)):
         print(what)
         for name, (kind, filters) in KINDS.items():
-            for rows in (hdf5.CHUNK_BYTES // (4 * flux.shape[1]), RUN):
+            for rows in (hdf5_spectra.CHUNK_BYTES // (4 * flux.shape[1]), RUN):
                 with tempfile.TemporaryDirectory() as folder:
                     size, *rates = measure(flux, kind, rows, filters, Path(folder) / "x.h5")
                 print(

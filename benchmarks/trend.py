@@ -14,11 +14,11 @@ import pandas as pd
 import yaml
 from scipy.stats import truncnorm
 
-from starlabels.config.run import Run
-from starlabels.base import errors, hdf5
+from starlabels.base import errors, hdf5, hdf5_labels
 from starlabels.base.statistics import compute_rms
 from starlabels.config import digests, load
 from starlabels.config import paths as config
+from starlabels.config.run import Run
 from starlabels.stages import (
     command_line,
     grid,
@@ -146,13 +146,13 @@ def tested(cfg):
     model, found = load_model.load_trained_model(Run(cfg)), {}
     with hdf5.open_stage(config.run_paths(cfg).prepared, "2_preprocess") as h5:
         found["on"] = predicted(
-            model, h5["test/flux"][:], hdf5.read_labels(h5["test"], cfg.labels), cfg.seed
+            model, h5["test/flux"][:], hdf5_labels.read_labels(h5["test"], cfg.labels), cfg.seed
         )
     with hdf5.open_stage(config.run_paths(cfg).grid, "grid") as h5:
-        rows = np.flatnonzero(hdf5.read_labels(h5, ["off"])[:, 0])
+        rows = np.flatnonzero(hdf5_labels.read_labels(h5, ["off"])[:, 0])
         flux, true = (
             hdf5.read_rows(h5["spectra/flux"], rows),
-            hdf5.read_labels(h5, cfg.labels)[rows],
+            hdf5_labels.read_labels(h5, cfg.labels)[rows],
         )
         found["off"] = predicted(model, flux, true, cfg.seed)
     return found
@@ -160,7 +160,7 @@ def tested(cfg):
 
 def predicted(model, flux, true, seed):
     """{true, mean: (n, n_labels)} of noisy copies of flux (n, n_pix), the same noise for every model."""
-    from starlabels.learning.batches import add_noise
+    from starlabels.learning.noisy_spectra import add_noise
 
     rng = np.random.default_rng(seed)
     snr = rng.uniform(*TEST, len(flux))

@@ -111,14 +111,9 @@ class Devices(NamedTuple):
 
         # a key identifies one shape and type
         instance_key = 2 * tensor.shape[0] + (tensor.dtype == tf.float64)
+        keys = {"group_size": self.n, "group_key": 1, "instance_key": instance_key}
         return tf.raw_ops.CollectiveReduceV2(
-            input=tensor,
-            merge_op="Add",
-            final_op="Id",
-            group_size=self.n,
-            group_key=1,
-            instance_key=instance_key,
-            ordering_token=[],
+            input=tensor, merge_op="Add", final_op="Id", ordering_token=[], **keys
         )
 
     def average(self, values):
@@ -169,10 +164,8 @@ class Devices(NamedTuple):
         try:
             yield
         except lost as error:
-            raise UserError(
-                f"worker {self.worker} of {self.n} lost another: "
-                "start all of them again, and they go on after the last epoch"
-            ) from error
+            hint = "start all of them again, and they go on after the last epoch"
+            raise UserError(f"worker {self.worker} of {self.n} lost another: {hint}") from error
 
     def wait(self):
         """Wait for all workers: one that exits would close the connection of the others.
@@ -282,10 +275,8 @@ def import_tensorflow(choice):
 
     backend = keras.backend.backend()
     if backend != "tensorflow":
-        raise UserError(
-            f"train.devices: {choice} needs Keras on TensorFlow, found {backend}: "
-            "unset KERAS_BACKEND"
-        )
+        needs = f"train.devices: {choice} needs Keras on TensorFlow"
+        raise UserError(f"{needs}, found {backend}: unset KERAS_BACKEND")
     import tensorflow as tf
 
     return tf

@@ -10,49 +10,11 @@ import numpy as np
 from starlabels.base import files, hdf5, hdf5_spectra, untrusted
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_lowest, unscale_labels
-from starlabels.learning import calibration, components, outliers, sparse
+from starlabels.learning import calibration, component_models, components, outliers, sparse
 from starlabels.learning.backend import start_keras
 from starlabels.learning.checkpoints import write_history
 
 BATCH_SIZE = 256  # spectra
-
-
-def prepend_components(network, basis, n_features=0):
-    """Build the model that reads flux from a network that reads components.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Trained network, perhaps compiled.
-    basis : Basis or None
-        Components that it reads; None if it reads pixels or features only.
-    n_features : int
-        Number of features of a table that it also reads.
-
-    Returns
-    -------
-    keras.Model
-        From flux and features (n, n_pix + n_features) to the network's outputs.
-    """
-    import keras
-    from keras import ops
-
-    # without the optimiser: a third of the size
-    network = keras.Model(network.inputs, network.outputs[0], name=network.name)
-    if not basis:
-        return network
-    from starlabels.learning.networks.layers import Components
-
-    n_pix = len(basis.mean)
-    layer = Components(len(basis.components), basis.n_blocks, name="components")
-    flux = keras.Input((n_pix + n_features,), name="flux")
-    if n_features:
-        inputs = ops.concatenate([layer(flux[:, :n_pix]), flux[:, n_pix:]], axis=1)
-    else:
-        inputs = layer(flux)
-    outputs = network(inputs)
-    layer.set_weights([basis.mean, basis.components])
-    return keras.Model(flux, outputs, name=network.name)
 
 
 def save_model(folder, models, tables, history, seconds, cfg, digest, h5):
@@ -263,10 +225,11 @@ def open_folder(folder):
     if thresholds:
         decoder = read_keras_model(folder / "decoder.keras")
         detector = outliers.OutlierDetector(decoder, thresholds)
-    basis = basis or extract_basis(model)
+    basis = basis or component_models.extract_basis(model)
+    component_model = component_models.add_components_output(model) if basis else model
     return TrainedModel(
         model,
-        add_components_output(model) if basis else model,
+        component_model,
         names,
         mean,
         std,
@@ -285,24 +248,6 @@ def open_folder(folder):
 def read_table(h5, group):
     """{name: array} of the datasets of a group of an open file; None if there is no such group."""
     return {name: data[()] for name, data in h5[group].items()} if group in h5 else None
-
-
-def add_components_output(model):
-    """The Keras model with a second output: the components and ln noise that it reads."""
-    import keras
-
-    return keras.Model(model.input, [model.output, model.get_layer("components").output])
-
-
-def extract_basis(model):
-    """Basis in the layers of a Keras model saved without the group `basis`; None if it has none."""
-    layers = {layer.name: layer for layer in model.layers}
-    if "components" not in layers:
-        return None
-    mean, vectors = layers["components"].get_weights()
-    network = next(layer for layer in model.layers if hasattr(layer, "layers"))
-    [variance] = network.get_layer("wiener").get_weights()
-    return components.Basis(mean, vectors, variance, layers["components"].n_blocks)
 
 
 def read_keras_model(path):
@@ -326,21 +271,12 @@ def read_keras_model(path):
 
     from starlabels.learning.networks import bayesian, layers  # noqa: F401  registers them
 
-    errors = (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    )
+    zip_errors = (EOFError, zipfile.BadZipFile, zlib.error)
     try:
         untrusted.check_keras(path)
         check_checksum(path)
         return keras.models.load_model(path, safe_mode=True)
-    except errors as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, *zip_errors) as error:
         raise UserError(f"{path} cannot be read: run python 3_train.py") from error
 
 

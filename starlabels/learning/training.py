@@ -1,10 +1,9 @@
-"""Training of a network: building it, the epochs with their rate and time, and early stopping."""
+"""Training of a network: building it within memory, compiling it, and running the epochs."""
 
 import contextlib
 import math
 import shutil
 import sys
-import time
 from textwrap import shorten
 
 from starlabels.base import memory
@@ -12,6 +11,7 @@ from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.files import remove_folder
 from starlabels.learning import checkpoints
+from starlabels.learning.callbacks import make_callbacks, make_epoch_reporter, replay_callbacks
 from starlabels.learning.devices import ONE_DEVICE
 from starlabels.learning.losses import LOSSES
 from starlabels.learning.networks import BUILDERS, CAPABILITIES
@@ -252,63 +252,6 @@ def compile_network(network, train, steps, devices=ONE_DEVICE):
         # XLA does not support the workers' sums
         jit_compile="auto" if devices.worker is None else False,
     )
-
-
-def make_callbacks(train):
-    """Keras callbacks of a section `train`: early stopping, and reduction of the rate."""
-    from keras.callbacks import EarlyStopping, ReduceLROnPlateau
-
-    stop = train.early_stopping
-    reduce = train.reduce_lr
-    callbacks = [EarlyStopping(patience=stop.patience, min_delta=stop.min_delta)]
-    if train.schedule == "plateau":
-        callbacks.append(
-            ReduceLROnPlateau(
-                factor=reduce.factor, patience=reduce.patience, min_delta=stop.min_delta
-            )
-        )
-    return callbacks
-
-
-def make_epoch_reporter(network, max_epochs, devices):
-    """Keras callback: adds rate and seconds to the logs, stops diverged training, prints a line.
-
-    Losses are the workers' mean, so that all stop and slow down at the same epoch.
-    """
-    import keras
-
-    line = (
-        "epoch {:3d}/{}  loss {loss:.5f}  validation {val_loss:.5f}  "
-        "rate {learning_rate:.1e}  {seconds:.1f} s"
-    )
-    last = time.monotonic()
-
-    def report(epoch, logs):
-        nonlocal last
-        now = time.monotonic()
-        losses = devices.average([logs["loss"], logs["val_loss"]])
-        logs["loss"], logs["val_loss"] = map(float, losses)
-        logs["learning_rate"] = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
-        logs["seconds"] = now - last
-        last = now
-        if not math.isfinite(logs["loss"]):
-            network.stop_training = True
-        if not sys.stdout.isatty():
-            print(line.format(epoch + 1, max_epochs, **logs))
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=report)
-
-
-def replay_callbacks(watchers, history, network):
-    """Bring callbacks to their state after the epochs of a history; the network is unchanged."""
-    import keras
-
-    rate = keras.ops.convert_to_numpy(network.optimizer.learning_rate)
-    for epoch, loss in enumerate(history["val_loss"]):
-        for watcher in watchers:
-            watcher.on_epoch_end(epoch, {"val_loss": loss})
-    if any(isinstance(watcher, keras.callbacks.ReduceLROnPlateau) for watcher in watchers):
-        network.optimizer.learning_rate = float(rate)
 
 
 def copy_tensorboard(folder, target):

@@ -115,16 +115,14 @@ def censored_cnn(
     trunk = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
     outputs = [layers.Dense(per_label * len(main), name="main", dtype="float32")(trunk)]
     if elements:
-        star = [
-            Still()(Columns(range(len(main)))(outputs[0])),
-            layers.Dense(
-                auxiliary, kernel_constraint=MaxNorm(MAX_AUXILIARY_NORM), name="auxiliary"
-            )(trunk),
-        ]
+        means = Still()(Columns(range(len(main)))(outputs[0]))
+        norm = MaxNorm(MAX_AUXILIARY_NORM)
+        star = [means, layers.Dense(auxiliary, kernel_constraint=norm, name="auxiliary")(trunk)]
     for name in elements:
         pixels = np.flatnonzero(mask_windows(wave, windows[name]))
         window = Columns(pixels, name=f"window_{name}")(flux)
-        x = layers.Concatenate()([build_branch(window, branch, dropout, l2, activation), *star])
+        last = build_branch(window, branch, dropout, l2, activation)
+        x = layers.Concatenate()([last, *star])
         # created before the layer `joined`: the order determines the random first weights
         output = layers.Dense(per_label, name=name, dtype="float32")
         outputs.append(output(layers.Dense(joined, activation=activation)(x)))
