@@ -1,6 +1,6 @@
 """Generate spectra at given labels with a trained generator: of one star, or of each row of a table.
 
-Reads  models/<run>/ of --model; the CSV file of --table, one column per label, optional star_id
+Reads  models/<run>/ of --model; the table of --table, one column per label, optional star_id
 Writes the file of --out: .fits, .csv, .h5 or .png
 """
 

@@ -1,10 +1,10 @@
-"""The grid of config.yaml: draw labels, find or synthesise the nodes, and sample spectra into a database."""
+"""The stage grid: labels are drawn, nodes found or synthesised, and spectra sampled from them."""
 
 import shutil
 
 import numpy as np
 
-from starlabels.base import hdf5, provenance
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, provenance
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, abundance_name, get_label, offset_name
@@ -12,77 +12,101 @@ from starlabels.stages import locks
 from starlabels.stages.recipe_nodes import open_sampler
 from starlabels.stages.recipe_stars import list_stars
 
-CHUNK, CHUNK_PIXELS = 1024, 1 << 24  # spectra in memory at a time, and all their pixels
+CHUNK = 1024  # spectra in memory at a time, at most
+CHUNK_PIXELS = 1 << 24  # of all these spectra, at most
 
 
 @locks.require_lock("grid_lock")
 def make_grid(run, args=None):
-    """Write data/grids/<name>.h5: spectra (n, n_pix) at labels drawn, stepped or read, from nodes packaged or synthesised."""
+    """Write data/grids/<name>.h5, the database of synthetic spectra that `grid` describes.
+
+    Parameters
+    ----------
+    run : Run
+    args : unused
+
+    Raises
+    ------
+    UserError
+        If the spectra do not fit on the disk, or if no star has sound nodes around it.
+    """
     cfg = run.cfg
     if cfg.grid is None:
         print(f"{cfg.path}: grid is null: no synthetic spectra to make")
         return
     check_disk_space(run)
-    made = run.digest("grid")  # before grid.labels_csv is read: it may change meanwhile
+    digest = run.digest("grid")  # before grid.labels_csv is read: it may change meanwhile
     stars = list_stars(cfg)
     for remark in stars.remarks:
         print(remark)
-    wave = cfg.wave.grid()
     sampler = open_sampler(cfg)
-    sound = sampler.covers(stars.labels)
-    if not sound.any():
-        raise UserError(
-            f"grid.labels: all {format_count(len(sound))} label sets lie beside failed nodes of {sampler.path}"
-        )
-    if not sound.all():
-        print(
-            f"kept {format_count(int(sound.sum()))} of {format_count(len(sound))} label sets: the others lie beside failed nodes"
-        )
-    stars, n = stars.rows(sound), int(sound.sum())
+    stars = drop_failed_nodes(stars, sampler)
     files = [*sampler.files, *([cfg.grid.labels_csv] if cfg.grid.labels_csv else [])]
-    inputs = {provenance.path_from_root(path): hdf5.file_digest(path) for path in files}
-    with run.create("grid", made, inputs) as h5:
-        hdf5.write_wave(h5, wave, resolving_power=cfg.grid.resolving_power)
-        flux = hdf5.create_spectra(h5, n, len(wave))
-        step = max(1, min(CHUNK, CHUNK_PIXELS // len(wave)))
-        for start in show_progress(range(0, n, step), "sampling spectra"):
-            part = {name: values[start : start + step] for name, values in stars.labels.items()}
-            flux[start : start + step] = sampler.sample_spectra(
-                part, wave, cfg.grid.resolving_power
-            )
-        write_star_labels(h5, stars.labels | compute_abundances(stars.labels) | stars.columns, stars.errors)
+    inputs = {provenance.get_portable_path(path): hdf5.compute_file_digest(path) for path in files}
+    with run.create("grid", digest, inputs) as h5:
+        write_spectra(h5, cfg, stars.labels, sampler)
+        columns = stars.labels | compute_abundances(stars.labels) | stars.columns
+        write_star_labels(h5, columns, stars.errors)
         hdf5.write_text(h5, "star_id", stars.ids)
-    print(f"{run.paths.grid}: {format_count(n)} spectra of {len(wave)} pixels from {sampler.path}")
+    spectra = f"{format_count(len(stars.ids))} spectra of {cfg.wave.n_pix} pixels"
+    print(f"{run.paths.grid}: {spectra} from {sampler.path}")
 
 
 def check_disk_space(run):
-    """UserError if the spectra to draw take more than the disk has free."""
-    cfg, target = run.cfg, run.paths.grid
+    """Raise a UserError if the spectra to draw need more disk space than is free."""
+    cfg = run.cfg
     n = cfg.grid.n_spectra
-    there = next(folder for folder in target.absolute().parents if folder.is_dir())
-    free, needed = shutil.disk_usage(there).free, 4 * n * cfg.wave.n_pix
+    target = run.paths.grid.absolute()
+    folder = next(parent for parent in target.parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    needed = 4 * n * cfg.wave.n_pix
     if not cfg.grid.labels_csv and needed > free:
-        found = f"{format_count(n)} spectra of {format_count(cfg.wave.n_pix)} pixels take {needed / 1e9:.4g} GB"
-        mend = f"{there} has {free / 1e9:.3g} GB free: lower it, or raise wave.step"
-        raise UserError(f"{cfg.path}: grid.n_spectra: {found}, {mend}")
+        size = f"{format_count(n)} spectra of {format_count(cfg.wave.n_pix)} pixels"
+        problem = f"{size} take {needed / 1e9:.4g} GB, {folder} has {free / 1e9:.3g} GB free"
+        raise UserError(f"{cfg.path}: grid.n_spectra: {problem}: lower it, or raise wave.step")
+
+
+def drop_failed_nodes(stars, sampler):
+    """Stars without those next to failed nodes; UserError if none is left."""
+    covered = sampler.covers(stars.labels)
+    n_all = format_count(len(covered))
+    if not covered.any():
+        problem = f"all {n_all} label sets lie next to failed nodes of {sampler.path}"
+        raise UserError(f"grid.labels: {problem}")
+    if not covered.all():
+        n_kept = format_count(int(covered.sum()))
+        print(f"kept {n_kept} of {n_all} label sets: the others lie next to failed nodes")
+    return stars.select(covered)
+
+
+def write_spectra(h5, cfg, labels, sampler):
+    """Write wavelengths (n_pix,) and the flux (n, n_pix) sampled at labels {name: (n,)}."""
+    wave = cfg.wave.grid()
+    power = cfg.grid.resolving_power
+    n = len(labels["teff"])
+    hdf5_spectra.write_wave(h5, wave, resolving_power=power)
+    flux = hdf5_spectra.create_spectra(h5, n, len(wave))
+    step = max(1, min(CHUNK, CHUNK_PIXELS // len(wave)))
+    for start in show_progress(range(0, n, step), "sampling spectra"):
+        part = {name: values[start : start + step] for name, values in labels.items()}
+        flux[start : start + step] = sampler.sample_spectra(part, wave, power)
 
 
 def write_star_labels(h5, labels, errors):
-    """Write labels {name: (n,)}, and their errors {name: (n,)}, NaN for those that have none, if any has."""
-    unknown = np.full_like(labels["teff"], np.nan)
-    error = np.column_stack([errors.get(name, unknown) for name in labels]) if errors else None
-    hdf5.write_labels(
-        h5,
-        np.column_stack(list(labels.values())),
-        list(labels),
-        [get_label(n).plain_unit for n in labels],
-        error,
-    )
+    """Write labels {name: (n,)} and their errors {name: (n,)}, if any; NaN where absent."""
+    names = list(labels)
+    units = [get_label(name).plain_unit for name in names]
+    error = None
+    if errors:
+        unknown = np.full_like(labels["teff"], np.nan)
+        error = np.column_stack([errors.get(name, unknown) for name in names])
+    hdf5_labels.write_labels(h5, np.column_stack(list(labels.values())), names, units, error)
 
 
 def compute_abundances(labels):
-    """{[X/H]: (n,)} of the elements of which labels {name: (n,)} have an [X/M]."""
-    moved = [element for element in ELEMENTS if offset_name(element) in labels]
-    return {
-        abundance_name(element): labels["mh"] + labels[offset_name(element)] for element in moved
-    }
+    """{[X/H]: (n,)} of the elements whose [X/M] is among labels {name: (n,)}."""
+    abundances = {}
+    for element in ELEMENTS:
+        if offset_name(element) in labels:
+            abundances[abundance_name(element)] = labels["mh"] + labels[offset_name(element)]
+    return abundances

@@ -1,4 +1,7 @@
-"""One process at a time writes a run: the kernel holds the lock, and lets go of it when the process ends, however it ends."""
+"""Locks that let one process at a time write the files of a run.
+
+The kernel holds a lock and releases it when the process ends, however it ends.
+"""
 
 import contextlib
 import errno
@@ -13,27 +16,44 @@ from starlabels.base.errors import UserError
 PATIENCE = 0.5  # seconds to wait for a process that is just ending
 
 
-def require_lock(what, unless=lambda cfg: False):
-    """Have a stage run(cfg, args) hold config.paths(cfg)'s lock of that name; UserError naming who holds it already.
+def require_lock(name, unless=lambda cfg: False):
+    """Decorate a stage so that it holds a lock file while it runs.
 
-    unless: whether the process writes nothing and so needs none.
+    Parameters
+    ----------
+    name : str
+        Name of the lock file among the paths of the run.
+    unless : callable
+        unless(cfg) is True if the process writes nothing and needs no lock.
     """
 
     def decorate(stage):
         @functools.wraps(stage)
-        def locked(run, args=None):
-            path = getattr(run.paths, what)
-            with hold_lock(path) if path and not unless(run.cfg) else contextlib.nullcontext():
+        def run_locked(run, args=None):
+            path = getattr(run.paths, name)
+            needed = path and not unless(run.cfg)
+            with hold_lock(path) if needed else contextlib.nullcontext():
                 return stage(run, args)
 
-        return locked
+        return run_locked
 
     return decorate
 
 
 @contextlib.contextmanager
 def hold_lock(path):
-    """Hold the lock file, which says who holds it and is gone afterwards; one that a killed process left is no obstacle."""
+    """Hold a lock file inside a `with` block; a file left by a killed process is no obstacle.
+
+    Parameters
+    ----------
+    path : Path
+        It states which process holds the lock, and is deleted afterwards.
+
+    Raises
+    ------
+    UserError
+        If another process holds the lock.
+    """
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,29 +61,29 @@ def hold_lock(path):
     try:
         lock.acquire(timeout=PATIENCE)
     except Timeout:
-        mend = "wait until it ends, or give this recipe a name of its own"
-        raise UserError(f"{path}: {path.stem} is being written by {describe_holder(path)}: {mend}") from None
+        problem = f"{path.stem} is being written by {describe_holder(path)}"
+        hint = "wait until it ends, or give this recipe another name"
+        raise UserError(f"{path}: {problem}: {hint}") from None
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
             raise
-        print(
-            f"{path}: this file system has no locks: see to it that no other process writes {path.stem}"
-        )
+        hint = f"make sure that no other process writes {path.stem}"
+        print(f"{path}: this file system has no locks: {hint}")
         yield
         return
     try:
-        path.write_text(
-            f"process {os.getpid()} on {socket.gethostname()} ({shlex.join(sys.argv)})",
-            encoding="utf-8",
-        )
+        command = shlex.join(sys.argv)
+        text = f"process {os.getpid()} on {socket.gethostname()} ({command})"
+        path.write_text(text, encoding="utf-8")
         yield
     finally:
-        path.unlink(missing_ok=True)  # while we hold it: who waits for it sees that it is gone
+        # Deleted while it is held: a process that waits for the lock sees that the file is gone
+        path.unlink(missing_ok=True)
         lock.release()
 
 
 def describe_holder(path):
-    """Who holds a lock, in words."""
+    """Process, host and command of the holder of a lock file, as a text."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8") or "another process"
     return "another process"

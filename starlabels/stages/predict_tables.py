@@ -1,4 +1,4 @@
-"""predict, of a model that reads tables: labels of the stars of a catalogue, each with an error and what speaks against it."""
+"""The stage predict for models that read tables: labels of the stars of a catalogue."""
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from starlabels.catalogues import features, table_columns, tables
 from starlabels.catalogues.databases import hash_rows
 from starlabels.learning import outliers, trained_model
 
+# Options of the command line that concern spectra
 SPECTRUM_OPTIONS = (
     "table",
     "photometry",
@@ -19,81 +20,120 @@ SPECTRUM_OPTIONS = (
     "prepare",
     "workers",
     "scheduler",
-)  # options of no use
-SPECTRUM_RESULTS = ("results.fits", "index.html")  # that an earlier run left, of spectra
+)
+SPECTRUM_RESULTS = ("results.fits", "index.html")  # that an earlier run for spectra left
 
 
 def predict_from_tables(run, args):
-    """Write results.csv into the folder args.out, a row a star of the tables args.files; UserError if one does not fit."""
-    cfg = run.cfg
-    if given := [name.replace("_", "-") for name in SPECTRUM_OPTIONS if getattr(args, name, None)]:
+    """Write results.csv into args.out, one row per star of the tables args.files.
+
+    Parameters
+    ----------
+    run : Run
+        Run of the model's recipe.
+    args : argparse.Namespace
+        See `predict.add_arguments`.
+
+    Raises
+    ------
+    UserError
+        If a table does not fit the model, or if an option concerns spectra.
+    """
+    given = [name.replace("_", "-") for name in SPECTRUM_OPTIONS if getattr(args, name, None)]
+    if given:
         raise UserError(f"{args.model} reads tables, no spectra: leave out {', '.join(given)}")
-    model, asked = trained_model.open_folder(args.model), cfg.features
-    results = pd.concat(
-        [predict_stars(model, asked, *read_stars(path, cfg)) for path in args.files], ignore_index=True
-    )
+    model = trained_model.open_folder(args.model)
+    frames = []
+    for path in args.files:
+        ids, columns = read_stars(path, run.cfg)
+        frames.append(predict_stars(model, run.cfg.features, ids, columns))
+    results = pd.concat(frames, ignore_index=True)
     with replace_file(args.out / "results.csv") as tmp:
         results.to_csv(tmp, index=False, float_format="%.6g")
     for name in SPECTRUM_RESULTS:
         (args.out / name).unlink(missing_ok=True)
-    flagged = int((results["flags"] > 0).sum())
-    print(
-        f"{format_count(len(results))} stars, {format_count(flagged)} flagged: {args.out}/results.csv"
-    )
+    n_flagged = format_count(int((results["flags"] > 0).sum()))
+    print(f"{format_count(len(results))} stars, {n_flagged} flagged: {args.out}/results.csv")
 
 
 def read_stars(path, cfg):
-    """Ids (n,) and columns {name: (n,)} of the table of stars in a file; those that it lacks are NaN, and named."""
-    ids, found = read_model_columns(path, cfg)
-    ids = hash_rows(pd.DataFrame(found)).astype(str) if ids is None else ids
-    wanted = features.list_feature_columns(cfg.features)
-    if missing := [name for name in wanted if name not in found]:
-        print(f"{path}: no {', '.join(missing)}: taken as missing in every star")
-    return ids, {name: found.get(name, np.full(len(ids), np.nan)) for name in wanted}
+    """Identifiers (n,) and columns {name: (n,)} of a table of stars; missing columns are NaN.
+
+    The names of missing columns are printed.
+    """
+    ids, columns = read_model_columns(path, cfg)
+    if ids is None:
+        ids = hash_rows(pd.DataFrame(columns)).astype(str)
+    names = features.list_feature_columns(cfg.features)
+    if missing := [name for name in names if name not in columns]:
+        print(f"{path}: no {', '.join(missing)}: taken as missing for every star")
+    return ids, {name: columns.get(name, np.full(len(ids), np.nan)) for name in names}
 
 
 def read_model_columns(path, cfg):
-    """Ids (n,), None if there are none, and those columns {name: (n,)} of the table in a file that the model reads.
+    """Read those columns of a table that a model reads.
 
-    They are named as in the recipe's first database, or as in the recipe's `features`. UserError if it has none of them.
+    They are named as in the recipe's `features`, or as in its first database.
+
+    Parameters
+    ----------
+    path : path
+        CSV, FITS or HDF5 file.
+    cfg : Config
+        Configuration of the model.
+
+    Returns
+    -------
+    ids : array (n,) of str, or None
+        Identifiers of the stars; None if the table has none.
+    columns : dict
+        {name: (n,)}
+
+    Raises
+    ------
+    UserError
+        If the table has none of the columns.
     """
-    first, wanted = cfg.join.databases[0], features.list_feature_columns(cfg.features)
-    names = [name for name in (first.id, "star_id") if name]
-    table, theirs = tables.read_table(path, texts=names), first.columns or {}
-    there = {
-        name: [one for one in (name, theirs.get(name)) if one in table.frame] for name in wanted
-    }
-    if not any(there.values()):
+    database = cfg.join.databases[0]
+    names = features.list_feature_columns(cfg.features)
+    id_names = [name for name in (database.id, "star_id") if name]
+    table = tables.read_table(path, texts=id_names)
+    sources = {}
+    for name in names:
+        for source in (name, (database.columns or {}).get(name)):
+            if source in table.frame:
+                sources.setdefault(name, source)
+    if not sources:
+        wanted = ", ".join(names)
         raise UserError(
-            f"{path} has none of the columns that the model reads, {', '.join(wanted)}: rename some"
+            f"{path} has none of the columns that the model reads, {wanted}: rename some"
         )
-    found = table_columns.extract_columns(
-        table, {name: one[0] for name, one in there.items() if one}
-    ).values
-    own = next((name for name in names if name in table.frame), None)
-    return table_columns.read_star_ids(table, own).astype(str) if own else None, {
-        name: one.astype(float) for name, one in found.items()
-    }
+    columns = table_columns.extract_columns(table, sources).values
+    id_name = next((name for name in id_names if name in table.frame), None)
+    ids = table_columns.read_star_ids(table, id_name).astype(str) if id_name else None
+    return ids, {name: values.astype(float) for name, values in columns.items()}
 
 
-def predict_stars(model, asked, ids, columns):
-    """A DataFrame with a row a star: star_id, labels, their errors, flags and the flags in words."""
-    made = features.compute_features(asked, columns)
-    found = model.predict(made.values, np.full(len(ids), np.inf))
-    table = {"star_id": ids}
+def predict_stars(model, section, ids, columns):
+    """DataFrame with one row per star: star_id, labels and errors, flags, and flags in words.
+
+    section: `features` of the recipe; ids (n,); columns {name: (n,)}.
+    """
+    table = features.compute_features(section, columns)
+    prediction = model.predict(table.values, np.full(len(ids), np.inf))
+    frame = pd.DataFrame({"star_id": ids})
     for j, name in enumerate(model.names):
-        table[name] = found["mean"][:, j]
-        if "err" in found:
-            table[f"{name}_err"] = found["err"][:, j]
-    nothing = np.isnan(made.values).all(
-        axis=1
-    )  # the network would give the mean of its training stars
-    why = np.where(nothing, "no data", features.explain_missing(made, columns, model.may_lack))
-    frame = pd.DataFrame(table)
-    frame.loc[why != "", frame.columns[1:]] = np.nan
-    flags = [
-        [name for name, bit in outliers.BITS.items() if bits & bit]
-        for bits in found["flags"].astype(int)
-    ]
-    words = [reason or " ".join(names) for reason, names in zip(why, flags)]
-    return frame.assign(flags=found["flags"].astype(int), reasons=words)
+        frame[name] = prediction["mean"][:, j]
+        if "err" in prediction:
+            frame[f"{name}_err"] = prediction["err"][:, j]
+    # Without any data, the network would give the mean of its training stars
+    is_empty = np.isnan(table.values).all(axis=1)
+    missing = features.explain_missing(table, columns, model.may_lack)
+    problems = np.where(is_empty, "no data", missing)
+    frame.loc[problems != "", frame.columns[1:]] = np.nan
+    flags = prediction["flags"].astype(int)
+    reasons = []
+    for problem, bits in zip(problems, flags):
+        names = [name for name, bit in outliers.BITS.items() if bits & bit]
+        reasons.append(problem or " ".join(names))
+    return frame.assign(flags=flags, reasons=reasons)

@@ -1,4 +1,4 @@
-"""What a model reads beside a spectrum: columns of a table of stars, or those of the HDF5 file that the spectrum is in."""
+"""Features that a model reads in addition to the spectrum: of a table or of its own file."""
 
 import numpy as np
 
@@ -9,60 +9,97 @@ from starlabels.stages import predict_tables
 
 
 class StarTable:
-    """Rows {name: {column: value}} of stars, `known` or of the table that --table names, and how many spectra had one."""
+    """Columns of stars by name, and how many spectra have a row.
 
-    def __init__(self, path, cfg, known):
-        self.path, self.known, self.used = path, known | (read_star_table(path, cfg) if path else {}), 0
+    Parameters
+    ----------
+    path : Path or None
+        Table of --table.
+    cfg : Config
+        Configuration of the model.
+    rows : dict
+        {name: {column: value}} that are known already.
+    """
 
-    def onto(self, observed):
-        """The Observed with the row of its star: under its name, with ending or without, or its id."""
+    def __init__(self, path, cfg, rows):
+        self.path = path
+        self.rows = rows | (read_star_table(path, cfg) if path else {})
+        self.n_used = 0
+
+    def add_row(self, observed):
+        """ObservedSpectrum with the row of its star: of its name with or without suffix, or id."""
         names = (observed.name, observed.star, observed.name.rpartition(".")[0])
-        row = next((self.known[name] for name in names if name in self.known), {})
-        self.used += bool(row)
+        row = next((self.rows[name] for name in names if name in self.rows), {})
+        self.n_used += bool(row)
         return observed._replace(table=observed.table | row)
 
-    def summary(self, n):
-        """How many of n spectra the table has a row of; None if there is none."""
-        return (
-            f"{format_count(self.used)} of {format_count(n)} spectra have a row in {self.path}"
-            if self.path
-            else None
-        )
+    def summarise(self, n):
+        """How many of n spectra have a row in the table, as a text; None without a table."""
+        if not self.path:
+            return None
+        return f"{format_count(self.n_used)} of {format_count(n)} spectra have a row in {self.path}"
 
 
 def read_star_table(path, cfg):
-    """{star_id: {column: value}} of the table that --table names; UserError if it is of no use to the model."""
+    """Read the table of --table.
+
+    Parameters
+    ----------
+    path : Path
+    cfg : Config
+        Configuration of the model.
+
+    Returns
+    -------
+    dict
+        {star_id: {column: value}} of the columns that the model reads.
+
+    Raises
+    ------
+    UserError
+        If the model reads no columns, or if the table has no or repeated identifiers.
+    """
     if not cfg.features:
-        raise UserError(
-            f"--table {path}: the model reads nothing beside the spectrum: leave it out"
-        )
+        problem = "the model reads nothing in addition to the spectrum"
+        raise UserError(f"--table {path}: {problem}: leave it out")
     ids, columns = predict_tables.read_model_columns(path, cfg)
     if ids is None:
-        raise UserError(
-            f"{path} has no column star_id: add it, with the name of each spectrum's file, or its star in HDF5"
-        )
-    known = {}
+        hint = "add it, with the name of each spectrum's file, or its star in HDF5"
+        raise UserError(f"{path} has no column star_id: {hint}")
+    rows = {}
     for star, row in zip(ids, zip(*columns.values())):
-        if star in known:
-            raise UserError(f"{path}: {star} is there twice: leave one row a star")
-        known[star] = dict(zip(columns, row))
-    return known
+        if star in rows:
+            raise UserError(f"{path}: {star} comes twice: leave one row per star")
+        rows[star] = dict(zip(columns, row))
+    return rows
 
 
-def build_inputs(flux, stars, ready, asked, may_lack):
-    """What a model reads (n, n_inputs) of n Observed and Prepared, flux (n, n_pix), and why (n,) a star has too little, or "".
+def build_inputs(flux, stars, prepared, section, may_lack):
+    """Build the input of a model.
 
-    asked: the recipe's section `features`, None if it reads flux alone. A column `snr` that a star's table does not have is
-    that of the spectrum. may_lack: see `features.lacking`.
+    Parameters
+    ----------
+    flux : array (n, n_pix)
+    stars : sequence of ObservedSpectrum
+    prepared : sequence of PreparedSpectrum
+        Its S/N is the column `snr` of stars whose table has none.
+    section : Features or None
+        Section `features` of the recipe; None if the model reads flux only.
+    may_lack : array (n_features,) of bool, or None
+        See `features.explain_missing`.
+
+    Returns
+    -------
+    inputs : array (n, n_inputs)
+    problems : sequence of str (n,)
+        Why a star has no labels, or "".
     """
-    if not asked:
+    if not section:
         return flux, [""] * len(flux)
-    rows = [{"snr": one.snr} | star.table for star, one in zip(stars, ready)]
-    columns = {
-        name: np.array([row.get(name, np.nan) for row in rows])
-        for name in features.list_feature_columns(asked)
-    }
-    made = features.compute_features(asked, columns)
-    return np.concatenate([flux, made.values], axis=1), features.explain_missing(
-        made, columns, may_lack
-    )
+    rows = [{"snr": item.snr} | star.table for star, item in zip(stars, prepared)]
+    columns = {}
+    for name in features.list_feature_columns(section):
+        columns[name] = np.array([row.get(name, np.nan) for row in rows])
+    table = features.compute_features(section, columns)
+    problems = features.explain_missing(table, columns, may_lack)
+    return np.concatenate([flux, table.values], axis=1), problems

@@ -1,7 +1,7 @@
-"""A catalogue of stars in a CSV file: the labels to make their spectra by, and whatever else is known of them.
+"""Stars of a recipe: the labels to synthesise spectra at, read from a CSV file or drawn.
 
-Columns that a spectrum depends on must be numbers in their range. All others may have holes: numbers are kept beside the
-labels, `<name>_err` as the error of column `<name>`; text is not.
+Columns that a spectrum depends on must be numbers in their range. Other columns of numbers may
+have gaps and are kept, `<name>_err` as the error of column `<name>`; columns of text are not.
 """
 
 from pathlib import Path
@@ -15,15 +15,29 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, OFFSETS, abundance_name, offset_name
 from starlabels.catalogues import table_columns, tables
 from starlabels.catalogues.databases import format_star_ids
-from starlabels.config.rules import BUILTIN_RANGES, GRID_RANGES
 from starlabels.config.data_sections import Range
+from starlabels.config.rules import BUILTIN_RANGES, GRID_RANGES
 from starlabels.synthesis.nodes import AXES
+
+REQUIRED_LABELS = (*AXES, "vsini")
+# May be drawn too: what the preparation of an observed spectrum leaves uncorrected
+NUISANCE_LABELS = ("rv", "resolving_power")
+OPTIONAL_LABELS = (*NUISANCE_LABELS, *OFFSETS)  # the latter are abundances [X/M] of single elements
 
 
 class Catalogue(NamedTuple):
-    """n stars: {name: (n,)} of labels that a spectrum depends on, their ids (n,) and, of other columns and of errors, the same.
+    """Stars to synthesise.
 
-    Columns and errors are NaN where not known; remarks say what was left out.
+    Attributes
+    ----------
+    labels : dict
+        {name: (n,)} of the labels that a spectrum depends on.
+    ids : array (n,)
+        Identifiers of the stars.
+    columns, errors : dict
+        {name: (n,)} of other columns and of errors, NaN where unknown.
+    remarks : tuple of str
+        What was left out.
     """
 
     labels: dict
@@ -32,144 +46,184 @@ class Catalogue(NamedTuple):
     errors: dict = {}
     remarks: tuple = ()
 
-    def rows(self, keep):
-        """The stars of a mask (n,)."""
-        tables = (
-            {name: values[keep] for name, values in one.items()}
-            for one in (self.labels, self.columns, self.errors)
-        )
-        labels, columns, errors = tables
-        return Catalogue(labels, self.ids[keep], columns, errors, self.remarks)
-
-
-def read_stars(cfg, required, optional):
-    """The Catalogue of grid.labels_csv, stars outside the built-in atmospheres left out; UserError naming file and line.
-
-    A label of `required` that the file lacks must be one number in grid.labels, which may hold those of `optional` too.
-    """
-    path = Path(cfg.grid.labels_csv)
-    if not path.is_file():
-        raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
-    table = tables.read_table(path, texts=["star_id"])
-    names = [
-        name
-        for name in (*required, *optional)
-        if name in required or name in table.frame or name in cfg.grid.labels
-    ]
-    labels = {name: extract_label(table, name, cfg.grid.labels.get(name)) for name in names}
-    made = [abundance_name(element) for element in ELEMENTS if offset_name(element) in labels]
-    others = table_columns.extract_columns(table, leave=("star_id", *names, *made), known=names)
-    unused = [*others.unused, *(f"{name} (made here)" for name in made if name in table.frame)]
-    columns, errors = (
-        {name: one.astype("f4") for name, one in kind.items()}
-        for kind in (others.values, others.errors)
-    )
-    found = Catalogue(labels, name_stars(table, labels), columns, errors)
-    remarks = [f"{path}: not used: {', '.join(unused)}"] if unused else []
-    if cfg.grid.nodes.atmosphere == "builtin":
-        spans = {name: span for name, span in BUILTIN_RANGES.items() if name in labels}
-        inside = np.all(
-            [(labels[name] >= low) & (labels[name] <= high) for name, (low, high) in spans.items()],
-            axis=0,
-        )
-        if not inside.any():
-            raise UserError(
-                f"{path}: all {format_count(len(inside))} stars lie outside the built-in atmospheres, {format_ranges(spans)}"
-            )
-        if not inside.all():
-            left = format_count(int((~inside).sum()))
-            remarks.append(
-                f"{path}: left out {left} stars outside the built-in atmospheres, {format_ranges(spans)}"
-            )
-        found = found.rows(inside)
-    return found._replace(remarks=tuple(remarks))
-
-
-def format_ranges(spans):
-    """Ranges {name: (low, high)} in words."""
-    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in spans.items())
-
-
-def extract_label(table, name, fixed):
-    """A label (n,) float32 that spectra depend on: of the Table, else the number `fixed`; UserError if it is neither."""
-    path, frame = table.path, table.frame
-    if name in frame:
-        values = table_columns.parse_numbers(frame[name])[0]
-    elif fixed is not None and not isinstance(fixed, Range):
-        values = pd.Series(float(fixed), index=frame.index)
-    else:
-        raise UserError(
-            f"{path} has columns {', '.join(frame)} but no {name}: add it, or one number in grid.labels"
-        )
-    low, high = GRID_RANGES[name]
-    bad = ~values.between(low, high)  # NaN is not between
-    if bad.any():
-        row = bad.idxmax()
-        found = f"{table.place(row)}: {name} is {frame.get(name, values)[row]}"
-        raise UserError(
-            f"{path}: {found}, expected a number in [{low:g}, {high:g}]: mend it or leave the row out"
-        )
-    return values.to_numpy("f4")
-
-
-def name_stars(table, labels):
-    """The ids (n,) of the stars: column star_id, else equal labels are one star."""
-    if "star_id" not in table.frame:
-        return format_star_ids(pd.DataFrame(labels))
-    return table_columns.read_star_ids(table, "star_id")
-
-
-REQUIRED_LABELS = (*AXES, "vsini")
-NUISANCE_LABELS = ("rv", "resolving_power")  # may be drawn too: what a spectrum's preparation leaves
-OPTIONAL_LABELS = (*NUISANCE_LABELS, *OFFSETS)  # and abundances of single elements, [X/M]
-
-
-def draw_labels(cfg, rng):
-    """Labels {name: (n,)} drawn as grid.labels says, and a star id for each row: equal labels are one star."""
-    check_grid_labels(cfg)
-    labels, n = {}, cfg.grid.n_spectra
-    for name in (*REQUIRED_LABELS, *(name for name in OPTIONAL_LABELS if name in cfg.grid.labels)):
-        entry = cfg.grid.labels[name]
-        if not isinstance(entry, Range):
-            labels[name] = np.full(n, float(entry))
-        elif entry.step is None:
-            labels[name] = entry.min + (entry.max - entry.min) * rng.uniform(0, 1, n) ** entry.power
-        else:
-            steps = entry.min + entry.step * np.arange(
-                int((entry.max - entry.min) / entry.step + 1e-6) + 1
-            )
-            labels[name] = rng.choice(steps, n)
-    labels = {name: values.astype("f4") for name, values in labels.items()}
-    return labels, format_star_ids(pd.DataFrame(labels))
-
-
-def check_grid_labels(cfg):
-    """UserError unless grid.labels has just the labels that a synthetic spectrum depends on."""
-    unknown = [name for name in cfg.grid.labels if name not in REQUIRED_LABELS + OPTIONAL_LABELS]
-    missing = [name for name in REQUIRED_LABELS if name not in cfg.grid.labels]
-    if unknown or missing:
-        what = f"cannot vary {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-        raise UserError(f"{cfg.path}: grid.labels {what}; it takes {', '.join(REQUIRED_LABELS + OPTIONAL_LABELS)}")
+    def select(self, mask):
+        """Catalogue of the stars of a mask (n,)."""
+        fields = {"ids": self.ids[mask]}
+        for field in ("labels", "columns", "errors"):
+            table = getattr(self, field)
+            fields[field] = {name: values[mask] for name, values in table.items()}
+        return self._replace(**fields)
 
 
 def list_stars(cfg):
-    """The Catalogue of the stars to make spectra of: read from grid.labels_csv, or drawn."""
+    """Stars to synthesise: read from grid.labels_csv, or drawn.
+
+    Parameters
+    ----------
+    cfg : Config
+
+    Returns
+    -------
+    Catalogue
+
+    Raises
+    ------
+    UserError
+        If the CSV file or grid.labels does not fit; the message names the line or the label.
+    """
     if cfg.grid.labels_csv:
         return read_stars(cfg, REQUIRED_LABELS, OPTIONAL_LABELS)
     return Catalogue(*draw_labels(cfg, np.random.default_rng(cfg.seed)))
 
 
 def find_label_ranges(cfg):
-    """{label: (lowest, highest)} that a grid asks: of its CSV file, else of its configuration; always of resolving_power."""
-    power = {"resolving_power": (cfg.grid.resolving_power,) * 2}
+    """{label: (lowest, highest)} of the stars of a recipe; always includes resolving_power."""
+    power = cfg.grid.resolving_power
+    ranges = {"resolving_power": (power, power)}
     if cfg.grid.labels_csv:
-        labels = list_stars(cfg).labels
-        return power | {
-            name: (float(values.min()), float(values.max())) for name, values in labels.items()
-        }
+        for name, values in list_stars(cfg).labels.items():
+            ranges[name] = (float(values.min()), float(values.max()))
+        return ranges
     check_grid_labels(cfg)
-    ends = {
-        n: (e.min, e.max) if isinstance(e, Range) else (float(e), float(e))
-        for n, e in cfg.grid.labels.items()
-    }
-    return power | ends
+    for name, entry in cfg.grid.labels.items():
+        is_range = isinstance(entry, Range)
+        ranges[name] = (entry.min, entry.max) if is_range else (float(entry), float(entry))
+    return ranges
+
+
+def draw_labels(cfg, rng):
+    """Draw labels as grid.labels describes.
+
+    Parameters
+    ----------
+    cfg : Config
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    labels : dict
+        {name: (n,)} in float32.
+    ids : array (n,)
+        Equal labels are one star.
+    """
+    check_grid_labels(cfg)
+    n = cfg.grid.n_spectra
+    labels = {}
+    optional = [name for name in OPTIONAL_LABELS if name in cfg.grid.labels]
+    for name in (*REQUIRED_LABELS, *optional):
+        labels[name] = draw_label(cfg.grid.labels[name], n, rng).astype("f4")
+    return labels, format_star_ids(pd.DataFrame(labels))
+
+
+def draw_label(entry, n, rng):
+    """Values (n,) of a label: constant, or from a Range, continuous or in steps."""
+    if not isinstance(entry, Range):
+        return np.full(n, float(entry))
+    if entry.step is None:
+        return entry.min + (entry.max - entry.min) * rng.uniform(0, 1, n) ** entry.power
+    n_steps = int((entry.max - entry.min) / entry.step + 1e-6)
+    return rng.choice(entry.min + entry.step * np.arange(n_steps + 1), n)
+
+
+def check_grid_labels(cfg):
+    """Raise a UserError unless grid.labels has the labels that a synthetic spectrum depends on."""
+    known = REQUIRED_LABELS + OPTIONAL_LABELS
+    unknown = [name for name in cfg.grid.labels if name not in known]
+    missing = [name for name in REQUIRED_LABELS if name not in cfg.grid.labels]
+    if unknown or missing:
+        problem = f"lacks {', '.join(missing)}"
+        if unknown:
+            problem = f"cannot vary {', '.join(unknown)}"
+        raise UserError(f"{cfg.path}: grid.labels {problem}; it takes {', '.join(known)}")
+
+
+def read_stars(cfg, required, optional):
+    """Read the stars of grid.labels_csv, without those outside the built-in atmospheres.
+
+    Parameters
+    ----------
+    cfg : Config
+    required, optional : sequences of str
+        Labels. One of `required` that the file lacks must be a number in grid.labels, which may
+        also hold those of `optional`.
+
+    Returns
+    -------
+    Catalogue
+
+    Raises
+    ------
+    UserError
+        If a column is missing or a value out of range; the message names file and line.
+    """
+    path = Path(cfg.grid.labels_csv)
+    if not path.is_file():
+        raise UserError(f"{path} not found: name a CSV file in grid.labels_csv or set it to null")
+    table = tables.read_table(path, texts=["star_id"])
+    names = list(required)
+    names += [name for name in optional if name in table.frame or name in cfg.grid.labels]
+    labels = {name: extract_label(table, name, cfg.grid.labels.get(name)) for name in names}
+    derived = [abundance_name(element) for element in ELEMENTS if offset_name(element) in labels]
+    others = table_columns.extract_columns(table, leave=("star_id", *names, *derived), known=names)
+    unused = others.unused + [f"{name} (made here)" for name in derived if name in table.frame]
+    stars = Catalogue(
+        labels,
+        name_stars(table, labels),
+        {name: values.astype("f4") for name, values in others.values.items()},
+        {name: values.astype("f4") for name, values in others.errors.items()},
+        (f"{path}: not used: {', '.join(unused)}",) if unused else (),
+    )
+    return drop_uncovered(stars, path) if cfg.grid.nodes.atmosphere == "builtin" else stars
+
+
+def drop_uncovered(stars, path):
+    """Stars inside the built-in atmospheres; UserError if there are none."""
+    ranges = {name: limits for name, limits in BUILTIN_RANGES.items() if name in stars.labels}
+    inside = np.ones(len(stars.ids), bool)
+    for name, (low, high) in ranges.items():
+        inside &= (stars.labels[name] >= low) & (stars.labels[name] <= high)
+    where = f"outside the built-in atmospheres, {format_ranges(ranges)}"
+    if not inside.any():
+        raise UserError(f"{path}: all {format_count(len(inside))} stars lie {where}")
+    stars = stars.select(inside)
+    if not inside.all():
+        n_out = format_count(int((~inside).sum()))
+        remark = f"{path}: left out {n_out} stars {where}"
+        stars = stars._replace(remarks=(*stars.remarks, remark))
+    return stars
+
+
+def format_ranges(ranges):
+    """Ranges {name: (low, high)} as a text."""
+    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.items())
+
+
+def extract_label(table, name, constant):
+    """Values (n,) of a label that spectra depend on: of a Table, else the number `constant`.
+
+    UserError if the table lacks the column and `constant` is no number, or if a value is out of
+    range.
+    """
+    frame = table.frame
+    if name in frame:
+        values = table_columns.parse_numbers(frame[name])[0]
+    elif constant is not None and not isinstance(constant, Range):
+        values = pd.Series(float(constant), index=frame.index)
+    else:
+        problem = f"has columns {', '.join(frame)} but no {name}"
+        raise UserError(f"{table.path} {problem}: add it, or one number in grid.labels")
+    low, high = GRID_RANGES[name]
+    bad = ~values.between(low, high)  # NaN is not between
+    if bad.any():
+        row = bad.idxmax()
+        problem = f"{table.place(row)}: {name} is {frame.get(name, values)[row]}"
+        expected = f"expected a number in [{low:g}, {high:g}]"
+        raise UserError(f"{table.path}: {problem}, {expected}: fix it or leave the row out")
+    return values.to_numpy("f4")
+
+
+def name_stars(table, labels):
+    """Identifiers (n,) of the stars of a Table: its column star_id, else equal labels are one."""
+    if "star_id" not in table.frame:
+        return format_star_ids(pd.DataFrame(labels))
+    return table_columns.read_star_ids(table, "star_id")

@@ -11,7 +11,7 @@ from starlabels.config.data_sections import Range
 from starlabels.learning import trained_model
 from starlabels.spectra import continuum
 from starlabels.spectra.preparation import PreparedSpectrum
-from starlabels.stages.predict import fill_flux
+from starlabels.stages.observed_inputs import fill_flux
 from starlabels.stages.recipe_nodes import open_sampler
 from starlabels.stages.recipe_stars import (
     REQUIRED_LABELS,

@@ -11,10 +11,10 @@ from astropy.table import Table
 from test_documentation import PAGES, SNIPPETS, blocks, recipe
 
 from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5_spectra
 from starlabels.config import schema
 from starlabels.spectra.spectrum import ReadOptions
-from starlabels.stages import command_line, grid, join, predict, preprocess, recipe_stars
+from starlabels.stages import command_line, grid, join, observed_inputs, preprocess, recipe_stars
 from starlabels.tools import mock_catalogue, survey
 
 
@@ -41,8 +41,9 @@ def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(ow
 
 def answer(wave):
     """What predict makes of the first star of data/mine.h5 for a model without a grid that reads the pixels wave (n_pix,)."""
-    star = next(predict.iterate_spectra([Path("data/mine.h5")], ReadOptions(), wave))
-    return predict.prepare_spectrum(star, None, hdf5.Axis(wave), None, anyway=False)
+    star = next(observed_inputs.read_spectra([Path("data/mine.h5")], ReadOptions(), wave))
+    axis = hdf5_spectra.SpectralAxis(wave)
+    return observed_inputs.prepare_spectrum(star, None, axis, None, anyway=False)
 
 
 def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, tmp_path):
@@ -53,7 +54,7 @@ def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, t
     for stage in (join.join_databases, preprocess.prepare_spectra):
         stage(Run(cfg))
     wave = cfg.wave.grid()
-    assert answer(wave).as_it_is
+    assert answer(wave).unchanged
     assert "in steps of 0.05" in answer(wave[:-1]).failure
     for dataset, name in (("wave", "frame"), ("flux", "continuum")):
         with h5py.File("data/mine.h5", "a") as h5:
@@ -65,7 +66,7 @@ def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, t
 
 def test_a_survey_is_joined_and_tested_as_it_is(own, tmp_path, monkeypatch):
     cfg = own("apogee")
-    small_recipes.spectra(tmp_path / "spectra")
+    small_recipes.write_ap_stars(tmp_path / "spectra")
     small_recipes.all_star(tmp_path / "allStar.fits")
     monkeypatch.setattr(
         "sys.argv", ["survey", "allStar.fits", "spectra", "--out", "data/apogee.h5"]

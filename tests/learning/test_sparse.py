@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starlabels.learning import sparse
-from starlabels.stages import predict
+from starlabels.stages import predict_spectra
 
 
 @pytest.fixture(scope="module")
@@ -37,5 +37,5 @@ def test_the_distance_is_that_of_the_tenth_nearest_star_or_the_last_of_fewer():
 
 
 def test_flags_have_one_bit_each_and_fit_a_byte():
-    bits = list(predict.BITS.values())  # those of guard and its own
+    bits = list(predict_spectra.BITS.values())  # those of guard and its own
     assert sum(bits) == np.bitwise_or.reduce(bits) < 256

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from starlabels.base import hdf5, workers
+from starlabels.base import hdf5_spectra, workers
 from starlabels.base.errors import UserError
 from starlabels.config.data_sections import Cluster
 from starlabels.spectra import continuum, velocity
@@ -13,7 +13,7 @@ from starlabels.spectra.pixels import estimate_noise, rebin_spectrum, remove_spi
 from starlabels.spectra.preparation import SpectrumPreparer, check_window, cut_around_window
 from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.spectra.velocity import WEAK
-from starlabels.stages import predict
+from starlabels.stages import observed_inputs
 from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 
@@ -160,13 +160,14 @@ def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
         star = {name: values[i : i + 1] for name, values in labels.items()}
         stars.append(observe(sampler, star, rv=10.0 * i, seed=i))
     stars[3] = stars[3]._replace(resolving_power=None)
-    stars[5] = predict.describe_failure("star", "it has no numbers")
-    machine = SimpleNamespace(prepare=prepare, axis=hdf5.Axis(WAVE))
+    stars[5] = observed_inputs.build_failure("star", "it has no numbers")
+    axis = hdf5_spectra.SpectralAxis(WAVE)
     options = SimpleNamespace(rv=None, prepare=False)
     batches = []
     for section in (None, Cluster(scheduler=None, workers=2)):
         with workers.open_caller(section, len(stars)) as call:
-            batches.append(predict.prepare_batch(machine, stars, options, call))
+            batch = observed_inputs.prepare_batch(stars, prepare, axis, options, call)
+            batches.append(batch)
     for i, (serial, parallel) in enumerate(zip(*batches)):
         if i in (3, 5):
             assert serial.failure == parallel.failure != "", i

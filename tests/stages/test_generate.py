@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from conftest import run_script
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import databases
 from starlabels.config import data_sections, load
@@ -118,9 +118,9 @@ def test_hdf5_is_a_database_that_join_and_predict_read(tmp_path, suffix):
     out = tmp_path / f"many.{suffix}"
     generate("--table", table(tmp_path / "labels.csv"), "--out", out)
     with hdf5.open_hdf5(out, "") as h5:
-        assert hdf5.label_names(h5) == NAMES and list(hdf5.label_units(h5).values()) == UNITS
+        assert hdf5_labels.read_label_names(h5) == NAMES and list(hdf5_labels.read_label_units(h5).values()) == UNITS
         np.testing.assert_allclose(
-            hdf5.read_labels(h5, ["mh", "teff"]), [[0.5, 9500], [-1, 6500], [0, 8000]]
+            hdf5_labels.read_labels(h5, ["mh", "teff"]), [[0.5, 9500], [-1, 6500], [0, 8000]]
         )
         assert [star.decode() for star in hdf5.read_text(h5["star_id"])] == ["hot", "cool", "α"]
         assert h5.attrs["stage"] == "generate" and h5["spectra"].attrs["resolving_power"] == 35000
@@ -275,4 +275,4 @@ def test_resolving_power_and_rest_are_stated_where_they_are_known(
     grid = SimpleNamespace(labels={"resolving_power": drawn}, resolving_power=35000.0)
     cfg = SimpleNamespace(grid=grid, join=SimpleNamespace(databases=[SimpleNamespace(path=path)]))
     found = generate_files.GeneratedSpectra(SimpleNamespace(names=names), np.array(values), None, cfg, None)
-    assert (found.power(), found.at_rest()) == (power, rest)
+    assert (found.resolving_power, found.at_rest) == (power, rest)

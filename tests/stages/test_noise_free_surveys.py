@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, SECTIONS, draw, toy_spectra
+from conftest import ROOT, SECTIONS, draw_labels, toy_spectra
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.config import load, schema
 from starlabels.config import paths as config
@@ -25,6 +25,7 @@ from starlabels.stages import (
     jacobian_labels,
     join,
     load_model,
+    observed_inputs,
     predict,
     preprocess,
     test_figures,
@@ -57,11 +58,11 @@ def write_survey(cfg, labels):
         "k_mag": 8 + labels["teff"] / 8000,
         "snr": np.full(N, 1 / NOISE),
     }
-    with hdf5.create("survey.h5", "survey", "0") as h5:
-        hdf5.write_wave(h5, wave, "vacuum", 20_000)
+    with hdf5.create_file("survey.h5", "survey", "0") as h5:
+        hdf5_spectra.write_wave(h5, wave, "vacuum", 20_000)
         for name, values in (("flux", flux), ("flux_err", error)):
-            hdf5.create_spectra(h5, N, len(wave), f"spectra/{name}")[:] = values
-        hdf5.write_labels(h5, np.column_stack(list(columns.values())), columns, [""] * len(columns))
+            hdf5_spectra.create_spectra(h5, N, len(wave), f"spectra/{name}")[:] = values
+        hdf5_labels.write_labels(h5, np.column_stack(list(columns.values())), columns, [""] * len(columns))
         hdf5.write_text(h5, "star_id", [f"s{i}".encode() for i in range(N)])
 
 
@@ -85,7 +86,7 @@ def folder(tmp_path_factory):
         patch.setattr(test_figures, "draw", lambda *_: None)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = load.load_config("config.yaml")
-        write_survey(cfg, draw(load.load_config(ROOT / "config.yaml"), N))
+        write_survey(cfg, draw_labels(load.load_config(ROOT / "config.yaml"), N))
         for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
             stage(Run(cfg))
     return folder
@@ -136,11 +137,11 @@ def test_the_medium_goes_along_to_the_model_its_card_export_and_figures_and_the_
     paths = config.run_paths(cfg)
     for path in (paths.prepared, paths.model_dir / "scaling.h5", paths.jacobian):
         with hdf5.open_hdf5(path, "") as h5:
-            assert hdf5.read_axis(h5)[1:] == ("vacuum", 20_000, "rest"), path
+            assert hdf5_spectra.read_axis(h5)[1:] == ("vacuum", 20_000, "rest"), path
     assert r"Wavelength in vacuum ($\mathrm{\AA}$)" in [ax.get_xlabel() for ax in drawn[0].axes]
     source = export.read_source(paths.model_dir)
     assert export.describe_export(source, paths.model_dir)["wave_unit"] == "Angstrom, in vacuum"
-    card.write(cfg, json.loads(paths.metrics.read_text()), load_model.load_trained_model(Run(cfg)).model, N)
+    card.write_card(cfg, json.loads(paths.metrics.read_text()), load_model.load_trained_model(Run(cfg)).model, N)
     assert "A in vacuum, 500 pixels" in (paths.model_dir / "README.md").read_text()
     rows = results("--air")
     assert (rows["status"] == "failed").all()
@@ -153,14 +154,14 @@ def test_the_medium_goes_along_to_the_model_its_card_export_and_figures_and_the_
 def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_config):
     observed = {"order": 3, "continuum_error": 0.01, "line_error": 0.1, "velocity_error": 1.0}
     cfg = make_config({"join.databases": [{"path": "survey.h5", "where": None}]})
-    write_survey(cfg, draw(cfg, N))
+    write_survey(cfg, draw_labels(cfg, N))
     join.join_databases(Run(cfg))
     with (
         hdf5.open_hdf5(config.run_paths(cfg).joined, "") as h5,
         pytest.raises(UserError, match="is in vacuum, expected air"),
     ):
         section = cfg.preprocess.model_copy(update={"observed": observed})
-        preprocess.learn_continuum(
+        preprocess.fit_continuum(
             h5, h5, np.arange(9), cfg.model_copy(update={"preprocess": section})
         )
 
@@ -173,32 +174,32 @@ def test_a_network_of_a_survey_reads_what_the_file_has_in_masked_pixels_and_othe
     flux = np.where(stored == 1, np.nan, stored)
     ready = PreparedSpectrum(flux, error, 100.0, 1.0, None, True, stored)
     np.testing.assert_allclose(
-        predict.fill_flux(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
+        observed_inputs.fill_flux(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
     )
-    np.testing.assert_allclose(predict.fill_flux(ready, basis)[[10, 20]], [0.8, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(observed_inputs.fill_flux(ready, basis)[[10, 20]], [0.8, 0.8], rtol=1e-6)
 
 
 @pytest.mark.parametrize("frame", ["rest", "observer"])
 def test_spectra_are_taken_as_they_are_in_the_frame_of_the_model(frame):
     wave = np.linspace(5000, 5100, 101)
     star = ObservedSpectrum("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
-    found = predict.prepare_spectrum(star, None, hdf5.Axis(wave, frame=frame), None, False)
+    found = observed_inputs.prepare_spectrum(star, None, hdf5_spectra.SpectralAxis(wave, frame=frame), None, False)
     assert isinstance(found, PreparedSpectrum) == (frame == "observer")
     assert isinstance(
-        predict.prepare_spectrum(star._replace(rest=True), None, hdf5.Axis(wave, frame=frame), None, False),
+        observed_inputs.prepare_spectrum(star._replace(rest=True), None, hdf5_spectra.SpectralAxis(wave, frame=frame), None, False),
         PreparedSpectrum,
     )
     with pytest.raises(
         UserError,
         match="a: its wavelengths are in air, those of the model in vacuum: take .* --vacuum if",
     ):
-        accept_on_model_pixels(star, hdf5.Axis(wave, "vacuum"), None)
+        accept_on_model_pixels(star, hdf5_spectra.SpectralAxis(wave, "vacuum"), None)
 
 
 def test_a_file_that_says_nothing_is_at_rest_and_in_air_unless_far_in_the_ultraviolet():
     for low, medium in ((5000.0, "air"), (1500.0, "vacuum")):
         with h5py.File("axis.h5", "w", driver="core", backing_store=False) as h5:
             h5["spectra/wave"] = low + np.arange(9)
-            assert hdf5.read_axis(h5)[1:] == (medium, None, "rest")
+            assert hdf5_spectra.read_axis(h5)[1:] == (medium, None, "rest")
             h5["spectra/wave"].attrs["frame"], h5["spectra"].attrs["medium"] = "observer", "Vacuum"
-            assert hdf5.read_axis(h5)[1:] == ("vacuum", None, "observer")
+            assert hdf5_spectra.read_axis(h5)[1:] == ("vacuum", None, "observer")

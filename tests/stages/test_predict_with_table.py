@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import draw, run_script, write_grid
+from conftest import draw_labels, run_script, write_grid
 
 from starlabels.base.errors import UserError
 from starlabels.catalogues import features
@@ -42,7 +42,7 @@ N = 200
 def survey(make_config):
     """The Config of a model of survey.h5: spectra, at rest and normalised, with magnitudes and S/N."""
     base, rng = make_config(), np.random.default_rng(0)
-    labels = draw(base, N)
+    labels = draw_labels(base, N)
     cfg = make_config(RECIPE | {"join.databases": [{"path": "survey.h5", "where": None}]})
     columns = labels | {
         "j_mag": 9 + rng.normal(size=N),
@@ -94,10 +94,10 @@ def test_a_table_has_a_row_a_star_and_is_for_models_that_read_one(make_config):
         file.write("name,j_mag,k_mag\na,9,7\n")
     with pytest.raises(UserError, match="u.csv has no column star_id: add it"):
         predict_with_table.read_star_table("u.csv", make_config(RECIPE))
-    with pytest.raises(UserError, match="t.csv: a is there twice"):
+    with pytest.raises(UserError, match="t.csv: a comes twice"):
         predict_with_table.read_star_table("t.csv", make_config(RECIPE))
     with pytest.raises(
-        UserError, match="--table t.csv: the model reads nothing beside the spectrum"
+        UserError, match="--table t.csv: the model reads nothing in addition to the spectrum"
     ):
         predict_with_table.read_star_table("t.csv", make_config())
 
@@ -107,12 +107,12 @@ def test_the_row_of_a_spectrum_is_found_by_its_name_or_star(name, star):
     observed = ObservedSpectrum(
         name, None, None, None, "air", None, True, True, star, {"j_mag": 1.0, "snr": 50.0}
     )
-    assert predict_with_table.StarTable(None, None, {"a": {"j_mag": 2.0}}).onto(observed).table == {
+    assert predict_with_table.StarTable(None, None, {"a": {"j_mag": 2.0}}).add_row(observed).table == {
         "j_mag": 2.0,
         "snr": 50.0,
     }
     assert (
-        predict_with_table.StarTable(None, None, {"b": {"j_mag": 2.0}}).onto(observed).table
+        predict_with_table.StarTable(None, None, {"b": {"j_mag": 2.0}}).add_row(observed).table
         == observed.table
     )
 

@@ -1,0 +1,235 @@
+"""Labels of prepared spectra by a trained model, and the spectra regenerated from the nodes."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from starlabels.base import hdf5, hdf5_spectra
+from starlabels.base.errors import UserError
+from starlabels.catalogues.derived_labels import find_derived
+from starlabels.config import schema
+from starlabels.config.data_sections import Range
+from starlabels.learning import outliers, trained_model
+from starlabels.spectra import continuum
+from starlabels.spectra.preparation import SpectrumPreparer
+from starlabels.spectra.results import FittedSpectrum, StarResult
+from starlabels.stages import derived_columns, predict_with_table
+from starlabels.stages.observed_inputs import build_failure, fill_flux
+from starlabels.stages.recipe_nodes import open_sampler
+
+# Of the regenerated spectrum, if the recipe neither predicts nor fixes them
+DEFAULT_LABELS = {"vmic": 2.0, "vsini": 0.0}
+NODE_LABELS = ("teff", "logg", "mh", "vmic", "vsini")
+MAX_CHI2 = 10.0  # reduced chi-square of a sound spectrum; the Sun has 3, Procyon 1
+# Of the continuum: errors of atomic data in the nodes, measured on the Sun and Procyon
+MODEL_ERROR = 0.02
+BITS = outliers.BITS | {"misfit": 8, "velocity": 16}
+RULES = outliers.RULES | {
+    "misfit": (
+        "no node spectrum fits: reduced chi-square above 10, with a 2 % error allowed for the nodes"
+    ),
+    "velocity": (
+        "the radial velocity is uncertain: "
+        "the peak of the correlation is hardly above the spurious ones"
+    ),
+}
+
+
+@dataclass
+class Predictor:
+    """Predicts labels of observed spectra.
+
+    Attributes
+    ----------
+    cfg : Config
+        Configuration of the model.
+    model : TrainedModel
+    axis : SpectralAxis
+        Pixels of the model.
+    preparer : SpectrumPreparer or None
+        None if the model was not trained for observed spectra.
+    sampler : Sampler or None
+        None if no nodes cover the window of the model, as of a survey.
+    """
+
+    cfg: object
+    model: trained_model.TrainedModel
+    axis: hdf5_spectra.SpectralAxis
+    preparer: SpectrumPreparer | None
+    sampler: object | None
+
+    @cached_property
+    def columns(self):
+        """{column: ResultColumn} that this model adds to the tables."""
+        return derived_columns.list_derived_columns(self.cfg)
+
+    def predict_batch(self, batch):
+        """Predict the labels of prepared spectra.
+
+        Parameters
+        ----------
+        batch : list of (ObservedSpectrum, PreparedSpectrum) or StarResult
+            Output of `observed_inputs.prepare_batch`.
+
+        Returns
+        -------
+        results : list of StarResult
+        fitted : list of FittedSpectrum or None
+            None for spectra without labels.
+        """
+        results = list(batch)
+        fitted = [None] * len(batch)
+        rows = [i for i, item in enumerate(batch) if not isinstance(item, StarResult)]
+        if not rows:
+            return results, fitted
+        stars, prepared = zip(*(batch[i] for i in rows))
+        prediction, problems = self._predict(stars, prepared)
+        flux = self.regenerate(prediction["mean"], prepared)
+        extras = self._derive_columns(stars, prediction)
+        for k, i in enumerate(rows):
+            if problems[k]:
+                results[i] = build_failure(stars[k].name, problems[k])
+                continue
+            row = {key: values[k] for key, values in prediction.items()}
+            result = build_result(stars[k].name, prepared[k], row, flux[k], self.model.names)
+            results[i] = result._replace(extras=extras[k])
+            fitted[i] = self._build_fitted(prepared[k], flux[k])
+        return results, fitted
+
+    def _predict(self, stars, prepared):
+        """{mean, err, ...: (n, n_labels), flags: (n,)}, and why (n,) a star has no labels or ""."""
+        as_stored = not self.cfg.grid
+        flux = np.array([fill_flux(item, self.model.basis, as_stored) for item in prepared])
+        inputs, problems = predict_with_table.build_inputs(
+            flux, stars, prepared, self.cfg.features, self.model.may_lack
+        )
+        # The S/N that a model calibrates its errors with is of added noise
+        own_noise = schema.has_own_noise(self.cfg)
+        snr = np.array([np.inf if own_noise else item.snr for item in prepared])
+        prediction = self.model.predict(inputs, snr)
+        prediction.setdefault("err", np.full_like(prediction["mean"], np.nan))
+        return prediction, problems
+
+    def _derive_columns(self, stars, prediction):
+        """[{column: value}] (n,) that this model adds to the tables."""
+        derived = find_derived(self.model.names)
+        names = derived.photometry if derived else ()
+        photometry = [[star.table.get(name, np.nan) for name in names] for star in stars]
+        return derived_columns.compute_derived_values(
+            self.columns, self.model.names, prediction, np.array(photometry)
+        )
+
+    def _build_fitted(self, prepared, flux):
+        """FittedSpectrum, with the regenerated flux (n_pix,) unless that is NaN."""
+        model = flux if np.isfinite(flux).all() else None
+        return FittedSpectrum(
+            self.axis.wave, prepared.flux, prepared.flux_err, model, self.axis.medium
+        )
+
+    def regenerate(self, mean, prepared):
+        """Regenerate spectra from the nodes, normalised as the prepared spectra.
+
+        Parameters
+        ----------
+        mean : array (n, n_labels)
+            Labels of the model.
+        prepared : sequence of PreparedSpectrum
+
+        Returns
+        -------
+        array (n, n_pix)
+            Flux, NaN outside the nodes.
+        """
+        flux = np.full((len(mean), len(self.axis.wave)), np.nan, "f4")
+        if not self.sampler:
+            return flux
+        labels = {name: np.full(len(mean), get_constant(self.cfg, name)) for name in NODE_LABELS}
+        for name, values in zip(self.model.names, mean.T):
+            if name in labels:
+                labels[name] = values.astype(float)
+        covered = self.sampler.covers(labels)
+        if not covered.any():
+            return flux
+        inside = {name: values[covered] for name, values in labels.items()}
+        power = self.cfg.grid.resolving_power
+        flux[covered] = self.sampler.sample_spectra(inside, self.axis.wave, power)
+        rows = np.flatnonzero(covered & ~np.array([item.unchanged for item in prepared]))
+        if len(rows):
+            observed = np.isfinite([prepared[i].flux for i in rows])
+            level = self.preparer.continuum.fit(np.where(observed, flux[rows], np.nan))
+            flux[rows] /= level
+        return flux
+
+
+def open_predictor(cfg, folder):
+    """Open the Predictor of a model.
+
+    Parameters
+    ----------
+    cfg : Config
+        Configuration of the model.
+    folder : Path
+        models/<run>.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    UserError
+        If a file or the nodes are missing.
+    """
+    with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
+        curve = continuum.read_continuum(h5)
+        axis = hdf5_spectra.read_axis(h5)
+    model = trained_model.open_folder(folder)
+    sampler = open_nodes(cfg, needed=curve is not None) if axis.medium == "air" else None
+    preparer = None
+    if curve:
+        power = cfg.grid.resolving_power
+        least = cfg.grid.labels.get("resolving_power", power)
+        least = least.min if isinstance(least, Range) else float(least)
+        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler)
+    return Predictor(cfg, model, axis, preparer, sampler)
+
+
+def open_nodes(cfg, needed):
+    """Sampler of a recipe; None if it has no nodes and they are not needed, as of a survey."""
+    try:
+        return open_sampler(cfg, build=False)
+    except UserError:
+        if needed:
+            raise
+        return None
+
+
+def build_result(name, prepared, prediction, flux, labels):
+    """StarResult of a PreparedSpectrum.
+
+    prediction: {mean, err: (n_labels,), flags}; flux (n_pix,): regenerated; labels (n_labels,).
+    """
+    variance = prepared.flux_err.astype(float) ** 2 + MODEL_ERROR**2
+    misfit = (prepared.flux - flux) ** 2 / variance
+    chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
+    flags = int(prediction["flags"])
+    flags |= BITS["misfit"] * (chi2 > MAX_CHI2) | BITS["velocity"] * prepared.weak
+    values = dict(zip(labels, map(float, prediction["mean"])))
+    errors = dict(zip(labels, map(float, prediction["err"])))
+    rv = rv_err = np.nan
+    if prepared.velocity:
+        rv = prepared.velocity.rv
+        rv_err = prepared.velocity.err
+    reasons = [RULES[flag] for flag, bit in BITS.items() if flags & bit]
+    return StarResult(
+        name, "", values, errors, rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage
+    )
+
+
+def get_constant(cfg, name):
+    """Value of a label in grid.labels if it is a number, else its default or NaN."""
+    entry = cfg.grid.labels.get(name) if cfg.grid else None
+    if entry is None or isinstance(entry, Range):
+        return DEFAULT_LABELS.get(name, np.nan)
+    return float(entry)
