@@ -1,4 +1,4 @@
-"""Generate spectra at given labels with a trained generator: of one star, or of each row of a table.
+"""Generate spectra at given labels with a trained generator, of one star or of a table.
 
 Reads  models/<run>/ of --model; the table of --table, one column per label, optional star_id
 Writes the file of --out: .fits, .csv, .h5 or .png

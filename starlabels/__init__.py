@@ -1,1 +1,1 @@
-"""Stellar labels from spectra: synthetic grids, a 1-D CNN in Keras, and Jacobians that show what it reads."""
+"""Stellar labels from spectra: synthetic grids, networks, errors, and Jacobians that explain them."""

@@ -24,7 +24,9 @@ LAYERS = set(
     Subtract UnitNormalization ZeroPadding1D
     """.split()
 )
-OWN_LAYERS = set("Columns Components DropoutDense Flagged Offset Passes Positive Still Wiener".split())
+OWN_LAYERS = set(
+    "Columns Components DropoutDense Flagged Offset Passes Positive Still Wiener".split()
+)
 MODULES = (
     "keras.initializers",
     "keras.regularizers",

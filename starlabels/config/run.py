@@ -49,7 +49,7 @@ class Run:
         return self.cfg.text
 
     def digest(self, stage):
-        """Digest that the file of a stage must carry to fit the configuration and the databases on disk."""
+        """Digest that the file of a stage must carry to fit the configuration and databases."""
         return stage_digest(self.cfg, stage)
 
     def open(self, stage):
@@ -64,9 +64,9 @@ class Run:
         return hdf5.open_stage(path, stage, self.digest(stage))
 
     def create(self, stage, digest, inputs):
-        """Create the file of a stage for writing; inputs {file: digest} are what it is made from."""
+        """Create the file of a stage; inputs {file: digest} are what it is made from."""
         path = getattr(self.paths, FILES[stage])
-        return hdf5.create(path, stage, digest, self.text, inputs)
+        return hdf5.create_file(path, stage, digest, self.text, inputs)
 
     @contextlib.contextmanager
     def figures(self, pattern, inputs):

@@ -1,4 +1,4 @@
-"""The house style of the figures: print sizes, colours, and a save that never leaves half a PNG."""
+"""Figures: arrays in, PNG out. The house style, its colours and print sizes, and safe saving."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from starlabels.base.files import replace_file
 
 matplotlib.use("Agg")
-
+matplotlib.rcdefaults()  # the user's matplotlibrc, with usetex for instance, must not matter
 plt.style.use(Path(__file__).with_name("plots.mplstyle"))
 COLUMN, PAGE = 3.46, 7.09  # inches: one and two columns of A&A
 BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK = COLORS = [
@@ -17,12 +17,12 @@ BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK = COLORS = [
 
 
 def color(i):
-    """The i-th colour of the Okabe-Ito cycle, without black, which is for what others are compared with."""
+    """The i-th colour of the Okabe-Ito cycle without black, which is kept for references."""
     return COLORS[i % (len(COLORS) - 1)]
 
 
-def save(fig, path):
-    """Write a figure as PNG by way of `<path>.tmp`, close it and return the path; makes the folder if missing."""
+def save_figure(fig, path):
+    """Write a figure as PNG, whole or not at all, close it and return its path."""
     try:
         with replace_file(path) as tmp:
             fig.savefig(tmp, format="png")

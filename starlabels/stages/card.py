@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from starlabels.base import hdf5, provenance, stamp
+from starlabels.base import hdf5, hdf5_spectra, provenance, stamp
 from starlabels.base.console import format_count
 from starlabels.base.files import replace_file
 from starlabels.base.labels import get_label
@@ -33,8 +33,8 @@ def write_card(run, metrics, model, n_train):
     with hdf5.open_stage(run.paths.scaling, "3_train") as h5:
         units = read_units(h5)
         low, high = h5["scaling/min"][:], h5["scaling/max"][:]
-        medium = hdf5.read_axis(h5).medium if cfg.wave else ""
-    record = provenance.read(folder)
+        medium = hdf5_spectra.read_axis(h5).medium if cfg.wave else ""
+    record = provenance.read_record(folder)
     sections = {
         f"# Model card: {folder}": [describe_purpose(cfg)],
         "## Labels and the range of training": format_ranges(cfg.labels, units, low, high),
@@ -173,5 +173,6 @@ def describe_provenance(record, metrics):
     if np.isfinite(seconds):
         lines.append(f"- {seconds:.0f} s of training")
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    tested = f"- tested {stamp.format_utc_now()}, commit {stamp.get_commit()}; recipe: config.yaml in this folder"
+    date, commit = stamp.format_utc_now(), stamp.get_commit()
+    tested = f"- tested {date}, commit {commit}; recipe: config.yaml in this folder"
     return [*lines, f"- {versions}", tested]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import show_progress
 from starlabels.base.labels import get_label
 from starlabels.learning.jacobians import compute_jacobian
@@ -27,7 +27,8 @@ def average_jacobians(run, args=None):
     with run.open("2_preprocess") as h5:
         model = load_model.load_trained_model(run)
         test = h5["test"]
-        axis, units, flux = hdf5.read_axis(h5), hdf5.read_label_units(test), test["flux"]
+        axis, units = hdf5_spectra.read_axis(h5), hdf5_labels.read_label_units(test)
+        flux = test["flux"]
         n = min(cfg.jacobian.n_stars, len(flux))
         features = test["features"][:n] if cfg.features else np.empty((n, 0), "f4")
         sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, test, axis.wave)
@@ -131,9 +132,9 @@ def list_lines(lines, low, high):
 
 
 def save_moments(run, moments, axis, n, digest, inputs):
-    """Write the moments of `compute_moments` and the wavelengths, a hdf5.Axis."""
+    """Write the moments of `compute_moments` and the wavelengths, a hdf5_spectra.SpectralAxis."""
     with run.create("jacobian", digest, inputs) as h5:
-        hdf5.write_wave(h5, *axis)
+        hdf5_spectra.write_wave(h5, *axis)
         h5.attrs.update({"labels": run.cfg.labels, "n_stars": n})
         for name, group in moments.items():
             for moment, values in group.items():

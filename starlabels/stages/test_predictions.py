@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5_labels, hdf5_spectra
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.catalogues.derived_labels import find_derived
@@ -21,14 +21,15 @@ def predict_ranges(model, test, cfg):
         true errors; `flags`, `snr` and `sigma`, the noise per pixel, (k,). Models without errors
         give no `err`.
     """
-    from starlabels.learning.batches import SpectrumBatches, uniform_snr
+    from starlabels.learning.batches import SpectrumBatches
+    from starlabels.learning.noisy_spectra import uniform_snr
 
-    true = hdf5.read_labels(test, cfg.labels)[: cfg.test.n_stars]
+    true = hdf5_labels.read_labels(test, cfg.labels)[: cfg.test.n_stars]
     n = len(true)
     if model.offset:
         slope = find_derived(cfg.labels).compute_slope(test)
         true = true - model.offset * slope[:n, None].astype("f4")
-    true_err = np.nan_to_num(hdf5.read_label_errors(test, cfg.labels)[:n])
+    true_err = np.nan_to_num(hdf5_labels.read_label_errors(test, cfg.labels)[:n])
     level = compute_mean_flux(test["flux"], n) if cfg.wave else np.full(n, np.nan)
     spectra = open_test_spectra(test, cfg)
     ranges = {f"{low:g}_{high:g}": uniform_snr(low, high) for low, high in cfg.test.snr}
@@ -43,7 +44,7 @@ def predict_ranges(model, test, cfg):
 
 def open_test_spectra(test, cfg):
     """The spectra of a part, with their features, in the form that batches read."""
-    from starlabels.learning.batches import PixelSpectra, SpectraWithFeatures
+    from starlabels.learning.noisy_spectra import PixelSpectra, SpectraWithFeatures
 
     missing = cfg.train.noise.missing if cfg.train.noise else 0.0
     spectra = PixelSpectra(test["flux"], cfg.preprocess.blocks, missing) if cfg.wave else None
@@ -57,11 +58,12 @@ def read_reference(test, cfg):
     """
     if not cfg.test.reference:
         return None
-    columns = dict(zip(cfg.test.reference, hdf5.read_columns(test, list(cfg.test.reference.values()))))
+    names = list(cfg.test.reference.values())
+    columns = dict(zip(cfg.test.reference, hdf5_labels.read_columns(test, names)))
     if missing := [cfg.test.reference[name] for name in columns if columns[name] is None]:
         what = f"{test.file.filename} has no column {', '.join(missing)}"
         raise UserError(f"{what}: correct test.reference")
-    true = hdf5.read_labels(test, cfg.labels)[: cfg.test.n_stars]
+    true = hdf5_labels.read_labels(test, cfg.labels)[: cfg.test.n_stars]
     blank = np.full(len(test["labels"]), np.nan)
     estimates = np.column_stack([columns.get(name, blank) for name in cfg.labels])
     return {"mean": estimates[: len(true)], "true": true}
@@ -76,8 +78,8 @@ def predict_generated(model, test, cfg):
 
     path = cfg.test.generator
     made = generator.open_folder(path)
-    check_wavelengths(path, made, hdf5.read_axis(test.file))
-    columns = dict(zip(made.names, hdf5.read_columns(test, made.names)))
+    check_wavelengths(path, made, hdf5_spectra.read_axis(test.file))
+    columns = dict(zip(made.names, hdf5_labels.read_columns(test, made.names)))
     if missing := [name for name, column in columns.items() if column is None]:
         what = f"{path} needs {', '.join(missing)} too"
         raise UserError(f"{what}, which the test stars do not have: use another one")
@@ -88,7 +90,7 @@ def predict_generated(model, test, cfg):
         print(
             f"{n_outside} of {format_count(len(inside))} test stars lie outside the range of {path}"
         )
-    true = hdf5.read_labels(test, cfg.labels)[: len(inside)][inside]
+    true = hdf5_labels.read_labels(test, cfg.labels)[: len(inside)][inside]
     values = values[inside]
     parts = []
     for start in range(0, len(values), generator.CHUNK):

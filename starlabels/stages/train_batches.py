@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.labels import scale_labels
 from starlabels.catalogues.derived_labels import find_derived
 
@@ -12,7 +12,8 @@ def make_batches(cfg, h5, basis, part, passes=1, most=None):
 
     Validation has the S/N distribution of the training, but the same noise in every epoch.
     """
-    from starlabels.learning.batches import SpectrumBatches, log_uniform_snr
+    from starlabels.learning.batches import SpectrumBatches
+    from starlabels.learning.noisy_spectra import log_uniform_snr
 
     noise, training_part = cfg.train.noise, part == "train"
     target = read_target(cfg, h5, part)[:most]
@@ -27,10 +28,10 @@ def make_batches(cfg, h5, basis, part, passes=1, most=None):
 def read_target(cfg, h5, part):
     """Scaled labels (n, n_labels), with columns for their errors and parallax terms if needed."""
     group, std = h5[part], h5["scaling/std"][:]
-    labels = scale_labels(hdf5.read_labels(group, cfg.labels), h5["scaling/mean"][:], std)
+    labels = scale_labels(hdf5_labels.read_labels(group, cfg.labels), h5["scaling/mean"][:], std)
     columns = [labels]
     if "label_errors" in group or np.isnan(labels).any():
-        columns.append(hdf5.read_label_errors(group, cfg.labels) / std)
+        columns.append(hdf5_labels.read_label_errors(group, cfg.labels) / std)
     if cfg.train.loss == "parallax_nll":
         columns.append(find_derived(cfg.labels).compute_slope(group)[:, None] / std)
     return np.concatenate(columns, axis=1) if len(columns) > 1 else labels
@@ -38,7 +39,11 @@ def read_target(cfg, h5, part):
 
 def make_spectra(cfg, h5, basis, part, most):
     """The inputs of a part in the form that batches read: components or pixels, and features."""
-    from starlabels.learning.batches import ComponentSpectra, PixelSpectra, SpectraWithFeatures
+    from starlabels.learning.noisy_spectra import (
+        ComponentSpectra,
+        PixelSpectra,
+        SpectraWithFeatures,
+    )
 
     group, noise = h5[part], cfg.train.noise
     spectra = None

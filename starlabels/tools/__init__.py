@@ -1,1 +1,1 @@
-"""Commands beside the pipeline: export, mock surveys, survey import, provenance, rebuild."""
+"""Commands next to the pipeline: export, mock surveys, survey import, provenance, rebuild."""

@@ -1,4 +1,4 @@
-"""generate.py: what it writes is read back by our own readers, and what it cannot make is said in a line."""
+"""generate.py: its files are read back by our own readers; errors are one line."""
 
 import argparse
 import csv
@@ -105,7 +105,7 @@ def test_csv_of_one_star_is_read_back(tmp_path):
     assert (tmp_path / "star.csv").read_text().startswith("wave,flux\n") and found.medium == "air"
 
 
-def test_csv_of_many_stars_has_a_column_a_star(tmp_path):
+def test_csv_of_many_stars_has_one_column_per_star(tmp_path):
     generate("--table", table(tmp_path / "labels.csv"), "--out", tmp_path / "many.csv")
     with open(tmp_path / "many.csv", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
@@ -118,7 +118,8 @@ def test_hdf5_is_a_database_that_join_and_predict_read(tmp_path, suffix):
     out = tmp_path / f"many.{suffix}"
     generate("--table", table(tmp_path / "labels.csv"), "--out", out)
     with hdf5.open_hdf5(out, "") as h5:
-        assert hdf5_labels.read_label_names(h5) == NAMES and list(hdf5_labels.read_label_units(h5).values()) == UNITS
+        assert hdf5_labels.read_label_names(h5) == NAMES
+        assert list(hdf5_labels.read_label_units(h5).values()) == UNITS
         np.testing.assert_allclose(
             hdf5_labels.read_labels(h5, ["mh", "teff"]), [[0.5, 9500], [-1, 6500], [0, 8000]]
         )
@@ -127,23 +128,27 @@ def test_hdf5_is_a_database_that_join_and_predict_read(tmp_path, suffix):
     with databases.open_database(load.load_config("config.yaml"), str(out)) as database:
         databases.check_wave(database, load.load_config("config.yaml").wave, resample=False)
         np.testing.assert_allclose(database.flux[:], expected(), atol=1e-6)
-    found = list(readers.read_spectra(out, spectrum.ReadOptions()))
-    assert [one.name for one in found] == [f"many.{suffix} {star}" for star in ("hot", "cool", "α")]
-    np.testing.assert_allclose([one.flux for one in found], expected(), atol=1e-6)
-    assert all(one.rest and one.normalised and one.medium == "air" for one in found)
+    spectra = list(readers.read_spectra(out, spectrum.ReadOptions()))
+    names = [f"many.{suffix} {star}" for star in ("hot", "cool", "α")]
+    assert [observed.name for observed in spectra] == names
+    np.testing.assert_allclose([observed.flux for observed in spectra], expected(), atol=1e-6)
+    for observed in spectra:
+        assert observed.rest and observed.normalised and observed.medium == "air"
 
 
-def test_a_generator_of_spectra_in_vacuum_says_so_in_what_it_writes(tmp_path, monkeypatch):
+def test_the_medium_of_a_generator_is_stated_in_its_files(tmp_path, monkeypatch):
     model, many, drawn = shutil.copytree(MODEL, tmp_path / "model"), tmp_path / "many.fits", []
     with h5py.File(model / "scaling.h5", "r+") as h5:
         h5["spectra"].attrs["medium"] = "vacuum"
     for out in (tmp_path / "star.fits", tmp_path / "star.h5"):
         generate(*OPTIONS, "--out", out, model=model)
-        assert [one.medium for one in readers.read_spectra(out, spectrum.ReadOptions())] == ["vacuum"]
+        [observed] = readers.read_spectra(out, spectrum.ReadOptions())
+        assert observed.medium == "vacuum"
     generate("--table", table(tmp_path / "labels.csv"), "--out", many, model=model)
     assert (fits.getheader(many)["CTYPE1"], fits.getheader(many)["AIRORVAC"]) == ("WAVE", "vac")
+    monkeypatch.setattr(generate_files, "stamp_figure", lambda *_: None)
     monkeypatch.setattr(
-        plots, "save", lambda figure, path: drawn.extend(ax.get_xlabel() for ax in figure.axes)
+        plots, "save_figure", lambda figure, path: drawn.extend(ax.get_xlabel() for ax in figure.axes)
     )
     generate(*OPTIONS, "--out", tmp_path / "star.png", model=model)
     generate("--table", tmp_path / "labels.csv", "--out", tmp_path / "many.png", model=model)
@@ -185,9 +190,10 @@ def test_wavelengths_of_unequal_steps_are_no_linear_scale():
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1]])
-def test_a_figure_holds_a_panel_a_star_or_one_star_in_rows(tmp_path, monkeypatch, rows):
+def test_a_figure_has_one_panel_per_star_or_one_star_in_rows(tmp_path, monkeypatch, rows):
     drawn = []
-    monkeypatch.setattr(plots, "save", lambda fig, path: drawn.append(fig))
+    monkeypatch.setattr(generate_files, "stamp_figure", lambda *_: None)
+    monkeypatch.setattr(plots, "save_figure", lambda fig, path: drawn.append(fig))
     generate("--table", table(tmp_path / "labels.csv", rows), "--out", tmp_path / "stars.png")
     axes = [ax for ax in drawn[0].axes if ax.lines]
     titles = [ax.get_title("left") for ax in axes]
@@ -228,7 +234,7 @@ def test_stars_without_ids_have_numbers_and_in_hdf5_equal_labels_are_one_star(tm
     assert first == second != third
 
 
-def test_columns_that_are_no_labels_are_named(tmp_path, capsys):
+def test_columns_that_are_not_labels_are_named(tmp_path, capsys):
     labels = table(tmp_path / "labels.csv", [row + ",6,x" for row in ROWS], HEAD + ",vmic, note")
     generate("--table", labels, "--out", tmp_path / "many.h5")
     assert capsys.readouterr().out.endswith(
@@ -274,5 +280,6 @@ def test_resolving_power_and_rest_are_stated_where_they_are_known(
     monkeypatch.setattr(generate_files, "is_own_grid", lambda cfg, path: path == "ours.h5")
     grid = SimpleNamespace(labels={"resolving_power": drawn}, resolving_power=35000.0)
     cfg = SimpleNamespace(grid=grid, join=SimpleNamespace(databases=[SimpleNamespace(path=path)]))
-    found = generate_files.GeneratedSpectra(SimpleNamespace(names=names), np.array(values), None, cfg, None)
-    assert (found.resolving_power, found.at_rest) == (power, rest)
+    made = SimpleNamespace(names=names)
+    spectra = generate_files.GeneratedSpectra(made, np.array(values), None, cfg, None)
+    assert (spectra.resolving_power, spectra.at_rest) == (power, rest)

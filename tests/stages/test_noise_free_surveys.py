@@ -1,4 +1,4 @@
-"""Spectra of a survey: their medium goes along from file to file, and predict.py reads them as training and 4_test do."""
+"""Spectra of a survey with their own noise: the medium in all files, and predict.py as 4_test."""
 
 import argparse
 import json
@@ -46,7 +46,10 @@ N, NOISE = 300, 0.01
 
 
 def write_survey(cfg, labels):
-    """Write survey.h5: normalised spectra at rest, in vacuum; in every second one a run of pixels that are 1, of error NaN."""
+    """Write survey.h5: normalised spectra at rest in vacuum.
+
+    Every second one has a run of pixels with flux 1 and error NaN.
+    """
     rng, wave = np.random.default_rng(0), cfg.wave.grid()
     flux = toy_spectra(wave, labels) + NOISE * rng.normal(size=(N, len(wave)))
     error = np.full(flux.shape, NOISE)
@@ -62,23 +65,20 @@ def write_survey(cfg, labels):
         hdf5_spectra.write_wave(h5, wave, "vacuum", 20_000)
         for name, values in (("flux", flux), ("flux_err", error)):
             hdf5_spectra.create_spectra(h5, N, len(wave), f"spectra/{name}")[:] = values
-        hdf5_labels.write_labels(h5, np.column_stack(list(columns.values())), columns, [""] * len(columns))
+        values = np.column_stack(list(columns.values()))
+        hdf5_labels.write_labels(h5, values, columns, [""] * len(columns))
         hdf5.write_text(h5, "star_id", [f"s{i}".encode() for i in range(N)])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Folder with survey.h5, and a model trained on it, of components and a table beside, and tested."""
-    folder, values = (
-        tmp_path_factory.mktemp("survey"),
-        yaml.safe_load((ROOT / "config.yaml").read_text()) | RECIPE,
-    )
+    """Folder with survey.h5 and a tested model that reads its components and table."""
+    folder = tmp_path_factory.mktemp("survey")
+    values = yaml.safe_load((ROOT / "config.yaml").read_text()) | RECIPE
     values["join"]["databases"] = [{"path": "survey.h5", "where": None}]
-    values["preprocess"]["components"], values["test"]["snr"], values["jacobian"]["n_stars"] = (
-        12,
-        [],
-        2,
-    )
+    values["preprocess"]["components"] = 12
+    values["test"]["snr"] = []
+    values["jacobian"]["n_stars"] = 2
     values["train"] |= {"batch_size": 32, "max_epochs": 5, "passes": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -87,8 +87,11 @@ def folder(tmp_path_factory):
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = load.load_config("config.yaml")
         write_survey(cfg, draw_labels(load.load_config(ROOT / "config.yaml"), N))
-        for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
-            stage(Run(cfg))
+        run = Run(cfg)
+        join.join_databases(run)
+        preprocess.prepare_spectra(run)
+        train_labels.train_label_network(run)
+        test_labels.score_labels(run)
     return folder
 
 
@@ -100,7 +103,7 @@ def survey(folder, monkeypatch):
 
 
 def results(*words):
-    """The rows of predict.py's results of survey.h5, by star."""
+    """Rows of the results of predict.py for survey.h5, by star."""
     parser = argparse.ArgumentParser()
     predict.add_arguments(parser)
     args = parser.parse_args(["survey.h5", "--model", "models/toy", "--figures", "0", *words])
@@ -128,11 +131,11 @@ def test_predict_gives_what_4_test_gives_for_its_stars_also_where_pixels_are_mis
     ).all()  # what is missing is known as that
 
 
-def test_the_medium_goes_along_to_the_model_its_card_export_and_figures_and_the_other_is_refused(
+def test_the_medium_is_kept_by_model_card_export_and_figures_and_another_is_refused(
     survey, monkeypatch
 ):
     cfg, drawn = survey, []
-    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
     jacobian_labels.average_jacobians(Run(cfg))
     paths = config.run_paths(cfg)
     for path in (paths.prepared, paths.model_dir / "scaling.h5", paths.jacobian):
@@ -141,13 +144,14 @@ def test_the_medium_goes_along_to_the_model_its_card_export_and_figures_and_the_
     assert r"Wavelength in vacuum ($\mathrm{\AA}$)" in [ax.get_xlabel() for ax in drawn[0].axes]
     source = export.read_source(paths.model_dir)
     assert export.describe_export(source, paths.model_dir)["wave_unit"] == "Angstrom, in vacuum"
-    card.write_card(cfg, json.loads(paths.metrics.read_text()), load_model.load_trained_model(Run(cfg)).model, N)
+    network = load_model.load_trained_model(Run(cfg)).model
+    card.write_card(cfg, json.loads(paths.metrics.read_text()), network, N)
     assert "A in vacuum, 500 pixels" in (paths.model_dir / "README.md").read_text()
     rows = results("--air")
     assert (rows["status"] == "failed").all()
     assert rows["reasons"].iloc[0] == (
-        "its wavelengths are in air, those of the model in vacuum: take a model of spectra in air, or give --vacuum if the "
-        "file is wrong"
+        "its wavelengths are in air, those of the model in vacuum: "
+        "take a model of spectra in air, or give --vacuum if the file is wrong"
     )
 
 
@@ -166,29 +170,29 @@ def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_con
         )
 
 
-def test_a_network_of_a_survey_reads_what_the_file_has_in_masked_pixels_and_others_what_is_likely():
+def test_masked_pixels_are_read_as_stored_by_networks_of_a_survey_and_filled_for_others():
     n_pix = 60
     basis = Basis(np.full(n_pix, 0.2, "f4"), np.eye(2, n_pix, dtype="f4"), np.ones(2, "f4"), 1)
     stored, error = np.full(n_pix, 0.8, "f4"), np.full(n_pix, 0.01, "f4")
     stored[10], stored[20] = 1, np.nan
     flux = np.where(stored == 1, np.nan, stored)
     ready = PreparedSpectrum(flux, error, 100.0, 1.0, None, True, stored)
-    np.testing.assert_allclose(
-        observed_inputs.fill_flux(ready, basis, as_stored=True)[[10, 20]], [1, 0.8], rtol=1e-6
-    )
-    np.testing.assert_allclose(observed_inputs.fill_flux(ready, basis)[[10, 20]], [0.8, 0.8], rtol=1e-6)
+    stored = observed_inputs.fill_flux(ready, basis, as_stored=True)
+    np.testing.assert_allclose(stored[[10, 20]], [1, 0.8], rtol=1e-6)
+    filled = observed_inputs.fill_flux(ready, basis)
+    np.testing.assert_allclose(filled[[10, 20]], [0.8, 0.8], rtol=1e-6)
 
 
 @pytest.mark.parametrize("frame", ["rest", "observer"])
-def test_spectra_are_taken_as_they_are_in_the_frame_of_the_model(frame):
+def test_spectra_in_the_frame_of_the_model_are_used_unchanged(frame):
     wave = np.linspace(5000, 5100, 101)
     star = ObservedSpectrum("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
-    found = observed_inputs.prepare_spectrum(star, None, hdf5_spectra.SpectralAxis(wave, frame=frame), None, False)
-    assert isinstance(found, PreparedSpectrum) == (frame == "observer")
-    assert isinstance(
-        observed_inputs.prepare_spectrum(star._replace(rest=True), None, hdf5_spectra.SpectralAxis(wave, frame=frame), None, False),
-        PreparedSpectrum,
-    )
+    axis = hdf5_spectra.SpectralAxis(wave, frame=frame)
+    outcome = observed_inputs.prepare_spectrum(star, None, axis, None, False)
+    assert isinstance(outcome, PreparedSpectrum) == (frame == "observer")
+    at_rest = star._replace(rest=True)
+    outcome = observed_inputs.prepare_spectrum(at_rest, None, axis, None, False)
+    assert isinstance(outcome, PreparedSpectrum)
     with pytest.raises(
         UserError,
         match="a: its wavelengths are in air, those of the model in vacuum: take .* --vacuum if",
@@ -196,7 +200,7 @@ def test_spectra_are_taken_as_they_are_in_the_frame_of_the_model(frame):
         accept_on_model_pixels(star, hdf5_spectra.SpectralAxis(wave, "vacuum"), None)
 
 
-def test_a_file_that_says_nothing_is_at_rest_and_in_air_unless_far_in_the_ultraviolet():
+def test_a_file_without_attributes_is_at_rest_and_in_air_unless_far_in_the_ultraviolet():
     for low, medium in ((5000.0, "air"), (1500.0, "vacuum")):
         with h5py.File("axis.h5", "w", driver="core", backing_store=False) as h5:
             h5["spectra/wave"] = low + np.arange(9)

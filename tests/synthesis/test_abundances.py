@@ -34,7 +34,7 @@ def test_without_iron_or_another_element_there_are_no_planes(labels, names, tmp_
 
 def test_planes_have_a_pair_of_panels_for_each_element(labels, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(abundances, "save", lambda fig, path: drawn.append(fig) or path)
+    monkeypatch.setattr(abundances, "save_figure", lambda fig, path: drawn.append(fig) or path)
     noisy = labels + np.random.default_rng(0).normal(0, 0.05, labels.shape)
     abundances.draw_abundance_planes(labels, noisy, NAMES, "95_105", tmp_path / "planes.png")
     panels = [ax for ax in drawn[0].axes if ax.get_label() != "<colorbar>"]
