@@ -1,4 +1,4 @@
-"""What predict.py adds for some models: Astra's flags, distances, parts of the errors; of a survey without nodes too."""
+"""Columns that only some models give: Astra's flags, distances, parts of the errors."""
 
 import types
 
@@ -22,7 +22,7 @@ NAN = float("nan")
 
 
 def recipe(names, loss="gaussian_nll", **arguments):
-    """What extras.columns reads of a configuration."""
+    """The part of a configuration that decides on derived columns."""
     train, model = types.SimpleNamespace(loss=loss), types.SimpleNamespace(arguments=arguments)
     return types.SimpleNamespace(labels=names, train=train, model=model)
 
@@ -118,7 +118,7 @@ def test_tables_have_units_whole_numbers_and_no_result_where_a_star_failed(tmp_p
 
 
 def more_of(columns, values):
-    """Extras of a star: those values, else sound ones."""
+    """Derived columns of a star: the given values, 0 for the others."""
     return {name: values.get(name, type(extra.blank)(0)) for name, extra in columns.items()}
 
 
@@ -127,7 +127,10 @@ def more_of(columns, values):
     [
         ("name,k_mag\na,9\n", "expected name, k_mag, a_k: a_k is missing"),
         ("name,k_mag,a_k\na,9,0\na,8,0\n", "line 3: a comes twice: leave one out"),
-        ("name,k_mag,a_k\na,9,0\nb,bright,0\n", "k.csv: line 3: k_mag is bright, expected a number, or nothing"),
+        (
+            "name,k_mag,a_k\na,9,0\nb,bright,0\n",
+            "k.csv: line 3: k_mag is bright, expected a number, or nothing",
+        ),
         ("", "is empty: expected a CSV table"),
         (None, "k.csv not found: name a table in CSV, FITS or HDF5"),
     ],
@@ -153,7 +156,7 @@ def test_what_stands_for_a_missing_magnitude_is_missing(tmp_path):
 
 @pytest.fixture
 def train(make_config):
-    """train({key: value}): a model of a mock survey in a window without nodes; its Config. The survey is survey.h5."""
+    """train({key: value}): Config of a model trained on survey.h5, in a window without nodes."""
 
     def make(changes):
         cfg = make_config(
@@ -180,15 +183,17 @@ def train(make_config):
                 h5, np.column_stack(list(labels.values())), labels, [""] * len(labels), errors
             )
             hdf5.write_text(h5, "star_id", [f"s{i}".encode() for i in range(n)])
-        for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
-            stage(Run(cfg))
+        run = Run(cfg)
+        join.join_databases(run)
+        preprocess.prepare_spectra(run)
+        train_labels.train_label_network(run)
         return cfg
 
     return make
 
 
 def predict(*words):
-    """(What predict.py printed, the rows of its results) of survey.h5 and other words."""
+    """Output of predict.py for survey.h5 and other arguments, and the rows of its results."""
     done = run_script("predict.py", "survey.h5", "--model", "models/afgk", "--figures", 1, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout, pd.read_csv("results/results.csv").set_index("name")
@@ -200,10 +205,8 @@ def test_a_survey_of_luminosities_gets_distances(train):
     with open("k.csv", "w") as file:
         file.write("name,k_mag,a_k\ns0,9.0,0.1\nsurvey.h5 s1,4.0,0.1\n")
     printed, rows = predict("--photometry", "k.csv")
-    assert (
-        "299 of 300 stars have a distance: 1 without K_s magnitude, 1 of unknown extinction, taken as none"
-        in printed
-    )
+    reasons = "1 without K_s magnitude, 1 of unknown extinction, taken as none"
+    assert f"299 of 300 stars have a distance: {reasons}" in printed
     rows.index = [name.split()[-1] for name in rows.index]
     assert (
         rows.distance_flags["s2"] & sdss_flags.MISSING_PHOTOMETRY
@@ -215,14 +218,13 @@ def test_a_survey_of_luminosities_gets_distances(train):
         a_k = (
             0.103 if name == "s30" else 0.1
         )  # of the database; the others are those of the CSV file
-        assert rows.distance[name] == pytest.approx(
-            distances.compute_distance(rows.fakemag[name], 0, k_mag, a_k)[0], rel=1e-5
-        )
+        distance = distances.compute_distance(rows.fakemag[name], 0, k_mag, a_k)[0]
+        assert rows.distance[name] == pytest.approx(distance, rel=1e-5)
         assert rows.parallax[name] == pytest.approx(1000 / rows.distance[name], rel=1e-5)
     assert (rows.distance_err.drop("s2") > 0).all() and "astra_flags" not in rows
 
 
-def test_a_network_of_passes_tells_both_parts_of_its_errors_and_astras_flags(train):
+def test_a_network_of_passes_gives_both_parts_of_its_errors_and_astras_flags(train):
     network = {"model": {"builder": "bayesian_cnn", "passes": 20}, "preprocess.components": None}
     train(network | {"labels": ["teff", "logg", "mh"]})
     with h5py.File("survey.h5", "a") as h5:

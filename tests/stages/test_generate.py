@@ -148,7 +148,9 @@ def test_the_medium_of_a_generator_is_stated_in_its_files(tmp_path, monkeypatch)
     assert (fits.getheader(many)["CTYPE1"], fits.getheader(many)["AIRORVAC"]) == ("WAVE", "vac")
     monkeypatch.setattr(generate_files, "stamp_figure", lambda *_: None)
     monkeypatch.setattr(
-        plots, "save_figure", lambda figure, path: drawn.extend(ax.get_xlabel() for ax in figure.axes)
+        plots,
+        "save_figure",
+        lambda figure, path: drawn.extend(ax.get_xlabel() for ax in figure.axes),
     )
     generate(*OPTIONS, "--out", tmp_path / "star.png", model=model)
     generate("--table", tmp_path / "labels.csv", "--out", tmp_path / "many.png", model=model)

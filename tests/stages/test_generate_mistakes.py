@@ -1,4 +1,4 @@
-"""generate.py on mistaken command lines and tables: each is one line that says where."""
+"""Mistakes in command lines and tables of generate.py: each is one line that names the place."""
 
 import pytest
 from test_generate import HEAD, NAMES, OPTIONS, ROWS, generate, message, table
@@ -13,7 +13,7 @@ def in_its_folder(generator_folder, monkeypatch):
 
 
 @pytest.fixture
-def no_model(monkeypatch):  # what is wrong shows before the model is loaded
+def no_model(monkeypatch):  # errors are found before the model is loaded
     monkeypatch.setattr(
         generator, "open_folder", lambda folder: pytest.fail("the model was loaded")
     )

@@ -1,4 +1,4 @@
-"""The grid stage: drawing labels, choosing or synthesising nodes, and going on after a kill."""
+"""The stage grid: drawing labels, choosing or synthesising nodes, and resuming after a kill."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from conftest import ROOT
 
 from starlabels.base.errors import UserError
 from starlabels.stages import recipe_nodes, recipe_stars
+from starlabels.stages.recipe_nodes import choose_axis_nodes
 from starlabels.synthesis import node_builder, nodes
 from starlabels.synthesis.library import PACKAGED
 
@@ -61,26 +62,26 @@ def test_a_label_the_grid_cannot_vary_or_lacks_is_named(make_config):
 
 
 def test_nodes_enclose_the_range_with_padding_and_are_denser_below_6000():
-    assert recipe_nodes.choose_axis_nodes("logg", (3.2, 4.1), 0.5, 0, (1.5, 5.5)) == (3.0, 3.5, 4.0, 4.5)
-    assert recipe_nodes.choose_axis_nodes("logg", (4.0, 5.0), 0.5, 1, (1.5, 5.5)) == (
+    assert choose_axis_nodes("logg", (3.2, 4.1), 0.5, 0, (1.5, 5.5)) == (3.0, 3.5, 4.0, 4.5)
+    assert choose_axis_nodes("logg", (4.0, 5.0), 0.5, 1, (1.5, 5.5)) == (
         3.5,
         4.0,
         4.5,
         5.0,
         5.5,
     )
-    assert recipe_nodes.choose_axis_nodes("teff", (5500, 6500), 500, 0, (4500, 11000)) == (
+    assert choose_axis_nodes("teff", (5500, 6500), 500, 0, (4500, 11000)) == (
         5500.0,
         5750.0,
         6000.0,
         6500.0,
     )
-    assert recipe_nodes.choose_axis_nodes("logg", (5.2, 5.5), 0.5, 1, (1.5, 5.5)) == (
+    assert choose_axis_nodes("logg", (5.2, 5.5), 0.5, 1, (1.5, 5.5)) == (
         4.5,
         5.0,
         5.5,
     )  # padding ends with the atmospheres
-    assert recipe_nodes.choose_axis_nodes("mh", (0.0, 0.0), 0.5, 1, (-2, 1.5)) == (0.0,)
+    assert choose_axis_nodes("mh", (0.0, 0.0), 0.5, 1, (-2, 1.5)) == (0.0,)
 
 
 def test_the_packaged_library_covers_the_default_grid_and_not_others(make_config):
@@ -90,9 +91,8 @@ def test_the_packaged_library_covers_the_default_grid_and_not_others(make_config
     assert not recipe_nodes.covers_recipe(
         blue, make_config({"wave.max": 5000.0}), recipe_stars.find_label_ranges(cfg)
     )
-    assert not recipe_nodes.covers_recipe(
-        blue, make_config({"grid.nodes.atmosphere": "marcs2012.sav"}), recipe_stars.find_label_ranges(cfg)
-    )
+    other = make_config({"grid.nodes.atmosphere": "marcs2012.sav"})
+    assert not recipe_nodes.covers_recipe(blue, other, recipe_stars.find_label_ranges(cfg))
     cooler = make_config({"grid.labels.teff": {"min": 4600, "max": 6000}})
     assert recipe_nodes.covers_recipe(blue, cooler, recipe_stars.find_label_ranges(cooler))
     assert not recipe_nodes.covers_recipe(
@@ -142,21 +142,22 @@ def test_failed_nodes_are_recorded_and_not_tried_again(tmp_path, monkeypatch, ca
 
 
 def test_a_library_of_failures_is_not_kept(tmp_path, monkeypatch):
-    fake = lambda grid, points, cluster: (
-        (i, None, "no such atmospheres") for i in range(len(points))
-    )  # noqa: E731
-    monkeypatch.setattr(node_builder, "synthesise_nodes", fake)
+    def fail(grid, points, cluster):
+        return ((i, None, "no such atmospheres") for i in range(len(points)))
+
+    monkeypatch.setattr(node_builder, "synthesise_nodes", fail)
     with pytest.raises(UserError, match="all 4 nodes failed: no such atmospheres"):
         node_builder.build_library(SMALL_NODES, tmp_path / "n.h5", None)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_a_killed_grid_goes_on_where_it_was(make_config):
-    make_config({
-        "wave.min": 5000.0, "wave.max": 5004.0, "wave.step": 0.1, "grid.name": "three", "grid.nodes.padding": 0,
-        "grid.labels.teff": {"min": 6000, "max": 7000}, "grid.labels.logg": {"min": 3.5, "max": 4.5}, "grid.labels.mh": 0.0,
-    })  # fmt: skip
+def test_a_killed_grid_continues_where_it_stopped(make_config):
+    changes = {"wave.min": 5000.0, "wave.max": 5004.0, "wave.step": 0.1}
+    changes |= {"grid.name": "three", "grid.nodes.padding": 0, "grid.labels.mh": 0.0}
+    changes |= {"grid.labels.teff": {"min": 6000, "max": 7000}}
+    changes |= {"grid.labels.logg": {"min": 3.5, "max": 4.5}}
+    make_config(changes)
     command = [sys.executable, str(ROOT / "grid.py")]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     partial = Path("data/grids/three_nodes.h5.partial")

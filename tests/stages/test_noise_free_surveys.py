@@ -83,7 +83,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(outliers, "PASSES", 3)
-        patch.setattr(test_figures, "draw", lambda *_: None)
+        patch.setattr(test_figures, "draw_figures", lambda *_: None)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = load.load_config("config.yaml")
         write_survey(cfg, draw_labels(load.load_config(ROOT / "config.yaml"), N))

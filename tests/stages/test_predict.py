@@ -1,4 +1,4 @@
-"""predict.py as a user runs it: good files, bad files and a stream of spectra, with the model of recipes/smoke.yaml."""
+"""predict.py as a user runs it, with the model of recipes/smoke.yaml: good and bad files."""
 
 import h5py
 import numpy as np
@@ -16,10 +16,10 @@ STAR = {"teff": 7000.0, "logg": 4.0, "mh": 0.0, "vmic": 2.0, "vsini": 20.0}
 
 
 @pytest.fixture
-def folder(finished, tmp_path, monkeypatch):
-    """An empty current folder beside the trained smoke model, whose path it is told."""
+def folder(finished_folder, tmp_path, monkeypatch):
+    """Folder of the trained smoke model; the current folder is another, empty one."""
     monkeypatch.chdir(tmp_path)
-    return finished[0]
+    return finished_folder
 
 
 def spectrum(folder, rv=0.0, low=4835, high=4885, snr=100):
@@ -84,7 +84,7 @@ def bad_files(folder):
     }
 
 
-def test_bad_files_have_a_reason_each_and_the_batch_goes_on(folder):
+def test_each_bad_file_has_a_reason_and_the_batch_continues(folder):
     reasons = bad_files(folder)
     wave, flux = spectrum(folder)
     write_csv("down.csv", wave[::-1], flux[::-1])
@@ -114,7 +114,7 @@ def test_a_window_elsewhere_is_refused_before_the_network_is_loaded(folder):
     )
 
 
-def test_normalised_spectra_of_our_schema_are_taken_as_they_are(folder):
+def test_normalised_spectra_of_our_schema_are_used_unchanged(folder):
     with h5py.File(folder / "data/smoke/2_prepared.h5") as h5, h5py.File("stars.h5", "w") as out:
         out["spectra/wave"] = h5["spectra/wave"][:]
         out["spectra"].attrs.update({"medium": "air", "frame": "rest"})
@@ -126,7 +126,7 @@ def test_normalised_spectra_of_our_schema_are_taken_as_they_are(folder):
     assert rows.status.iloc[3] == "failed" and rows.teff.notna().sum() == 39
 
 
-def test_a_model_that_is_not_there_is_one_line(folder):
+def test_a_missing_model_is_an_error_of_one_line(folder):
     write_csv("star.csv", *spectrum(folder))
     done = run_script("predict.py", "star.csv", "--model", "models/none")
     assert done.returncode == 2 and "models/none" in done.stderr and "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""predict.py of models that read tables."""
+"""predict.py with models that read tables."""
 
 from types import SimpleNamespace
 
@@ -11,26 +11,26 @@ from starlabels.config.run import Run
 from starlabels.learning import trained_model
 from starlabels.stages import predict_tables
 
-ASKED = {
+SECTION = {
     "magnitudes": {"g_mag": "G", "k_mag": "Ks"},
     "a_v": None,
     "parallax": None,
     "least_parallax": 0.1,
     "distance": None,
 }
-ASKED |= {"give": ["colours"], "columns": [], "hidden": 0}
+SECTION |= {"give": ["colours"], "columns": [], "hidden": 0}
 TABLE = {
     "wave": None,
     "grid": None,
     "preprocess.components": None,
     "jacobian": None,
     "train.noise": None,
-    "features": ASKED,
+    "features": SECTION,
 }
 
 
 class Model:
-    """Says that the only feature, a colour, is the label."""
+    """A model whose label is its only feature, a colour."""
 
     names, may_lack = ("teff",), None
 
@@ -57,7 +57,7 @@ def predict(make_config, monkeypatch, tmp_path):
     return run
 
 
-def test_each_star_of_a_table_has_a_row_under_its_own_id(predict):
+def test_each_star_of_a_table_has_a_row_under_its_identifier(predict):
     found = predict(
         "name,G,K\n9007199254740993,12.5,10\nb,9,8\n",
         id="name",
@@ -67,7 +67,7 @@ def test_each_star_of_a_table_has_a_row_under_its_own_id(predict):
     np.testing.assert_allclose(found["teff"], [2.5, 1.0], atol=1e-6)
 
 
-def test_a_star_without_data_has_no_labels_and_says_so(predict):
+def test_a_star_without_data_has_no_labels_but_a_reason(predict):
     found = predict("star_id,g_mag,k_mag\na,12.5,10\nb,9,\n")
     assert np.isnan(found["teff"][1]) and found["reasons"][1] == "no data"
 
@@ -77,7 +77,7 @@ def test_columns_that_the_model_does_not_read_may_be_anything(predict):
     assert found["teff"][0] == pytest.approx(2.5)
 
 
-def test_options_of_spectra_are_refused_and_what_was_there_of_spectra_goes(
+def test_options_of_spectra_are_refused_and_old_results_of_spectra_are_deleted(
     predict, make_config, tmp_path
 ):
     (tmp_path / "out").mkdir()

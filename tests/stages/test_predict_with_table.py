@@ -1,4 +1,4 @@
-"""predict.py of models that read columns of a table beside the spectrum."""
+"""predict.py with models that read columns of a table in addition to the spectrum."""
 
 from types import SimpleNamespace
 
@@ -14,19 +14,20 @@ from starlabels.config.run import Run
 from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.stages import join, predict_with_table, preprocess, train_labels
 
-ASKED = {
+SECTION = {
     "magnitudes": {"j_mag": "J", "k_mag": "Ks"},
     "a_v": None,
     "parallax": None,
     "least_parallax": 0.1,
     "distance": None,
 }
-ASKED |= {"give": ["colours"], "columns": ["snr"], "hidden": 0}
+SECTION |= {"give": ["colours"], "columns": ["snr"], "hidden": 0}
 RECIPE = {
     "grid": None,
+    "join.databases": [{"path": "survey.h5", "where": None}],
     "jacobian": None,
     "labels": ["teff", "mh"],
-    "features": ASKED,
+    "features": SECTION,
     "test.snr": [],
     "train.max_epochs": 5,
 }
@@ -40,18 +41,20 @@ N = 200
 
 @pytest.fixture
 def survey(make_config):
-    """The Config of a model of survey.h5: spectra, at rest and normalised, with magnitudes and S/N."""
+    """Config of a model of survey.h5: normalised spectra at rest with magnitudes and S/N."""
     base, rng = make_config(), np.random.default_rng(0)
     labels = draw_labels(base, N)
-    cfg = make_config(RECIPE | {"join.databases": [{"path": "survey.h5", "where": None}]})
+    cfg = make_config(RECIPE)
     columns = labels | {
         "j_mag": 9 + rng.normal(size=N),
         "k_mag": 8 + labels["teff"] / 8000,
         "snr": np.full(N, 100.0),
     }
     write_grid(base, path="survey.h5", labels=columns, star_id=[f"s{i}".encode() for i in range(N)])
-    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
-        stage(Run(cfg))
+    run = Run(cfg)
+    join.join_databases(run)
+    preprocess.prepare_spectra(run)
+    train_labels.train_label_network(run)
     return cfg
 
 
@@ -87,7 +90,7 @@ def test_columns_are_those_of_the_file_or_of_a_table_and_a_star_that_lacks_one_s
     )
 
 
-def test_a_table_has_a_row_a_star_and_is_for_models_that_read_one(make_config):
+def test_a_table_has_one_row_per_star_and_needs_a_model_that_reads_it(make_config):
     with open("t.csv", "w") as file:
         file.write("star_id,j_mag,k_mag\na,9,7\na,9,8\n")
     with open("u.csv", "w") as file:
@@ -107,18 +110,14 @@ def test_the_row_of_a_spectrum_is_found_by_its_name_or_star(name, star):
     observed = ObservedSpectrum(
         name, None, None, None, "air", None, True, True, star, {"j_mag": 1.0, "snr": 50.0}
     )
-    assert predict_with_table.StarTable(None, None, {"a": {"j_mag": 2.0}}).add_row(observed).table == {
-        "j_mag": 2.0,
-        "snr": 50.0,
-    }
-    assert (
-        predict_with_table.StarTable(None, None, {"b": {"j_mag": 2.0}}).add_row(observed).table
-        == observed.table
-    )
+    stars = predict_with_table.StarTable(None, None, {"a": {"j_mag": 2.0}})
+    assert stars.add_row(observed).table == {"j_mag": 2.0, "snr": 50.0}
+    others = predict_with_table.StarTable(None, None, {"b": {"j_mag": 2.0}})
+    assert others.add_row(observed).table == observed.table
 
 
 def test_only_what_no_training_star_lacked_is_asked_of_a_star():
-    asked = SimpleNamespace(**ASKED)
+    asked = SimpleNamespace(**SECTION)
     columns = {
         "j_mag": np.array([9.0, np.nan, 9]),
         "k_mag": np.array([8.0, 8, np.nan]),
