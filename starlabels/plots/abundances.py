@@ -1,20 +1,23 @@
-"""Figures of abundances: the planes of [X/Fe] against [Fe/H], in which stars follow trends that a network may guess from."""
+"""Figures of abundances in planes of [X/Fe] against [Fe/H].
+
+In them stars follow trends, from which a network could guess an abundance.
+"""
 
 import numpy as np
 
 from starlabels.base.labels import ELEMENTS, abundance_name, select_elemental
 from starlabels.base.statistics import compute_rms
-from starlabels.plots import COLUMN, PAGE, VERMILLION, plt, save
+from starlabels.plots import PAGE, plt, save_figure
 from starlabels.plots.panels import (
     BOX,
-    COLUMNS,
-    HALO,
     HEX,
     MINUS,
-    compute_running_percentiles,
-    share_color_scale,
-    set_ticks,
     describe_snr_range,
+    draw_percentiles,
+    label_panels,
+    make_label_panels,
+    set_ticks,
+    share_color_scale,
 )
 
 IRON = "[Fe/H]"
@@ -23,121 +26,130 @@ FEWEST = 0.1  # per cent of the stars that the axes leave out, at each end
 
 
 def draw_abundance_planes(true, predicted, names, key, path):
-    """[X/Fe] against [Fe/H] of every element, true above predicted, with the median and the 16th and 84th percentile.
+    """Draw [X/Fe] against [Fe/H] of every element, true above predicted, with percentiles.
 
-    true, predicted (n, n_labels) of labels `names`; key is the S/N range. None without [Fe/H], or another element.
+    Parameters
+    ----------
+    true, predicted : ndarray (n, n_labels)
+        Labels (dex) of the stars.
+    names : list of str (n_labels,)
+        Names of the labels.
+    key : str
+        Range of S/N.
+    path : Path
+        PNG file to write.
+
+    Returns
+    -------
+    Path or None
+        None without [Fe/H] or without another element.
     """
     elements = select_elemental(names)
     if "feh" not in names or not elements:
         return None
-    (feh, found), (feh_predicted, found_predicted) = (
-        compute_iron_ratios(values, names) for values in (true, predicted)
-    )
-    columns, blocks = min(COLUMNS, len(elements)), -(-len(elements) // COLUMNS)
-    size = (max(COLUMN, PAGE * columns / COLUMNS), 3.1 * blocks + 0.2)
-    fig, axes = plt.subplots(
-        2 * blocks, columns, figsize=size, sharex=True, sharey=True, squeeze=False
-    )
+    feh, ratio = compute_iron_ratios(true, names)
+    feh_predicted, ratio_predicted = compute_iron_ratios(predicted, names)
+    fig, axes = make_label_panels(len(elements), 3.1, 2, 0.2, sharex=True, sharey=True)
     fig.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
-    extent = (
-        *compute_axis_ends(feh),
-        *compute_axis_ends(found, TEXT),
-    )  # of the truth, so that what is beyond shows as what it is: nothing
+    # The extent is of the true labels: predictions beyond it are not realistic.
+    extent = (*compute_axis_ends(feh), *compute_axis_ends(ratio, TEXT))
+    columns = axes.shape[1]
+    style = {"va": "top", "fontsize": 7, "bbox": BOX}
     cells = []
     for j, name in enumerate(elements):
-        both = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
-        for ax, x, y in zip(both, (feh, feh_predicted), (found[:, j], found_predicted[:, j])):
-            cells.append(ax.hexbin(x, y, gridsize=40, extent=extent, **HEX))
-            draw_percentiles(ax, x, y, extent)
-        text = f"{format_iron_ratio(name)}  {format_correlation(feh, found[:, j])}"
-        both[0].text(0.05, 0.95, text, transform=both[0].transAxes, va="top", fontsize=7, bbox=BOX)
-        sigma = f"$\\sigma$ {np.std(found_predicted[:, j] - found[:, j]):.3f}"
-        text = f"{format_correlation(feh_predicted, found_predicted[:, j])}  {sigma}"
-        both[1].text(0.05, 0.95, text, transform=both[1].transAxes, va="top", fontsize=7, bbox=BOX)
-    for ax in axes[-2:, (len(elements) - 1) % columns + 1 :].flat:
-        ax.axis("off")
-    label_plane_axes(axes, len(elements), extent)
-    share_color_scale(fig, cells, axes)
-    fig.suptitle(
-        f"{describe_snr_range(key)}: $r$ is the correlation, $\\sigma$ the scatter of predicted $-$ true",
-        fontsize=8,
-    )
-    return save(fig, path)
-
-
-def label_plane_axes(axes, n, extent):
-    """Names and ticks of the axes of n pairs of panels, true above predicted."""
-    columns = axes.shape[1]
-    for j in range(columns):
-        last = axes[(n - 1 - j) // columns * 2 + 1, j]
-        last.set_xlabel(IRON)
-        last.tick_params(labelbottom=True)
-    for i, ax in enumerate(axes[:, 0]):
-        ax.set_ylabel(("true", "predicted")[i % 2] + " [X/Fe]")
+        x, y = feh, ratio[:, j]
+        x_predicted, y_predicted = feh_predicted, ratio_predicted[:, j]
+        top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
+        cells.append(draw_plane(top, x, y, extent))
+        cells.append(draw_plane(low, x_predicted, y_predicted, extent))
+        text = f"{format_iron_ratio(name)}  {format_correlation(x, y)}"
+        top.text(0.05, 0.95, text, transform=top.transAxes, **style)
+        sigma = f"$\\sigma$ {np.std(y_predicted - y):.3f}"
+        text = f"{format_correlation(x_predicted, y_predicted)}  {sigma}"
+        low.text(0.05, 0.95, text, transform=low.transAxes, **style)
+    label_panels(axes, len(elements), IRON, "true [X/Fe]", "predicted [X/Fe]")
     axes[0, 0].set(xlim=extent[:2], ylim=extent[2:])
     set_ticks((axes[0, 0].xaxis,), 4)
     set_ticks((axes[0, 0].yaxis,), 5)
+    share_color_scale(fig, cells, axes)
+    legend = "$r$ is the correlation, $\\sigma$ the scatter of predicted $-$ true"
+    fig.suptitle(f"{describe_snr_range(key)}: {legend}", fontsize=8)
+    return save_figure(fig, path)
+
+
+def draw_plane(ax, x, y, extent):
+    """Draw the density of stars x, y (n,) and the percentiles inside the extent; its hexbin."""
+    cells = ax.hexbin(x, y, gridsize=40, extent=extent, **HEX)
+    inside = (extent[0] <= x) & (x <= extent[1])
+    draw_percentiles(ax, x[inside], y[inside])
+    return cells
 
 
 def draw_abundance_comparison(name, feh, true, predicted, trend, path):
-    """True [X/Fe] of the element of label `name`, and what networks say {network: ([Fe/H], [X/Fe]) (n,)}, colour: error.
+    """Draw true [X/Fe] and the predictions of several networks, coloured by their error.
 
-    feh, true (n,); trend: a function of [Fe/H] that the training stars follow.
+    Parameters
+    ----------
+    name : str
+        Label of the element.
+    feh, true : ndarray (n,)
+        True [Fe/H] and [X/Fe] (dex).
+    predicted : dict
+        {network: ([Fe/H], [X/Fe])} with arrays (n,).
+    trend : callable
+        [X/Fe] of the training stars as a function of [Fe/H].
+    path : Path
+        PNG file to write.
+
+    Returns
+    -------
+    Path
     """
-    errors = {who: y - true for who, (_, y) in predicted.items()}
+    errors = {network: y - true for network, (_, y) in predicted.items()}
     limit = np.percentile(np.abs(list(errors.values())), 98)
-    fig, axes = plt.subplots(1, 1 + len(predicted), figsize=(PAGE, 2.6), sharex=True, sharey=True)
+    n_panels = 1 + len(predicted)
+    fig, axes = plt.subplots(1, n_panels, figsize=(PAGE, 2.6), sharex=True, sharey=True)
     fig.get_layout_engine().set(w_pad=0.015, wspace=0)
-    everything = [(feh, true)] + list(predicted.values())
-    xs, ys = (np.concatenate(values) for values in zip(*everything))
+    samples = {"truth": (feh, true)} | predicted
+    xs, ys = (np.concatenate(values) for values in zip(*samples.values()))
     extent = (*compute_axis_ends(xs), *compute_axis_ends(ys, TEXT))
-    dots = {"s": 3, "lw": 0, "rasterized": True}
-    for ax, who, (x, y) in zip(axes, ("truth", *predicted), everything):
-        shade = (
-            {"c": errors[who], "cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
-            if who in errors
-            else {"color": "0.6"}
-        )
-        shown = ax.scatter(x, y, **shade, **dots)
-        line = np.linspace(*extent[:2], 200)
-        ax.plot(
-            line, trend(line), color="k", lw=0.8, zorder=0.5, label="trend of the training stars"
-        )
-        text = format_correlation(x, y) + (f"\nRMSE {compute_rms(errors[who]):.3f}" if who in errors else "")
+    line = np.linspace(*extent[:2], 200)
+    for ax, (source, (x, y)) in zip(axes, samples.items()):
+        shade = {"color": "0.6"}
+        text = format_correlation(x, y)
+        if source in errors:
+            shade = {"c": errors[source], "cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+            text += f"\nRMSE {compute_rms(errors[source]):.3f}"
+        dots = ax.scatter(x, y, s=3, lw=0, rasterized=True, **shade)
+        style = {"color": "k", "lw": 0.8, "zorder": 0.5}
+        ax.plot(line, trend(line), label="trend of the training stars", **style)
         ax.text(0.05, 0.05, text, transform=ax.transAxes, fontsize=7, bbox=BOX)
-        ax.set(xlabel=IRON, title=who, xlim=extent[:2], ylim=extent[2:])
+        ax.set(xlabel=IRON, title=source, xlim=extent[:2], ylim=extent[2:])
     axes[0].set_ylabel(format_iron_ratio(name))
     axes[0].legend(loc="upper right", fontsize=6.5)
     set_ticks((axes[0].xaxis,), 4)
-    fig.colorbar(shown, ax=axes, label="predicted $-$ true", pad=0.01, aspect=30, extend="both")
-    return save(fig, path)
+    fig.colorbar(dots, ax=axes, label="predicted $-$ true", pad=0.01, aspect=30, extend="both")
+    return save_figure(fig, path)
 
 
 def compute_iron_ratios(values, names):
-    """[Fe/H] (n,) and [X/Fe] (n, k) of each element of the labels (n, n_labels)."""
+    """[Fe/H] (n,) and [X/Fe] (n, n_elements) of the labels (n, n_labels)."""
     feh = values[:, names.index("feh")]
-    return feh, np.column_stack([values[:, names.index(name)] - feh for name in select_elemental(names)])
+    ratios = [values[:, names.index(name)] - feh for name in select_elemental(names)]
+    return feh, np.column_stack(ratios)
 
 
 def format_iron_ratio(name):
-    """How [X/Fe] of the element of a label [X/H] is written."""
+    """Text [X/Fe] of the element of a label [X/H]."""
     return next(f"[{element}/Fe]" for element in ELEMENTS if abundance_name(element) == name)
 
 
 def format_correlation(x, y):
-    """Pearson's correlation of x and y (n,), for a figure."""
+    """Text of Pearson's correlation of x and y (n,)."""
     return f"$r$ {np.corrcoef(x, y)[0, 1]:+.2f}".replace("-", MINUS)
 
 
-def draw_percentiles(ax, x, y, extent):
-    """Median and 16th and 84th percentile of y in bins of x (n,) inside the extent, in orange."""
-    inside = (extent[0] <= x) & (x <= extent[1])
-    centre, percentiles = compute_running_percentiles(x[inside], y[inside])
-    for line, width in zip(percentiles, (0.9, 1.2, 0.9)):
-        ax.plot(centre, line, color=VERMILLION, lw=width, path_effects=HALO)
-
-
 def compute_axis_ends(values, room=0.03):
-    """Both ends of an axis that shows all values but far outliers, with a part of its length as room beyond each."""
+    """Ends of an axis without far outliers; `room` is a fraction of its length at each end."""
     low, high = np.percentile(values, [FEWEST, 100 - FEWEST])
     return low - room * (high - low), high + room * (high - low)

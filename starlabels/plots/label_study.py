@@ -5,25 +5,46 @@ from matplotlib.ticker import MaxNLocator
 
 from starlabels.base.console import format_count
 from starlabels.base.labels import get_label
-from starlabels.plots import COLUMN, PAGE, color, plt, save
+from starlabels.plots import COLUMN, PAGE, color, plt, save_figure
+from starlabels.plots.panels import choose_columns
 
-POINTS = 20_000  # in a scatter plot: more hide each other
+POINTS = 20_000  # in a scatter plot: more would hide each other
 MOST_PAIRS = 7
+MOST_NODES = 40  # values that a label on nodes has at most
 
 
 def draw_histograms(values, names, units, source, databases, path, what="spectra"):
-    """One panel a label of values (n, n_labels), the databases stacked; source (n,) is each row's database."""
-    columns = len(names) if len(names) < 5 else 3 if len(names) < 7 else 4
+    """Draw a histogram of each label, with the databases stacked.
+
+    Parameters
+    ----------
+    values : ndarray (n, n_labels)
+        Labels of the stars.
+    names : list of str (n_labels,)
+    units : dict
+        {name: unit}.
+    source : ndarray (n,)
+        Index of the database of each star.
+    databases : list of str
+        Names of the databases.
+    path : Path
+        PNG file to write.
+    what : str
+        Name of the counted objects.
+
+    Returns
+    -------
+    Path
+    """
+    columns = choose_columns(len(names))
     rows = -(-len(names) // columns)
     size = (PAGE if columns > 1 else COLUMN, 1.75 * rows + 0.2 * -(-len(databases) // 4))
     fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    style = {"stacked": True, "color": [color(i) for i in range(len(databases))]}
     for j, (ax, name) in enumerate(zip(axes.flat, names)):
         stacks = [values[source == i, j] for i in range(len(databases))]
         stacks = [stack[np.isfinite(stack)] for stack in stacks]
-        colors = [color(i) for i in range(len(databases))]
-        ax.hist(
-            stacks, bins=choose_bin_edges(np.concatenate(stacks)), stacked=True, color=colors, label=databases
-        )
+        ax.hist(stacks, bins=choose_bin_edges(np.concatenate(stacks)), label=databases, **style)
         ax.set(xlabel=get_label(name, units[name]).axis)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.yaxis.set_major_locator(MaxNLocator(4))
@@ -33,33 +54,51 @@ def draw_histograms(values, names, units, source, databases, path, what="spectra
         ax.set_ylabel(f"{what} per bin")
     if len(databases) > 1:
         fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
-    return save(fig, path)
+    return save_figure(fig, path)
 
 
 def choose_bin_edges(values):
-    """Edges for a histogram: half-way between nodes if the values sit on few, else 40 equal bins."""
+    """Edges of a histogram of values (n,): half-way between nodes if on nodes, else 40 bins."""
     nodes = np.unique(values)
     if len(nodes) == 0:
         return [0, 1]
     if len(nodes) == 1:
         width = 0.05 * (abs(nodes[0]) or 1)
         return [nodes[0] - width, nodes[0] + width]
-    if len(nodes) <= 40:
+    if len(nodes) <= MOST_NODES:
         middle = 0.5 * (nodes[1:] + nodes[:-1])
         return np.r_[2 * nodes[0] - middle[0], middle, 2 * nodes[-1] - middle[-1]]
     return np.linspace(nodes[0], nodes[-1], 41)
 
 
 def draw_kiel_diagram(teff, logg, metallicity, metal_name, limits, path, rng):
-    """Kiel diagram of stars (n,), axes reversed, coloured by metallicity (n,) if there is one; grid limits dashed."""
+    """Draw a Kiel diagram of stars.
+
+    Parameters
+    ----------
+    teff, logg : ndarray (n,)
+        Effective temperature (K) and surface gravity (dex).
+    metallicity : ndarray (n,) or None
+        Metallicity (dex) for the colour.
+    metal_name : str
+        Name of the metallicity label.
+    limits : ((teff, teff), (logg, logg)) or None
+        Limits of the grid, drawn as dashes.
+    path : Path
+        PNG file to write.
+    rng : numpy Generator
+        Source of the order of the stars.
+
+    Returns
+    -------
+    Path
+    """
     shown, note = choose_rows(len(teff), rng)
     fig, ax = plt.subplots(figsize=(COLUMN, 3.0))
     if lie_on_nodes(teff) and lie_on_nodes(logg):
-        teff, logg, note = (
-            spread_about_nodes(teff, rng),
-            spread_about_nodes(logg, rng),
-            f"{note}\nspread about their nodes".strip(),
-        )
+        teff = spread_about_nodes(teff, rng)
+        logg = spread_about_nodes(logg, rng)
+        note = f"{note}\nspread about their nodes".strip()
     style = {"s": 3 if len(shown) < 5000 else 1.5, "lw": 0, "rasterized": True}
     if metallicity is None:
         ax.scatter(teff[shown], logg[shown], color=color(0), **style)
@@ -68,13 +107,9 @@ def draw_kiel_diagram(teff, logg, metallicity, metal_name, limits, path, rng):
         fig.colorbar(dots, label=get_label(metal_name).axis, pad=0.02)
     if limits:
         (t_min, t_max), (g_min, g_max) = limits
-        ax.plot(
-            [t_min, t_max, t_max, t_min, t_min],
-            [g_min, g_min, g_max, g_max, g_min],
-            "k--",
-            lw=0.8,
-            label="grid limits",
-        )
+        x = [t_min, t_max, t_max, t_min, t_min]
+        y = [g_min, g_min, g_max, g_max, g_min]
+        ax.plot(x, y, "k--", lw=0.8, label="grid limits")
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
     ax.margins(0.05)
     ax.set(xlabel=get_label("teff").axis, ylabel=r"$\log g$ (dex, cm s$^{-2}$)")
@@ -83,29 +118,45 @@ def draw_kiel_diagram(teff, logg, metallicity, metal_name, limits, path, rng):
     ax.invert_yaxis()
     if note:
         ax.set_title(note, fontsize=7.5, loc="right")
-    return save(fig, path)
+    return save_figure(fig, path)
 
 
 def lie_on_nodes(values):
-    """Whether values (n,) sit on at least 2 nodes, few enough that a plot of them hides the stars behind each other."""
-    return 1 < len(np.unique(values[np.isfinite(values)])) <= 40
+    """True if values (n,) take 2 to MOST_NODES values, so that stars would hide each other."""
+    return 1 < len(np.unique(values[np.isfinite(values)])) <= MOST_NODES
 
 
 def spread_about_nodes(values, rng):
     """Values (n,) on nodes, each moved by up to 0.3 of the closest spacing of nodes."""
-    return values + 0.3 * np.diff(np.unique(values[np.isfinite(values)])).min() * rng.uniform(
-        -1, 1, len(values)
-    )
+    spacing = np.diff(np.unique(values[np.isfinite(values)])).min()
+    return values + 0.3 * spacing * rng.uniform(-1, 1, len(values))
 
 
 def draw_label_pairs(values, names, units, path, rng):
-    """Each label of values (n, n_labels) against each other one, with its histogram on the diagonal."""
+    """Draw each pair of labels, with histograms on the diagonal.
+
+    Parameters
+    ----------
+    values : ndarray (n, n_labels)
+        Labels of the stars; the first MOST_PAIRS labels are drawn.
+    names : list of str (n_labels,)
+    units : dict
+        {name: unit}.
+    path : Path
+        PNG file to write.
+    rng : numpy Generator
+        Source of the order of the stars.
+
+    Returns
+    -------
+    Path
+    """
     names, dropped = names[:MOST_PAIRS], names[MOST_PAIRS:]
     k = len(names)
     shown, note = choose_rows(len(values), rng)
-    fig, axes = plt.subplots(
-        k, k, figsize=(PAGE, PAGE) if k > 2 else (COLUMN, COLUMN), sharex="col", squeeze=False
-    )
+    size = (PAGE, PAGE) if k > 2 else (COLUMN, COLUMN)
+    fig, axes = plt.subplots(k, k, figsize=size, sharex="col", squeeze=False)
+    dots = {"s": 1.2, "lw": 0, "color": color(0), "alpha": 0.5, "rasterized": True}
     for i, row in enumerate(axes):
         for j, ax in enumerate(row):
             x = values[:, j]
@@ -114,18 +165,11 @@ def draw_label_pairs(values, names, units, path, rng):
             if i < j:
                 ax.axis("off")
             elif i == j:
-                ax.hist(x[np.isfinite(x)], bins=choose_bin_edges(x[np.isfinite(x)]), color=color(0))
+                x = x[np.isfinite(x)]
+                ax.hist(x, bins=choose_bin_edges(x), color=color(0))
                 ax.set_yticks([])
             else:
-                ax.scatter(
-                    x[shown],
-                    values[shown, i],
-                    s=1.2,
-                    lw=0,
-                    color=color(0),
-                    alpha=0.5,
-                    rasterized=True,
-                )
+                ax.scatter(x[shown], values[shown, i], **dots)
                 ax.tick_params(labelleft=j == 0)
             if i == k - 1:
                 ax.set_xlabel(get_label(names[j], units[names[j]]).axis)
@@ -135,10 +179,13 @@ def draw_label_pairs(values, names, units, path, rng):
     note += f"; not shown: {', '.join(dropped)}" if dropped else ""
     if note:
         fig.suptitle(note.lstrip("; "), fontsize=7.5, x=0.98, ha="right")
-    return save(fig, path)
+    return save_figure(fig, path)
 
 
 def choose_rows(n, rng):
-    """Row numbers to draw of n, in random order: no class of star lies on top; and a note if they are not all."""
+    """Row numbers to draw of n, in random order, and a note if not all are drawn.
+
+    In random order no class of star lies on top.
+    """
     note = f"{format_count(POINTS)} of {format_count(n)} shown" if n > POINTS else ""
     return rng.permutation(n)[:POINTS], note

@@ -1,4 +1,4 @@
-"""Figures of observed spectra over ours."""
+"""Figures of observed spectra over model spectra."""
 
 import math
 import textwrap
@@ -7,61 +7,88 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from starlabels.base.labels import KMS, get_label
-from starlabels.plots import BLACK, PAGE, VERMILLION, plt, save
-from starlabels.plots.lines import find_lines_inside, mark_lines, format_wavelength_axis
-from starlabels.spectra.results import FittedSpectrum, clean_text, describe_quality, format_value
+from starlabels.plots import BLACK, PAGE, VERMILLION, plt, save_figure
+from starlabels.plots.lines import find_lines_inside, format_wavelength_axis, mark_lines
+from starlabels.spectra.result_page import describe_quality, format_value
+from starlabels.spectra.results import FittedSpectrum, clean_text
 
-ROW, BARE_ROW = (
-    2.1,
-    1.7,
-)  # inches: height of a row of wavelengths with its residual strip, and without
-WIDE = 300.0  # A: wider windows have three rows, others two
+ROW = 2.1  # inches: height of a row of wavelengths with its residual strip
+BARE_ROW = 1.7  # inches: height of a row without residual strip
+WIDE = 300.0  # Angstrom: wider windows have three rows, others two
 LINE = 11  # points from line to line of the header
-LONGEST_NAME, LONGEST_LINE = 60, 145  # characters in the header
+LONGEST_NAME = 60  # characters in the header
+LONGEST_LINE = 145  # characters in the header
 STEPS = [1, 2, 5, 10]  # of the ticks: the continuum has one
 
 
 def draw_model_comparison(wave, observed, model, name, path, n_rows=3):
-    """Observed over model flux (n_pix,) in rows of wavelength (A, air), each with a residual strip."""
+    """Draw an observed spectrum over a model in rows of wavelength, each with a residual strip.
+
+    Parameters
+    ----------
+    wave, observed, model : ndarray (n_pix,)
+        Wavelengths in air (Angstrom) and normalised flux.
+    name : str
+        Title of the figure.
+    path : Path
+        PNG file to write.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    Path
+    """
     fig, tops = draw_rows(FittedSpectrum(wave, observed, None, model), n_rows, "ours")
     tops[0].set_title(name, fontsize=8, loc="left")
-    return save(fig, path)
+    return save_figure(fig, path)
 
 
-def draw_star(spectrum, answer, path, lines=None, sources=()):
-    """A star's Spectrum over that regenerated at its labels, below what the Answer says; lines {name: [A, ...]} are named.
+def draw_star(spectrum, result, path, lines=None):
+    """Draw the spectrum of a star over the model at its labels, below a header with the result.
 
-    sources: the files that it may be from.
+    Parameters
+    ----------
+    spectrum : FittedSpectrum
+    result : StarResult
+    path : Path
+        PNG file to write.
+    lines : dict, optional
+        {name: [wavelength (Angstrom), ...]} of lines to name.
+
+    Returns
+    -------
+    Path
     """
-    fig, tops = draw_rows(spectrum, 3 if np.ptp(spectrum.wave) > WIDE else 2, "model", lines or {})
-    write_header(fig, tops[0], answer)
-    return save(fig, path, sources)
+    fig, tops = draw_rows(spectrum, count_rows(spectrum.wave), "model", lines or {})
+    write_header(fig, tops[0], result)
+    return save_figure(fig, path)
+
+
+def count_rows(wave):
+    """Number of rows for a window of wavelengths (n_pix,) in Angstrom."""
+    return 3 if np.ptp(wave) > WIDE else 2
 
 
 def draw_rows(spectrum, n_rows, word, lines=None):
-    """Figure and flux panels (n_rows,) of a Spectrum; where it has a model, that is drawn as `word`, with residual strips."""
+    """Figure and flux panels (n_rows,) of a FittedSpectrum.
+
+    A model is drawn with the name `word` and has residual strips.
+    """
     alone = spectrum.model is None
     heights = [1] * n_rows if alone else [3, 1] * n_rows
     size = (PAGE, 0.2 + n_rows * (BARE_ROW if alone else ROW))
     fig, axes = plt.subplots(len(heights), 1, figsize=size, height_ratios=heights)
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)
     tops, strips = (axes, []) if alone else (axes[::2], axes[1::2])
-    parts = np.array_split(np.arange(len(spectrum.wave)), n_rows)
-    arrays = {
-        name: values
-        for name, values in spectrum._asdict().items()
-        if isinstance(values, np.ndarray)
-    }
-    parts = [
-        spectrum._replace(**{name: values[part] for name, values in arrays.items()})
-        for part in parts
-    ]
+    parts = split_spectrum(spectrum, n_rows)
     names = [name for _, name in find_lines_inside(spectrum.wave, lines or {})]
-    limits, limit = compute_flux_limits(spectrum, names), compute_residual_limit(spectrum)
+    limits = compute_flux_limits(spectrum, names)
     for part, ax in zip(parts, tops):
         draw_flux_panel(ax, part, limits, word)
         if names:
             name_lines(ax, part.wave, limits[1], lines)
+    limit = compute_residual_limit(spectrum)
     for part, ax in zip(parts, strips):
         draw_residual_strip(ax, part, limit)
     axes[-1].set_xlabel(format_wavelength_axis(spectrum.medium))
@@ -71,24 +98,37 @@ def draw_rows(spectrum, n_rows, word, lines=None):
     return fig, tops
 
 
+def split_spectrum(spectrum, n_parts):
+    """Parts of a FittedSpectrum with equal numbers of pixels, in order of wavelength."""
+    arrays = {}
+    for name, values in spectrum._asdict().items():
+        if isinstance(values, np.ndarray):
+            arrays[name] = np.array_split(values, n_parts)
+    return [
+        spectrum._replace(**{name: parts[i] for name, parts in arrays.items()})
+        for i in range(n_parts)
+    ]
+
+
 def compute_flux_limits(spectrum, names):
-    """Bottom of a panel, highest flux and top: bad pixels may leave it, and there is room for the names of lines."""
+    """Bottom, highest flux and top of a panel with room for the names of lines.
+
+    Bad pixels may lie outside.
+    """
     flux = spectrum.flux
     high = np.nanpercentile(np.append(flux, 1.05), 99.9)  # cosmic rays may be some pixels wide
-    low = max(
-        np.nanmin(np.append(np.maximum(flux[1:], flux[:-1]), 0.9)), -0.2
-    )  # dead pixels stand alone
+    pairs = np.maximum(flux[1:], flux[:-1])  # dead pixels stand alone
+    low = max(np.nanmin(np.append(pairs, 0.9)), -0.2)
     if spectrum.model is not None:
         low = np.nanmin(np.append(spectrum.model, low))
     low -= 0.05 * (high - low)
-    room = (
-        0.12 + 0.032 * max(map(len, names)) if names else 0.05
-    )  # of the panel: ticks, and letters on their side
+    # Fraction of the panel above the flux: ticks, and letters on their side
+    room = 0.12 + 0.032 * max(map(len, names)) if names else 0.05
     return low, high, low + (high - low) / (1 - room)
 
 
 def draw_flux_panel(ax, spectrum, limits, word):
-    """Observed flux in black, the model's over it in colour; missing pixels are shaded. limits: see `flux_limits`."""
+    """Draw observed and model flux between `compute_flux_limits`; shade missing pixels."""
     wave = spectrum.wave
     shade_missing(ax, wave, np.isnan(spectrum.flux))
     ax.plot(wave, spectrum.flux, color=BLACK, lw=0.6, label="observed")
@@ -100,22 +140,24 @@ def draw_flux_panel(ax, spectrum, limits, word):
 
 
 def compute_residual_limit(spectrum):
-    """The end of the strips: beyond all but a hundredth of the residuals, and the usual error."""
+    """End of the strips: the 99th percentile of the residuals, and the usual error, with room."""
     if spectrum.model is None:
         return None
     size = np.abs(spectrum.flux - spectrum.model)
-    error = 0.0 if spectrum.error is None else np.nanmedian(np.append(spectrum.error, 0.0))
+    error = 0.0
+    if spectrum.flux_err is not None:
+        error = np.nanmedian(np.append(spectrum.flux_err, 0.0))
     return max(1.5 * np.nanpercentile(np.append(size, 0.0), 99), 2 * error, 0.01)
 
 
 def draw_residual_strip(ax, spectrum, limit):
-    """Observed less model flux, with the error of the flux as shading."""
+    """Draw observed minus model flux, with the error of the flux as shading."""
     wave = spectrum.wave
     missing = np.isnan(spectrum.flux)
     shade_missing(ax, wave, missing)
     ax.axhline(0, color="0.6", lw=0.5)
-    if spectrum.error is not None:
-        error = np.where(missing, np.nan, spectrum.error)
+    if spectrum.flux_err is not None:
+        error = np.where(missing, np.nan, spectrum.flux_err)
         ax.fill_between(wave, -error, error, color=VERMILLION, alpha=0.25, lw=0)
     ax.plot(wave, spectrum.flux - spectrum.model, color="0.3", lw=0.5)
     ax.set(xlim=wave[[0, -1]], ylim=(-limit, limit))
@@ -124,60 +166,62 @@ def draw_residual_strip(ax, spectrum, limit):
 
 
 def shade_missing(ax, wave, missing):
-    """Grey over the runs of missing (n_pix,) pixels, from edge to edge of the panel."""
-    edges = np.flatnonzero(
-        np.diff(np.concatenate([[False], missing, [False]]))
-    )  # starts and ends in turn
+    """Shade the runs of missing pixels (n_pix,) in grey over the height of the panel."""
+    padded = np.concatenate([[False], missing, [False]])
+    edges = np.flatnonzero(np.diff(padded))  # starts and ends in turn
     step = np.median(np.diff(wave))
-    spans = [
-        (wave[start] - step / 2, wave[end - 1] - wave[start] + step)
-        for start, end in edges.reshape(-1, 2)
-    ]
-    ax.broken_barh(spans, (0, 1), transform=ax.get_xaxis_transform(), color="0.9", lw=0.3, zorder=0)
+    spans = []
+    for start, end in edges.reshape(-1, 2):
+        spans.append((wave[start] - step / 2, wave[end - 1] - wave[start] + step))
+    style = {"color": "0.9", "lw": 0.3, "zorder": 0}
+    ax.broken_barh(spans, (0, 1), transform=ax.get_xaxis_transform(), **style)
 
 
 def name_lines(ax, wave, highest, lines):
-    """Ticks and names of lines above the highest flux of a panel: `mark_lines` puts them above 1."""
+    """Draw ticks and names of lines above the highest flux; `mark_lines` draws them above 1."""
     over = ax.twinx()
     over.set(ylim=np.array(ax.get_ylim()) - (highest - 1), xlim=ax.get_xlim())
     over.axis("off")
     mark_lines(over, wave, lines)
 
 
-def write_header(fig, ax, answer):
-    """Above a panel: the name and the quality of the spectrum, the labels with errors, and in colour why not to trust them."""
-    labels = format_quantities(answer)
+def write_header(fig, ax, result):
+    """Write name, quality, labels and warnings of a StarResult above a panel."""
+    labels = format_quantities(result)
     labels = ["     ".join(labels[i : i + 5]) for i in range(0, len(labels), 5)]
-    reasons = [answer.failure] if answer.failure else answer.reasons
-    warnings = [line for reason in reasons for line in textwrap.wrap(clean_text(reason), LONGEST_LINE)]
-    n_lines, height = 1 + len(labels) + len(warnings), fig.get_figheight()
+    warnings = []
+    for reason in [result.failure] if result.failure else result.reasons:
+        warnings += textwrap.wrap(clean_text(reason), LONGEST_LINE)
+    n_lines = 1 + len(labels) + len(warnings)
+    height = fig.get_figheight()
     space = (n_lines * LINE + 2) / 72  # inches
     fig.set_figheight(height + space)
     fig.get_layout_engine().set(rect=(0, 0, 1, height / (height + space)))
 
-    def write(text, i, x=0, **options):
+    def write_line(text, i, x=0, **options):
+        """Write the i-th line of the header at x, a fraction of the panel."""
         up = (0, 5 + LINE * (n_lines - 1 - i))  # points
         place = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
         ax.annotate(text, (x, 1), up, fontsize=8, **place, **options)
 
-    write(shorten_name(clean_text(answer.name)), 0, weight="bold", parse_math=False)
-    write("     ".join(describe_quality(answer)), 0, x=1, ha="right")
+    write_line(shorten_name(clean_text(result.name)), 0, weight="bold", parse_math=False)
+    write_line("     ".join(describe_quality(result)), 0, x=1, ha="right")
     for i, text in enumerate(labels, 1):
-        write(text, i)
+        write_line(text, i)
     for i, text in enumerate(warnings, 1 + len(labels)):
-        write(text, i, color=VERMILLION, parse_math=False)
+        write_line(text, i, color=VERMILLION, parse_math=False)
 
 
-def format_quantities(answer):
-    """Each label and the radial velocity of an Answer with symbol, error and unit."""
-    known = [
-        (get_label(name), value, answer.errors.get(name, np.nan))
-        for name, value in answer.labels.items()
-    ]
-    texts = [f"{one.symbol} {format_value(value, err)} {one.unit}" for one, value, err in known]
-    return texts + [rf"$v_{{\rm r}}$ {format_value(answer.rv, answer.rv_err)} {KMS}"] * math.isfinite(
-        answer.rv
-    )
+def format_quantities(result):
+    """Texts of each label and the radial velocity with symbol, error and unit."""
+    texts = []
+    for name, value in result.labels.items():
+        label = get_label(name)
+        text = format_value(value, result.errors.get(name, np.nan))
+        texts.append(f"{label.symbol} {text} {label.unit}")
+    if math.isfinite(result.rv):
+        texts.append(rf"$v_{{\rm r}}$ {format_value(result.rv, result.rv_err)} {KMS}")
+    return texts
 
 
 def shorten_name(name):

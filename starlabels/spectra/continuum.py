@@ -166,13 +166,13 @@ def fit_continuum_model(flux, wave, order):
 def write_continuum(h5, model):
     """Write a ContinuumModel into the group `continuum` of an open HDF5 file."""
     for name, values in model._asdict().items():
-        hdf5.write(h5, f"continuum/{name}", values)
+        hdf5.write_dataset(h5, f"continuum/{name}", values)
 
 
 def read_continuum(h5):
     """Read the ContinuumModel of an open HDF5 file; None if it has none."""
     if "continuum" not in h5:
         return None
-    fields = [hdf5.dataset(h5, f"continuum/{name}")[()] for name in ContinuumModel._fields]
+    fields = [hdf5.get_dataset(h5, f"continuum/{name}")[()] for name in ContinuumModel._fields]
     model = ContinuumModel(*fields)
     return model._replace(order=int(model.order))

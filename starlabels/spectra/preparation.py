@@ -219,7 +219,7 @@ def accept_on_model_pixels(observed, axis, preparer):
     Parameters
     ----------
     observed : ObservedSpectrum
-    axis : hdf5.Axis
+    axis : hdf5_spectra.SpectralAxis
         Pixels and medium of the model.
     preparer : SpectrumPreparer or None
         What could prepare the spectrum instead; it only changes the hint of the error.

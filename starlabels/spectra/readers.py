@@ -7,9 +7,9 @@ from textwrap import shorten
 
 import numpy as np
 
-from starlabels.base import fits, hdf5, integrity
+from starlabels.base import fits, hdf5, hdf5_spectra, integrity
 from starlabels.base.errors import UserError
-from starlabels.base.hdf5 import assumed_medium
+from starlabels.base.hdf5_spectra import assume_medium
 from starlabels.spectra.fits_images import read_apogee, read_image
 from starlabels.spectra.spectrum import (
     ABSURD,
@@ -115,7 +115,7 @@ def read_hdf5_spectra(path, options):
         in_order = bool((np.diff(wave) > 0).all())
         ids = read_star_ids(h5, n) or [""] * n
         stars = zip(name_rows(path, h5, n), ids, read_label_columns(h5, n))
-        step = max(1, hdf5.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
+        step = max(1, hdf5_spectra.CHUNK_BYTES // (flux.dtype.itemsize * len(wave)))
         for first in range(0, n, step):
             block = flux[first : first + step]  # (step, n_pix)
             errors = [None] * len(block)
@@ -133,7 +133,7 @@ def open_hdf5_datasets(path, h5, options):
     UserError if their shapes or types do not fit.
     """
     names = [name for name in ("wave", "flux", "flux_err") if f"spectra/{name}" in h5]
-    data = [hdf5.dataset(h5, f"spectra/{name}") for name in names]
+    data = [hdf5.get_dataset(h5, f"spectra/{name}") for name in names]
     wave, flux, flux_err = (data + [None])[:3]
     fits_wave = flux.ndim == 2 and flux.shape[1:] == wave.shape[-1:]
     fits_flux = flux_err is None or flux_err.shape == flux.shape
@@ -155,7 +155,7 @@ def read_hdf5_metadata(path, h5, wave, options):
     attributes = {}
     for name in ("spectra/flux", "spectra/wave", "spectra"):
         attributes |= read_attributes(h5[name])
-    medium = options.medium or str(attributes.get("medium") or assumed_medium(wave)).lower()
+    medium = options.medium or str(attributes.get("medium") or assume_medium(wave)).lower()
     if medium not in ("air", "vacuum"):
         found = f"in medium {medium!r}; expected air or vacuum"
         raise UserError(f"{path} is {found}: give --air or --vacuum")
@@ -187,7 +187,7 @@ def read_star_ids(h5, n):
     """Identifiers [n] of the stars; [] if the file has none or not as many."""
     if "star_id" not in h5:
         return []
-    texts = hdf5.read_text(hdf5.dataset(h5, "star_id"))
+    texts = hdf5.read_text(hdf5.get_dataset(h5, "star_id"))
     ids = [star.decode("utf-8", "replace") for star in texts]
     return ids if len(ids) == n else []
 

@@ -125,6 +125,7 @@ class ResultTables:
             write_fits_table(self.folder / FITS, self.columns, self.rows, self.meta, kinds)
 
     def _write_rows(self, rows, mode):
+        """Write rows of the CSV in a file mode, "w" or "a"."""
         with open(self.folder / CSV, mode, newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 

@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units as u
 
 from starlabels.base.errors import UserError
-from starlabels.base.hdf5 import assumed_medium
+from starlabels.base.hdf5_spectra import assume_medium
 
 ABSURD = 1e25  # files fill missing pixels with numbers such as 1e30
 LEAST_PIXELS = 50
@@ -96,7 +96,7 @@ def build_observed_spectrum(path, raw, options):
         raise UserError(f"{path}: {found}: take another file")
     flux, flux_err = mask_bad_pixels(flux, raw.flux_err)
     wave, flux, flux_err = sort_by_wavelength(wave, flux, flux_err)
-    medium = options.medium or raw.medium or assumed_medium(wave)
+    medium = options.medium or raw.medium or assume_medium(wave)
     power = options.resolving_power or raw.resolving_power
     observed = ObservedSpectrum(
         path.name, wave, flux, flux_err, medium, power, raw.rest, raw.normalised

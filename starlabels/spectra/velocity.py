@@ -109,6 +109,7 @@ def _correlate(depth, weight, templates, reach, step):
     size = scipy.fft.next_fast_len(n + k, real=True)
 
     def cross_correlate(values, others):
+        """Sums of products (n_templates, 2 k + 1) at shifts of -k to k pixels."""
         product = scipy.fft.rfft(values, size) * np.conj(scipy.fft.rfft(others, size, axis=1))
         sums = scipy.fft.irfft(product, size, axis=1)
         return np.concatenate([sums[:, -k:], sums[:, : k + 1]], axis=1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5_labels, hdf5_spectra
 from starlabels.base.console import show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
@@ -21,14 +21,14 @@ def compare_derivatives(run, args=None):
     UserError
         If an input is missing or stale, or the spectra are not sampled from nodes.
     """
-    from starlabels.plots import generator_errors as plots
+    from starlabels.plots import generator_spectra as plots
 
     cfg, paths, digest = run.cfg, run.paths, run.digest("jacobian")
     arrays = {"flux": [], "network": [], "sensitivity": []}
     with run.open("2_preprocess") as h5:
         made, _ = load_generator(run)
         test = h5["test"]
-        axis, labels = hdf5.read_axis(h5), hdf5.read_labels(test, cfg.labels)
+        axis, labels = hdf5_spectra.read_axis(h5), hdf5_labels.read_labels(test, cfg.labels)
         n = min(cfg.jacobian.n_stars, len(labels))
         nodes = recipe_nodes.build_sensitivity_or_none(cfg, test, axis.wave)
         if not nodes:

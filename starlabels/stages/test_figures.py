@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5_labels
 from starlabels.base.console import format_count
 from starlabels.base.labels import get_label
 from starlabels.config import schema
@@ -68,7 +68,7 @@ def draw_uncertainty(predictions, labels, folder):
 
 def draw_middle_range(predictions, labels, cfg, folder):
     """Draw residuals, abundance planes and error over bound in the middle S/N range."""
-    from starlabels.plots import abundances
+    from starlabels.plots import abundances, bounds
     from starlabels.plots import predictions as plots
 
     key = list(predictions)[len(cfg.test.snr) // 2]
@@ -79,7 +79,7 @@ def draw_middle_range(predictions, labels, cfg, folder):
     abundances.draw_abundance_planes(true, mean, cfg.labels, key, path)
     if "crlb" in arrays:
         path = folder / "4_error_over_bound.png"
-        plots.draw_error_over_bound(true, mean - true, arrays["crlb"], labels, key, path)
+        bounds.draw_error_over_bound(true, mean - true, arrays["crlb"], labels, key, path)
 
 
 def draw_generated(predictions, generated, labels, folder):
@@ -103,11 +103,11 @@ def read_catalogue(h5, cfg):
     """
     if not cfg.features:
         return None
-    catalogue = {"train": hdf5.read_labels(h5["train"], cfg.labels), "x": None, "name": None}
+    catalogue = {"train": hdf5_labels.read_labels(h5["train"], cfg.labels), "x": None, "name": None}
     if name := cfg.features.parallax:
         axis = get_label(name, "mas").axis
-        [errors] = hdf5.read_column_errors(h5["test"], [name])
-        [parallax] = hdf5.read_columns(h5["test"], [name])
+        [errors] = hdf5_labels.read_column_errors(h5["test"], [name])
+        [parallax] = hdf5_labels.read_columns(h5["test"], [name])
         known = np.isfinite(errors).any()
         x = errors if known else np.maximum(parallax, cfg.features.least_parallax)
         catalogue["x"] = x[: cfg.test.n_stars]

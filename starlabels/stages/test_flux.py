@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5, stamp
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, stamp
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.labels import get_label
 from starlabels.learning import generator, trained_model
@@ -28,9 +28,9 @@ def score_generator(run, args=None):
     errors = {}
     with run.open("2_preprocess") as h5:
         made, autoencoder = load_generator(run)
-        axis, flux = hdf5.read_axis(h5), h5["test/flux"]
-        labels = hdf5.read_labels(h5["test"], cfg.labels)[: cfg.test.n_stars]
-        units, n = hdf5.read_label_units(h5["test"]), len(labels)
+        axis, flux = hdf5_spectra.read_axis(h5), h5["test/flux"]
+        labels = hdf5_labels.read_labels(h5["test"], cfg.labels)[: cfg.test.n_stars]
+        units, n = hdf5_labels.read_label_units(h5["test"]), len(labels)
         errors["generator"] = compare_spectra(lambda rows: made.flux(labels[rows]), flux, n)
         if autoencoder:
             errors["autoencoder"] = compare_spectra(
@@ -145,8 +145,8 @@ def print_scores(metrics):
 
 def draw_examples(examples, axis, cfg, folder):
     """Draw generated spectra over synthesised ones, from the best star to the worst."""
-    from starlabels.plots import generator_errors as plots
     from starlabels.plots.generated_spectra import format_heading
+    from starlabels.plots.generator_spectra import draw_spectrum_pairs
 
     titles = []
     for name, (labels, _, _) in examples.items():
@@ -155,16 +155,17 @@ def draw_examples(examples, axis, cfg, folder):
     truth = np.array([truth for _, truth, _ in examples.values()])
     generated = np.array([flux for _, _, flux in examples.values()])
     path = folder / "4_generated.png"
-    plots.draw_spectrum_pairs(axis.wave, truth, generated, titles, cfg.lines, path, axis.medium)
+    draw_spectrum_pairs(axis.wave, truth, generated, titles, cfg.lines, path, axis.medium)
 
 
 def draw_errors(errors, mean_flux, axis, labels, axes, cfg, folder):
     """Draw the errors of a generator by wavelength, by star and by label."""
     from starlabels.plots import generator_errors as plots
+    from starlabels.plots.generator_spectra import draw_error_by_wavelength
 
     by_pixel = {name: errors[f"pixel_{name}"] for name in ("mean", "p95", "worst")}
     path = folder / "4_error_by_wavelength.png"
-    plots.draw_error_by_wavelength(axis.wave, mean_flux, by_pixel, cfg.lines, path, axis.medium)
+    draw_error_by_wavelength(axis.wave, mean_flux, by_pixel, cfg.lines, path, axis.medium)
     by_star = {name: errors[name] for name in ("mean", "max")}
     plots.draw_error_distribution(by_star, folder / "4_errors.png")
     plots.draw_error_by_label(labels, errors["mean"], axes, folder / "4_error_by_label.png")

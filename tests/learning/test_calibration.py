@@ -1,4 +1,4 @@
-"""Error bars: their coverage, the factors that mend it, and what --strict objects to."""
+"""Error bars: their coverage, the factors that correct it, and what --strict objects to."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ NAMES = ["teff", "logg"]
 
 
 def stars(n, wrong, seed=0, low=20, high=400):
-    """(true, mean, err, snr) of n stars with 2 labels whose errors are wrong(snr) -> (n, 2) times too small."""
+    """(true, mean, err, snr) of n stars with 2 labels; errors are wrong(snr) times too small."""
     rng = np.random.default_rng(seed)
     snr = np.exp(rng.uniform(np.log(low), np.log(high), n))
     true, err = rng.uniform(0, 1, (n, 2)), rng.uniform(0.5, 2, (n, 2)) / snr[:, None]
@@ -18,12 +18,12 @@ def stars(n, wrong, seed=0, low=20, high=400):
 
 
 def constant(snr):
-    """Errors of the first label half as large as they are, those of the second 1.5 times as large."""
+    """Factors (n, 2): errors of the first label too small by 2, of the second too large by 1.5."""
     return np.broadcast_to([2.0, 1 / 1.5], (len(snr), 2))
 
 
 def growing(snr):
-    """Errors too large at low S/N and too small at high S/N, as of a network that knows its training spectra too well."""
+    """Factors (n, 2): errors too large at low S/N and too small at high S/N, as if overfitted."""
     return np.sqrt(0.5 + (snr[:, None] / [200, 300]) ** 2)
 
 
@@ -37,11 +37,11 @@ def test_coverage_of_true_errors_is_the_level():
 
 def test_report_of_true_errors_is_that_of_the_normal_distribution():
     true, mean, err, _ = stars(40_000, lambda snr: np.ones((len(snr), 2)))
-    found = calibration.score_errors(true, mean, err)
-    assert found["coverage_68"] == pytest.approx(np.full(2, 0.6827), abs=0.01)
-    assert found["coverage_95"] == pytest.approx(np.full(2, 0.95), abs=0.005)
-    assert found["pull_mean"] == pytest.approx(np.zeros(2), abs=0.02)
-    assert found["pull_std"] == pytest.approx(np.ones(2), abs=0.02)
+    scores = calibration.score_errors(true, mean, err)
+    assert scores["coverage_68"] == pytest.approx(np.full(2, 0.6827), abs=0.01)
+    assert scores["coverage_95"] == pytest.approx(np.full(2, 0.95), abs=0.005)
+    assert scores["pull_mean"] == pytest.approx(np.zeros(2), abs=0.02)
+    assert scores["pull_std"] == pytest.approx(np.ones(2), abs=0.02)
 
 
 @pytest.mark.parametrize("wrong", [constant, growing])
@@ -50,11 +50,11 @@ def test_factors_fitted_on_some_stars_make_the_errors_of_others_true_in_every_ra
     for low, high in ((20, 60), (60, 150), (150, 400)):
         true, mean, err, snr = stars(7000, wrong, seed=low, low=low, high=high)
         assert np.abs(calibration.compute_coverage(true, mean, err, 0.6827) - 0.6827).max() > 0.07
-        mended = calibration.apply_calibration(table, err, snr)
-        assert calibration.compute_coverage(true, mean, mended, 0.6827) == pytest.approx(
+        corrected = calibration.apply_calibration(table, err, snr)
+        assert calibration.compute_coverage(true, mean, corrected, 0.6827) == pytest.approx(
             np.full(2, 0.6827), abs=0.025
         )
-        assert calibration.compute_coverage(true, mean, mended, 0.95) == pytest.approx(
+        assert calibration.compute_coverage(true, mean, corrected, 0.95) == pytest.approx(
             np.full(2, 0.95), abs=0.015
         )
 
@@ -66,10 +66,14 @@ def test_factors_are_constant_beyond_the_end_knots():
 
 
 def test_fewer_stars_make_fewer_knots_and_a_few_hardly_move_the_errors():
-    knots = [len(calibration.fit_calibration(*stars(n, constant))["log_snr"]) for n in (8, 399, 1300, 100_000)]
+    knots = [
+        len(calibration.fit_calibration(*stars(n, constant))["log_snr"])
+        for n in (8, 399, 1300, 100_000)
+    ]
     assert knots == [1, 1, 6, calibration.MAX_KNOTS]
     small, large = (
-        np.log(calibration.fit_calibration(*stars(n, constant))["factor"][0, 0]) for n in (4, 20_000)
+        np.log(calibration.fit_calibration(*stars(n, constant))["factor"][0, 0])
+        for n in (4, 20_000)
     )
     assert abs(small) < 0.7 * large and large == pytest.approx(np.log(2), abs=0.05)
 
@@ -79,9 +83,9 @@ def test_stars_of_one_signal_to_noise_have_one_knot(snr):
     true, mean, err, drawn = stars(5000, constant)
     table = calibration.fit_calibration(true, mean, err, np.full(len(drawn), snr))
     assert table["factor"].shape == (1, 2)
-    assert calibration.apply_calibration(table, np.ones((1, 2)), np.array([50.0]))[0] == pytest.approx(
-        [2, 1 / 1.5], rel=0.05
-    )
+    assert calibration.apply_calibration(table, np.ones((1, 2)), np.array([50.0]))[
+        0
+    ] == pytest.approx([2, 1 / 1.5], rel=0.05)
 
 
 def test_stars_to_which_no_noise_was_added_have_a_factor_of_their_own():
@@ -90,10 +94,11 @@ def test_stars_to_which_no_noise_was_added_have_a_factor_of_their_own():
     table = calibration.fit_calibration(*both, np.append(noisy[3], np.full(5000, np.inf)))
     snr = np.array([1.0, 100.0, 399.0, 1e9, np.inf])
     ones = np.ones((5, 2))
-    found = calibration.apply_calibration(table, ones, snr)
-    assert found[-1] == pytest.approx([2, 1 / 1.5], rel=0.05)
+    calibrated = calibration.apply_calibration(table, ones, snr)
+    assert calibrated[-1] == pytest.approx([2, 1 / 1.5], rel=0.05)
     np.testing.assert_array_equal(
-        found[:-1], calibration.apply_calibration(calibration.fit_calibration(*noisy), ones, snr)[:-1]
+        calibrated[:-1],
+        calibration.apply_calibration(calibration.fit_calibration(*noisy), ones, snr)[:-1],
     )
 
 
@@ -123,16 +128,16 @@ def test_strict_is_not_content_with_a_model_that_predicts_no_errors():
 
 @pytest.fixture
 def results():
-    found = {}
+    results = {}
     for key, (low, high) in {"20_100": (20, 100), "100_200": (100, 200), "inf": (1e8, 1e9)}.items():
         true, mean, err, snr = stars(300, growing, low=low, high=high)
-        found[key] = {"true": true, "mean": mean, "err": err, "snr": snr, "crlb": 0.5 * err}
-    return found
+        results[key] = {"true": true, "mean": mean, "err": err, "snr": snr, "crlb": 0.5 * err}
+    return results
 
 
 @pytest.mark.parametrize("names", [["teff"], NAMES, ["logg", "teff", "vsini", "mh", "vmic"]])
 def test_figures_are_drawn_for_any_number_of_labels(results, names, tmp_path):
-    from starlabels.plots import predictions, uncertainty
+    from starlabels.plots import bounds, predictions, uncertainty
 
     columns = [i % 2 for i in range(len(names))]
     results = {
@@ -144,7 +149,7 @@ def test_figures_are_drawn_for_any_number_of_labels(results, names, tmp_path):
         uncertainty.draw_pulls(results, labels, tmp_path / "pulls.png"),
         uncertainty.draw_reliability(results, labels, tmp_path / "reliability.png"),
         predictions.draw_error_vs_snr(results, labels, tmp_path / "snr.png"),
-        predictions.draw_error_over_bound(
+        bounds.draw_error_over_bound(
             one["true"],
             one["mean"] - one["true"],
             one["crlb"],
@@ -158,19 +163,27 @@ def test_figures_are_drawn_for_any_number_of_labels(results, names, tmp_path):
 
 
 def test_planes_of_labels_are_kiel_first_whatever_the_order_and_leave_no_label_out():
-    from starlabels.plots.predictions import choose_label_planes
+    from starlabels.plots.bounds import choose_label_planes
 
-    assert choose_label_planes([get_label(name) for name in ("teff", "logg", "vsini", "mh")]) == [(0, 1), (2, 3)]
-    assert choose_label_planes([get_label(name) for name in ("mh", "logg", "teff")]) == [(2, 1), (1, 0)]
+    assert choose_label_planes([get_label(name) for name in ("teff", "logg", "vsini", "mh")]) == [
+        (0, 1),
+        (2, 3),
+    ]
+    assert choose_label_planes([get_label(name) for name in ("mh", "logg", "teff")]) == [
+        (2, 1),
+        (1, 0),
+    ]
     assert choose_label_planes([get_label(name) for name in ("vsini", "mh")]) == [(0, 1)]
     assert choose_label_planes([get_label("teff")]) == []
 
 
 def test_ratio_in_a_cell_is_rms_over_rms_and_empty_below_five_stars():
-    from starlabels.plots.predictions import compute_cell_ratios
+    from starlabels.plots.bounds import compute_cell_ratios
 
     cell, error = np.array([0] * 5 + [2] * 4), np.array([3.0, -3, 3, -3, 3, 9, 9, 9, 9])
-    np.testing.assert_array_equal(compute_cell_ratios(cell, 3, error, np.full(9, 2.0)), [1.5, np.nan, np.nan])
+    np.testing.assert_array_equal(
+        compute_cell_ratios(cell, 3, error, np.full(9, 2.0)), [1.5, np.nan, np.nan]
+    )
 
 
 def test_without_ranges_of_noise_coverage_is_checked_on_the_stars_as_they_are():
