@@ -1,6 +1,7 @@
-"""Time what the pipeline does, in one table: medians of repeated alternating runs. `make bench`, five minutes.
+"""Time the steps of the pipeline: medians of repeated alternating runs. `make bench`, 5 minutes.
 
-Uses the packaged nodes and the recipe in force; time and memory of whole stages are those of `python -m benchmarks.scaling`.
+It uses the packaged nodes and the current recipe. `python -m benchmarks.scaling` measures time and
+memory of whole stages.
 """
 
 import os
@@ -19,14 +20,12 @@ from starlabels.learning.backend import start_keras
 from starlabels.stages import command_line, recipe_nodes, recipe_stars
 
 REPEATS = 3
-N_SPECTRA, PASSES = (
-    4096,
-    40,
-)  # spectra, and times an epoch shows them: as many samples as an epoch of config.yaml
+N_SPECTRA = 4096
+PASSES = 40  # of the spectra in an epoch, which then has as many samples as in config.yaml
 
 
-def alternate(functions, repeats=REPEATS):
-    """{name: median seconds} of functions {name: callable}, in a new random order each time, for machines drift."""
+def time_alternating(functions, repeats=REPEATS):
+    """{name: median seconds} of functions {name: callable}, in random order: machines drift."""
     seconds = {name: [] for name in functions}
     for function in functions.values():
         function()  # warm up
@@ -38,8 +37,8 @@ def alternate(functions, repeats=REPEATS):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def prepared(cfg, h5, sampler, labels, wave):
-    """Write spectra of `labels` into h5 as 2_preprocess would, for training and validation alike; their Basis."""
+def write_prepared(cfg, h5, sampler, labels, wave):
+    """Write spectra of `labels` into h5 as 2_preprocess does, with equal parts; their Basis."""
     flux = hdf5_spectra.create_spectra(h5, len(labels["teff"]), len(wave), "train/flux")
     flux[:] = sampler.sample_spectra(labels, wave, cfg.grid.resolving_power)
     values = np.column_stack([labels[name] for name in cfg.labels])
@@ -54,8 +53,8 @@ def prepared(cfg, h5, sampler, labels, wave):
     return components.read_basis(h5)
 
 
-def training_epochs(cfg, h5):
-    """{what: callable that trains an epoch}, their number of samples: noisy spectra, and random arrays in memory."""
+def make_epochs(cfg, h5):
+    """({name: callable that trains an epoch}, number of samples) of noisy spectra and arrays."""
     from starlabels.learning import training
     from starlabels.stages import train_labels
 
@@ -75,8 +74,8 @@ def training_epochs(cfg, h5):
     }, n
 
 
-def synthesis():
-    """Seconds a node of the default window takes in one worker process, start not counted."""
+def time_synthesis():
+    """Seconds per node of the default window in one worker process, without its start."""
     from starlabels.config.data_sections import Cluster
     from starlabels.synthesis import node_builder
     from starlabels.synthesis.library import PACKAGED
@@ -91,17 +90,18 @@ def synthesis():
     )
     one = Cluster(scheduler=None, workers=1)
     ticks = [
-        time.perf_counter() for _ in node_builder.synthesise_nodes(PACKAGED["blue_4450_4990.h5"], points, one)
+        time.perf_counter()
+        for _ in node_builder.synthesise_nodes(PACKAGED["blue_4450_4990.h5"], points, one)
     ]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 
 
-def network_rows(cfg, h5, basis):
-    """(what, value) of training, prediction and Jacobians."""
+def time_network(cfg, h5, basis):
+    """[(step, value)] of training, prediction and Jacobians."""
     from starlabels.learning import component_models, trained_model
     from starlabels.stages import train_errors, train_labels
 
-    functions, n = training_epochs(cfg, h5)
+    functions, n = make_epochs(cfg, h5)
     seed = load.load_config("recipes/seed.yaml")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -109,21 +109,32 @@ def network_rows(cfg, h5, basis):
     ):
         for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
-        published, n_seed = training_epochs(seed, pixels)
-        timed = alternate({"seed": published["memory"]}) | alternate(functions, 11)
+        published, n_seed = make_epochs(seed, pixels)
+        timed = time_alternating({"seed": published["memory"]}) | time_alternating(functions, 11)
     flux = h5["train/flux"][:]
     network = train_labels.build_label_network(cfg, h5, basis)
     whole = component_models.prepend_components(network, basis)
     errors, watch = train_errors.fit_error_model(network, cfg, h5, basis)
     moments = h5["scaling/mean"][:], h5["scaling/std"][:]
     model = trained_model.TrainedModel(
-        whole, component_models.add_components_output(whole) if basis else whole, cfg.labels, *moments, errors, watch, 0.0, "", basis=basis
+        whole,
+        component_models.add_components_output(whole) if basis else whole,
+        cfg.labels,
+        *moments,
+        errors,
+        watch,
+        0.0,
+        "",
+        basis=basis,
     )
     snr, few = np.full(len(flux), 100.0), flux[:300]
-    timed |= alternate({
-        "predict": lambda: model.predict(flux, snr),
-        "jacobians": lambda: [jacobians.compute_jacobian(model.model, few[i : i + 50], len(cfg.labels)) for i in range(0, 300, 50)],
-    })  # fmt: skip
+
+    def compute_jacobians():
+        for i in range(0, len(few), 50):
+            jacobians.compute_jacobian(model.model, few[i : i + 50], len(cfg.labels))
+
+    predict = {"predict": lambda: model.predict(flux, snr), "jacobians": compute_jacobians}
+    timed |= time_alternating(predict)
     return [
         ("training, noisy spectra", f"{n / timed['noisy']:.0f} /s"),
         ("training, the same network on random arrays in memory", f"{n / timed['memory']:.0f} /s"),
@@ -137,16 +148,19 @@ def network_rows(cfg, h5, basis):
     ]
 
 
-def run(cfg, args):
-    """Measure and print the table."""
-    rows = [("synthesis of a node, one process", f"{synthesis():.2f} s")]
+def print_benchmarks(run, args):
+    """Measure all steps and print the table."""
+    cfg = run.cfg
+    rows = [("synthesis of a node, one process", f"{time_synthesis():.2f} s")]
     sampler, (drawn, _), wave = (
         recipe_nodes.open_sampler(cfg),
         recipe_stars.draw_labels(cfg, np.random.default_rng(0)),
         cfg.wave.grid(),
     )
     part = {name: values[:N_SPECTRA] for name, values in drawn.items()}
-    timed = alternate({"sampling": lambda: sampler.sample_spectra(part, wave, cfg.grid.resolving_power)})
+    timed = time_alternating(
+        {"sampling": lambda: sampler.sample_spectra(part, wave, cfg.grid.resolving_power)}
+    )
     rate = len(part["teff"]) / timed["sampling"]
     rows.append(
         (f"sampling spectra of {len(wave)} pixels, rank {len(sampler.basis)}", f"{rate:.0f} /s")
@@ -156,13 +170,13 @@ def run(cfg, args):
         tempfile.TemporaryDirectory() as folder,
         hdf5.create_file(f"{folder}/x.h5", "bench", "", cfg.text) as h5,
     ):
-        rows += network_rows(cfg, h5, prepared(cfg, h5, sampler, part, wave))
+        rows += time_network(cfg, h5, write_prepared(cfg, h5, sampler, part, wave))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores; run {cfg.run}, batch {cfg.train.batch_size}"
     )
-    for what, value in rows:
-        print(f"{what:<58}{value:>16}")
+    for step, value in rows:
+        print(f"{step:<58}{value:>16}")
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__)
+    command_line.run_command(print_benchmarks, __doc__)

@@ -1,4 +1,7 @@
-"""Nodes by dask workers of which one is killed twice, beside those of one process: `python -m benchmarks.cluster`."""
+"""Compare nodes from dask workers, one of which is killed twice, with those of one process.
+
+python -m benchmarks.cluster
+"""
 
 import multiprocessing
 import os
@@ -24,15 +27,15 @@ WORKERS = 2
 KILLS = (10, 25)  # nodes finished before each
 
 
-def serial(grid):
-    """Flux (n, n_pix) of the nodes of a NodeGrid, made one after the other by one process without dask."""
+def synthesise_serially(grid):
+    """Flux (n, n_pix) of the nodes of a NodeGrid, made one by one in one process without dask."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=sme.enter_sandbox) as pool:
-        return pool.submit(one_by_one, grid).result()
+        return pool.submit(synthesise_one_by_one, grid).result()
 
 
-def one_by_one(grid):
-    """As `serial`, in this process."""
+def synthesise_one_by_one(grid):
+    """As `synthesise_serially`, in this process."""
     with sme.silence_output():
         engine, line_list = sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max)
         return np.array(
@@ -40,10 +43,11 @@ def one_by_one(grid):
         )
 
 
-def with_kills(grid, cluster, kills):
-    """{index: (flux or None, reason)} of the nodes, and the process ids of a worker that was killed each time it had come back.
+def synthesise_with_kills(grid, cluster, kills):
+    """Synthesise nodes while a worker is killed.
 
-    cluster: a section without scheduler; kills: nodes finished before each kill.
+    cluster: a section without scheduler; kills: numbers of nodes finished before each kill. Returns
+    ({index: (flux or None, reason)}, ids of the processes that were killed).
     """
     done, killed, others = {}, [], None
     for index, flux, reason in node_builder.synthesise_nodes(grid, grid.points, cluster):
@@ -64,24 +68,22 @@ def with_kills(grid, cluster, kills):
     return done, killed
 
 
-def run(cfg, args):
-    """Print how many nodes there are, how many are equal bit by bit, and the times."""
+def print_comparison(run, args):
+    """Print the numbers of nodes, of nodes equal bit by bit, and the times."""
     start = time.perf_counter()
-    expected = serial(NODES)
+    expected = synthesise_serially(NODES)
     middle = time.perf_counter()
-    done, killed = with_kills(NODES, Cluster(scheduler=None, workers=WORKERS), KILLS)
+    done, killed = synthesise_with_kills(NODES, Cluster(scheduler=None, workers=WORKERS), KILLS)
     end = time.perf_counter()
     equal = sum(
         flux is not None and np.array_equal(flux, expected[i]) for i, (flux, _) in done.items()
     )
     print(f"{len(expected)} nodes by one process, {middle - start:.0f} s with its start")
-    print(
-        f"{len(done)} nodes by {WORKERS} dask workers, one killed {len(killed)} times, {end - middle:.0f} s with their start"
-    )
-    print(
-        f"{sum(flux is None for flux, _ in done.values())} failed, {equal} of {len(expected)} equal bit by bit"
-    )
+    workers = f"{WORKERS} dask workers, one killed {len(killed)} times"
+    print(f"{len(done)} nodes by {workers}, {end - middle:.0f} s with their start")
+    n_failed = sum(flux is None for flux, _ in done.values())
+    print(f"{n_failed} failed, {equal} of {len(expected)} equal bit by bit")
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__, recipe=lambda args: None)
+    command_line.run_command(print_comparison, __doc__, recipe=lambda args: None)

@@ -7,10 +7,10 @@ import yaml
 from starlabels.config import load
 
 
-def derive(cfg, ending, changes):
-    """The configuration of the same recipe as run <run>_<ending>, with changes {section: {key: value} or value}.
+def derive_recipe(cfg, ending, changes):
+    """The configuration of a recipe with changes, as run <run>_<ending>.
 
-    It is written to data/<run>_<ending>.yaml.
+    changes: {section: {key: value} or value}. It is written to data/<run>_<ending>.yaml.
     """
     values = yaml.safe_load(cfg.text) | {"run": f"{cfg.run}_{ending}"}
     for section, change in changes.items():

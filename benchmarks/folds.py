@@ -1,26 +1,34 @@
-"""Cross-validation of a recipe on few stars, and what missing values cost.
+"""Cross-validate a recipe on few stars, and measure the cost of missing values.
 
     python -m benchmarks.folds --config recipes/sos_ours.yaml --hide 0 0.1 0.3 0.5
 
-After the recipe's 0_join.py: its stars are shared out in folds, each predicted by a network that learnt from the others. With
---test N it is that many random test stars in each of so many splits; --hide takes away values of the features' columns.
+Run the recipe's 0_join.py before. Each fold of its stars is predicted by a network trained on the
+others. --test N takes that many random test stars in each of the splits instead; --hide removes
+values of the features' columns.
 """
 
 import numpy as np
 
-from benchmarks.derived import derive
-from starlabels.config.run import Run
-from starlabels.base import hdf5
+from benchmarks.derived import derive_recipe
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.catalogues import features
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.learning.calibration import NOISE_FREE
-from starlabels.stages import command_line, load_model, preprocess, test_labels, train_labels
+from starlabels.stages import (
+    command_line,
+    load_model,
+    preprocess,
+    test_predictions,
+    test_scores,
+    train_labels,
+)
 
 VALIDATION = 0.1  # of the stars that are not tested
 
 
-def arguments(parser):
-    """Command-line arguments."""
+def add_arguments(parser):
+    """Add the command-line arguments to a parser."""
     parser.add_argument(
         "--folds", type=int, default=5, help="folds, or with --test splits (default: 5)"
     )
@@ -36,25 +44,32 @@ def arguments(parser):
     )
 
 
-def write_joined(source, cfg, part, share, rng):
-    """Write the joined file of a derived recipe: that of `source` with the column `part` (n,), a share of values taken away."""
-    names, units = hdf5.label_names(source), hdf5.label_units(source)
-    values = hdf5.read_labels(source, names)
+def write_joined_file(source, cfg, part, share, rng):
+    """Write the joined file of a derived recipe: `source` with a column `part` (n,).
+
+    share: fraction of the features' values that are removed.
+    """
+    names, units = hdf5_labels.read_label_names(source), hdf5_labels.read_label_units(source)
+    values = hdf5_labels.read_labels(source, names)
     if cfg.features:
         hidden = np.isin(names, features.list_feature_columns(cfg.features)) & (
             rng.uniform(size=values.shape) < share
         )
         values[hidden] = np.nan
-    with hdf5.create(paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join"), cfg.text) as h5:
+    with hdf5.create_file(
+        paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join"), cfg.text
+    ) as h5:
         for name in source:
             if name != "labels":
                 source.copy(name, h5)
         columns = np.column_stack([values, part])
-        hdf5.write_labels(h5, columns, [*names, "part"], [*(units[name] for name in names), ""])
+        hdf5_labels.write_labels(
+            h5, columns, [*names, "part"], [*(units[name] for name in names), ""]
+        )
 
 
-def parts_of(stars, folds, n_test, rng):
-    """For each fold 0, 1, 2 (n,) for training, validation and test rows; rows of one star (n,) stay together."""
+def split_folds(stars, folds, n_test, rng):
+    """Yield the parts (n,) of each fold: 0 training, 1 validation, 2 test; a star has one part."""
     ids, star = np.unique(stars, return_inverse=True)
     order = rng.permutation(len(ids))
     for chunk in np.array_split(order, folds):
@@ -66,46 +81,50 @@ def parts_of(stars, folds, n_test, rng):
 
 
 def cross_validate(cfg, folds, n_test=None, share=0.0, changes=None):
-    """{mean, err, true (n, n_labels)} of all tested stars with a share of their values, and of the others', taken away.
+    """{mean, err, true (n, n_labels)} of all tested stars.
 
-    changes: sections of the recipe to change. The splits hang on the recipe's seed alone, so that variants can be compared.
+    share: fraction of the values removed; changes: sections of the recipe to change. The splits
+    depend on the recipe's seed only, so that variants can be compared.
     """
     splits, hiding = (np.random.default_rng((cfg.seed, i)) for i in range(2))
     changes = changes or {}
     split = cfg.preprocess.split.model_dump() | {"column": "part"}
-    changed = derive(
+    changed = derive_recipe(
         cfg, "fold", changes | {"preprocess": changes.get("preprocess", {}) | {"split": split}}
     )
-    found = []
+    predictions = []
     with hdf5.open_stage(
         paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")
     ) as source:
-        for part in parts_of(hdf5.read_text(source["star_id"]), folds, n_test, splits):
-            write_joined(source, changed, part, share, hiding)
+        for part in split_folds(hdf5.read_text(source["star_id"]), folds, n_test, splits):
+            write_joined_file(source, changed, part, share, hiding)
             preprocess.prepare_spectra(Run(changed))
             train_labels.train_label_network(Run(changed))
             with hdf5.open_stage(paths.run_paths(changed).prepared, "2_preprocess") as h5:
-                found.append(
-                    test_labels.predict(load_model.load_trained_model(Run(changed)), h5["test"], changed)[NOISE_FREE]
+                predictions.append(
+                    test_predictions.predict_ranges(
+                        load_model.load_trained_model(Run(changed)), h5["test"], changed
+                    )[NOISE_FREE]
                 )
-    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    return {name: np.concatenate([one[name] for one in predictions]) for name in predictions[0]}
 
 
-def run(cfg, args):
-    """Print the scores for each share of values taken away, as soon as they are known."""
-    results, what = (
+def print_cross_validation(run, args):
+    """Print the scores for each fraction of removed values as soon as they are known."""
+    cfg = run.cfg
+    results, title = (
         {},
         f"{args.folds} splits of {args.test} test stars" if args.test else f"{args.folds} folds",
     )
     for share in args.hide:
-        found = cross_validate(cfg, args.folds, args.test, share)
-        results[f"{share:.0%}"] = test_labels.scores(found, cfg.labels)
-        print_table(f"{cfg.run}, {what}", "hidden", cfg.labels, results)
+        predictions = cross_validate(cfg, args.folds, args.test, share)
+        results[f"{share:.0%}"] = test_scores.score_arrays(predictions, cfg.labels)
+        print_scores(f"{cfg.run}, {title}", "hidden", cfg.labels, results)
 
 
-def print_table(what, head, labels, results):
+def print_scores(title, head, labels, results):
     """Print scores {row: {score: {label: number}}}."""
-    print(what)
+    print(title)
     print(f"{head:<24}{'':<14}" + "".join(f"{name:>12}" for name in labels))
     for row, scores in results.items():
         for i, (score, values) in enumerate(scores.items()):
@@ -116,4 +135,4 @@ def print_table(what, head, labels, results):
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__, arguments)
+    command_line.run_command(print_cross_validation, __doc__, add_arguments)

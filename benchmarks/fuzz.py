@@ -1,8 +1,11 @@
-"""Damaged inputs: `python -m benchmarks.fuzz` runs 2000 configurations and 500 files through the scripts, and counts what came.
+"""Run damaged configurations and files through the scripts, and count the outcomes.
 
-A case is `refused` by one line a mistake that names the file, or it `ran`. All else is a finding: a traceback, 30 s, 4 GB, a
-file changed outside the folders of the run, an error that names no file, words on stderr that are no error. Findings are
-printed with what makes them again; the exit code is 1 if there are any. Cases follow from --seed and their number.
+    python -m benchmarks.fuzz
+
+A case either `ran`, or was `refused` by one line per mistake that names the file. Anything else is
+a finding: a traceback, 30 s, 4 GB, a changed file outside the folders of the run, an error that
+names no file, or other words on stderr. Findings are printed with the command that repeats them;
+then the exit code is 1. Cases depend on --seed and their number only.
 """
 
 import argparse
@@ -19,18 +22,18 @@ from benchmarks import fuzz_configs, fuzz_files, fuzz_run
 from benchmarks.fuzz_run import FINDINGS, Case
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ |= dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-)  # cases are forked
+# one thread, because cases are forked
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 STAGES = ("0_join", "1_label_study", "2_preprocess")
-CULPRITS = ("config.yaml", "inputs/", "data/", " not found: ")  # one of which a message must name
+# a message must contain one of these
+CULPRITS = ("config.yaml", "inputs/", "data/", " not found: ")
 DRAWN_EVERY = 25  # figures take most of the time: of these cases only
 
 
-def draw(strategy, n, number):
+def draw_examples(strategy, n, number):
     """n examples of a strategy, the same for the same number."""
-    found = []
+    outcome = []
 
     @seed(number)
     @settings(
@@ -42,36 +45,36 @@ def draw(strategy, n, number):
     )
     @given(strategy)
     def collect(example):
-        found.append(example)
+        outcome.append(example)
 
     collect()
-    return found
+    return outcome
 
 
-def config_cases(n, number):
-    """n Cases of damaged configurations, a third of each kind."""
+def make_config_cases(n, number):
+    """Yield n Cases of damaged configurations, a third of each kind."""
     kinds = fuzz_configs.KINDS
     for first, (kind, strategy) in enumerate(kinds.items()):
         share = len(range(first, n, len(kinds)))
-        for i, data in enumerate(draw(strategy, share, number) if share else []):
+        for i, data in enumerate(draw_examples(strategy, share, number) if share else []):
             steps = [
-                one
-                for one in STAGES
-                if one != "1_label_study" or i % DRAWN_EVERY == DRAWN_EVERY - 1
+                step
+                for step in STAGES
+                if step != "1_label_study" or i % DRAWN_EVERY == DRAWN_EVERY - 1
             ]
             grid = ["grid"] if i % 4 == 0 and kind != "broken YAML" else []
             yield Case(kind, i, {"config.yaml": data}, ("load", *grid, *steps), CULPRITS)
 
 
-def warm():
-    """Import what the stages import, so that each child need not."""
+def prepare_process():
+    """Import what the stages import, so that the children need not."""
     import astropy.coordinates
     import astropy.table
     import dust_extinction.parameter_averages
     import scipy.interpolate
     import sklearn.decomposition
 
-    from starlabels.learning import backend, trained_model
+    from starlabels.learning import backend, component_models, trained_model
     from starlabels.plots import label_study, observed_spectra, tables
     from starlabels.stages import generate_files, predict, test_figures
     from starlabels.synthesis import node_builder, sampler
@@ -91,49 +94,51 @@ def warm():
         )
     )
     plt.rcParams["savefig.dpi"] = 20
-    node_builder.build_library = fuzz_run.no_synthesis
+    node_builder.build_library = fuzz_run.refuse_synthesis
     label_study.MOST_PAIRS = 3
-    backend.start_keras, trained_model.add_components_output, trained_model.extract_basis = (
+    backend.start_keras, component_models.add_components_output, component_models.extract_basis = (
         lambda: "no Keras",
         lambda model: model,
         lambda model: None,
     )
-    trained_model.read_keras_model = lambda path: fuzz_run.Network()
+    trained_model.read_keras_model = lambda path: fuzz_run.ZeroNetwork()
 
 
-def report(case, found, keep):
-    """Print a finding, and what makes it again."""
+def print_finding(case, outcome, keep):
+    """Print a finding, and write the files that repeat it."""
     path = Path(keep) / f"{case.kind.replace(' ', '_')}_{case.number}"
     for name, data in case.files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(data or b"")
-    words = found.said.strip().splitlines()
-    print(
-        f"{found.verdict}: {case.kind} {case.number} at {found.step}: {words[-1][:200] if words else ''}; {path}"
-    )
-    (path / "said").write_text(found.said, errors="backslashreplace")
+    words = outcome.stderr.strip().splitlines()
+    last = words[-1][:200] if words else ""
+    print(f"{outcome.verdict}: {case.kind} {case.number} at {outcome.step}: {last}; {path}")
+    (path / "said").write_text(outcome.stderr, errors="backslashreplace")
 
 
-def table(results):
+def format_table(results):
     """Counts of each verdict by kind, as text."""
     kinds = list(dict.fromkeys(case.kind for case, _ in results))
-    counts = collections.Counter((case.kind, found.verdict) for case, found in results)
+    counts = collections.Counter((case.kind, outcome.verdict) for case, outcome in results)
     head = ("ran", "refused", *FINDINGS)
     lines = [
         f"{'inputs':<34}{'cases':>7}" + "".join(f"{name:>11}" for name in head) + f"{'slowest':>11}"
     ]
     for kind in (*kinds, "all"):
-        rows = [found for case, found in results if kind in (case.kind, "all")]
-        n = [sum(counts[one, name] for one in kinds if kind in (one, "all")) for name in head]
-        slowest = max(found.seconds for found in rows)
+        rows = [outcome for case, outcome in results if kind in (case.kind, "all")]
+        counted = kinds if kind == "all" else [kind]
+        n = [sum(counts[key, name] for key in counted) for name in head]
+        slowest = max(outcome.seconds for outcome in rows)
         lines.append(
-            f"{kind:<34}{len(rows):>7}" + "".join(f"{one:>11}" for one in n) + f"{slowest:>9.1f} s"
+            f"{kind:<34}{len(rows):>7}"
+            + "".join(f"{number:>11}" for number in n)
+            + f"{slowest:>9.1f} s"
         )
     return "\n".join(lines)
 
 
-def arguments():
-    """The command line."""
+def parse_arguments():
+    """The command-line arguments."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--configs", type=int, default=2000, help="damaged configurations (default: 2000)"
@@ -155,31 +160,31 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    """Run the cases and print findings and table; exit code 1 if there are findings."""
-    args = arguments()
-    warm()
+def run_fuzz():
+    """Run the cases, print findings and the table; the exit code is 1 if there are findings."""
+    args = parse_arguments()
+    prepare_process()
     results = []
     with tempfile.TemporaryDirectory() as template:
         fuzz_files.write_template(template)
         cases = [
-            *config_cases(args.configs, args.seed),
-            *fuzz_files.cases(args.files, args.seed, template),
+            *make_config_cases(args.configs, args.seed),
+            *fuzz_files.make_file_cases(args.files, args.seed, template),
         ]
         if args.only:
             cases = [case for case in cases if (case.kind, str(case.number)) == tuple(args.only)]
         for trains in (False, True):  # Keras is imported only when all others are through
             if trains and any("3_train" in c.steps for c in cases):
                 import keras  # noqa: F401  not started: what runs in its threads would hang in the children
-            for case, found in fuzz_run.run_all(
+            for case, outcome in fuzz_run.run_cases(
                 [c for c in cases if ("3_train" in c.steps) == trains], template, args.workers
             ):
-                results.append((case, found))
-                if found.verdict in FINDINGS:
-                    report(case, found, args.keep)
-    print(table(results))
-    return int(any(found.verdict in FINDINGS for _, found in results))
+                results.append((case, outcome))
+                if outcome.verdict in FINDINGS:
+                    print_finding(case, outcome, args.keep)
+    print(format_table(results))
+    return int(any(outcome.verdict in FINDINGS for _, outcome in results))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_fuzz())

@@ -1,9 +1,8 @@
-"""Damaged configurations: strategies of hypothesis made of the recipes and of the schema."""
+"""Damaged configurations: strategies of hypothesis from the recipes and the schema."""
 
 import copy
 import inspect
 import math
-import random
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -12,6 +11,7 @@ import yaml
 from hypothesis import strategies as st
 from pydantic import BeforeValidator
 
+from benchmarks.fuzz_yaml import break_yaml
 from starlabels.base.labels import LABELS
 from starlabels.base.ranges import Section
 from starlabels.config import load, schema
@@ -72,7 +72,7 @@ CHANGES = {  # of a recipe, so that its first stages run on a toy database in no
 }
 
 
-def small(text):
+def shrink_recipe(text):
     """Values of a recipe that reads the toy databases."""
     values = yaml.safe_load(text)
     for name, change in CHANGES.items():
@@ -90,10 +90,10 @@ def small(text):
     return values
 
 
-SMALL = [small(text) for text in RECIPES.values()]
+SMALL = [shrink_recipe(text) for text in RECIPES.values()]
 
 
-def nasty():
+def make_nasty_values():
     """Values that no key expects, or only some."""
     scalar = st.one_of(
         st.none(),
@@ -112,9 +112,9 @@ def nasty():
     )
 
 
-def typed(kind, extra=()):
+def make_typed_values(kind, extra=()):
     """Values of the type of a key, at the ends of its range too, and a little beyond."""
-    for check in (one.func for one in extra if isinstance(one, BeforeValidator)):
+    for check in (part.func for part in extra if isinstance(part, BeforeValidator)):
         ends = inspect.getclosurevars(check).nonlocals
         if "low" in ends:
             low, high = ends["low"], ends["high"]
@@ -133,33 +133,36 @@ def typed(kind, extra=()):
             )
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return typed(parts[0], parts[1:])
+        return make_typed_values(parts[0], parts[1:])
     if origin in (Union, UnionType):
-        return st.one_of(*(typed(part) for part in parts))
+        return st.one_of(*(make_typed_values(part) for part in parts))
     if origin is Literal:
         return st.sampled_from(parts)
     if origin is list:
-        return st.lists(typed(parts[0]), max_size=3)
+        return st.lists(make_typed_values(parts[0]), max_size=3)
     if origin is dict:
-        return st.dictionaries(names(), typed(parts[1]), max_size=3)
+        return st.dictionaries(make_names(), make_typed_values(parts[1]), max_size=3)
     if inspect.isclass(kind) and issubclass(kind, Section):
         return st.fixed_dictionaries(
-            {key: typed(f.annotation, f.metadata) for key, f in kind.model_fields.items()}
+            {
+                key: make_typed_values(f.annotation, f.metadata)
+                for key, f in kind.model_fields.items()
+            }
         )
     if kind is NoneType:
         return st.none()
     return (
         st.booleans()
         if kind is bool
-        else names()
+        else make_names()
         if kind is str
-        else nasty()
+        else make_nasty_values()
         if kind is Any
         else st.sampled_from(NUMBERS)
     )
 
 
-def names():
+def make_names():
     """Texts that mean something somewhere: labels, columns, files, builders, and others."""
     known = [
         *LABELS,
@@ -188,7 +191,7 @@ def names():
     return st.sampled_from(known + queries + TEXTS)
 
 
-def places(values, at=()):
+def list_places(values, at=()):
     """Paths of all keys and items in nested values."""
     for key in (
         list(values)
@@ -198,22 +201,22 @@ def places(values, at=()):
         else []
     ):
         yield (*at, key)
-        yield from places(values[key], (*at, key))
+        yield from list_places(values[key], (*at, key))
 
 
-def typed_places(section=schema.Config, at=()):
+def list_typed_places(section=schema.Config, at=()):
     """(path, strategy) of all keys of the schema, also those that a recipe has not."""
     for key, field in section.model_fields.items():
-        yield (*at, key), typed(field.annotation, field.metadata)
+        yield (*at, key), make_typed_values(field.annotation, field.metadata)
         for part in (field.annotation, *get_args(field.annotation)):
             if inspect.isclass(part) and issubclass(part, Section):
-                yield from typed_places(part, (*at, key))
+                yield from list_typed_places(part, (*at, key))
 
 
-TYPED = list(typed_places())
+TYPED = list(list_typed_places())
 
 
-def change(draw, values):
+def change_value(draw, values):
     """Damage nested values in one place, as drawn."""
     if draw(st.booleans()):
         path, strategy = draw(st.sampled_from(TYPED))
@@ -223,19 +226,19 @@ def change(draw, values):
         if isinstance(holder, dict):
             holder[path[-1]] = draw(strategy)
             return
-    found = list(places(values))
-    if not found:
+    paths = list(list_places(values))
+    if not paths:
         return
-    *path, key = draw(st.sampled_from(found))
+    *path, key = draw(st.sampled_from(paths))
     holder = values
-    for one in path:
-        holder = holder[one]
-    what = draw(
+    for part in path:
+        holder = holder[part]
+    kind = draw(
         st.sampled_from(["set", "scale", "delete", "rename", "add", "wrap", "other", "text"])
     )
-    if what == "delete":
+    if kind == "delete":
         del holder[key]
-    elif what == "rename" and isinstance(holder, dict):
+    elif kind == "rename" and isinstance(holder, dict):
         letters = list(str(key))
         draw(st.randoms(use_true_random=False)).shuffle(letters)
         holder[
@@ -245,160 +248,53 @@ def change(draw, values):
                 )
             )
         ] = holder.pop(key)
-    elif what == "add" and isinstance(holder, dict):
-        holder[draw(names() | st.text(max_size=5))] = draw(nasty())
-    elif what == "scale" and isinstance(holder[key], (int, float)):
+    elif kind == "add" and isinstance(holder, dict):
+        holder[draw(make_names() | st.text(max_size=5))] = draw(make_nasty_values())
+    elif kind == "scale" and isinstance(holder[key], (int, float)):
         holder[key] *= draw(st.sampled_from([-1, 0, 10, 0.1, 1e6, 1e-6, 1e300]))
-    elif what == "wrap":
+    elif kind == "wrap":
         holder[key] = draw(
             st.sampled_from(
                 [[holder[key]], {"a": holder[key]}, [[[holder[key]]]], [holder[key]] * 2]
             )
         )
-    elif what == "other":
+    elif kind == "other":
         other = copy.deepcopy(draw(st.sampled_from(SMALL)))
-        at = draw(st.sampled_from(list(places(other))))
-        for one in at:
-            other = other[one]
+        at = draw(st.sampled_from(list(list_places(other))))
+        for part in at:
+            other = other[part]
         holder[key] = other
     else:
-        holder[key] = draw(names() if what == "text" else nasty())
-
-
-LAUGHS = "\n".join(
-    ["a0: &a0 [lol]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30))]
-)
-INSERTS = [
-    "\t",
-    "'",
-    '"',
-    *"{}[]:|>",
-    "- ",
-    "&a ",
-    "*a",
-    "? ",
-    "%YAML 9.9\n",
-    "---\n",
-    "...\n",
-    "\r",
-    "\x85",
-    "\u2028",
-    "\ufeff",
-]
-INSERTS += [
-    "!!python/object/apply:os.system ['touch pwned'] ",
-    "!!int x",
-    "!!float [1]",
-    "!!binary ä",
-    "!!timestamp 2001-99-99",
-]
-INSERTS += [
-    "!!set {a, b}",
-    "!!bool x",
-    "<<: *a\n",
-    "!x ",
-    "!!omap [a: 1]",
-    "!!null x",
-    "2001-99-99",
-    "9" * 5000,
-    "0x",
-    "# ",
-]
-INSERTS += [
-    "1:30",
-    "\x07",
-    "&a [*a]",
-    "&a {x: *a}",
-    "[" * 2000,
-    "{a: " * 2000,
-    LAUGHS,
-    f"\n{LAUGHS}\n",
-    "x" * 100_000,
-    "1_000",
-]
-INSERTS += [
-    "\n# " + "c" * 100_000,
-    "seed: 1\n",
-    "\nwave: null\n",
-    "!!str ",
-    "!!map []",
-    "!!seq {}",
-    f"0x{'f' * 5000}",
-    "0o7",
-]
-
-
-def break_text(draw, text):
-    """Damage the text of a YAML file in one place, as drawn; bytes."""
-    lines = text.splitlines()
-    i, j = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
-    what = draw(
-        st.sampled_from(
-            [
-                "insert",
-                "insert",
-                "insert",
-                "cut",
-                "drop",
-                "twice",
-                "swap",
-                "indent",
-                "bytes",
-                "encode",
-            ]
-        )
-    )
-    if what == "insert":
-        at = draw(st.integers(0, len(lines[i])) | st.just(0) | st.just(lines[i].find(":") + 2))
-        lines[i] = lines[i][:at] + draw(st.sampled_from(INSERTS)) + lines[i][at:]
-    elif what == "drop":
-        del lines[i]
-    elif what == "twice":
-        lines.insert(j, lines[i])
-    elif what == "swap":
-        lines[i], lines[j] = lines[j], lines[i]
-    elif what == "indent":
-        lines[i] = (
-            draw(st.sampled_from(["  ", " ", "\t", "      "])) + lines[i]
-            if draw(st.booleans())
-            else lines[i].lstrip()
-        )
-    data = "\n".join(lines).encode()
-    if what == "cut":
-        data = data[: draw(st.integers(0, len(data)))]
-    elif what == "bytes":
-        rng = random.Random(draw(st.integers(0, 2**32)))
-        data = bytes(rng.randrange(256) if rng.random() < 0.001 else byte for byte in data)
-    elif what == "encode":
-        data = data.decode().encode(
-            draw(st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "cp037"])), "ignore"
-        )
-    return data
+        holder[key] = draw(make_names() if kind == "text" else make_nasty_values())
 
 
 @st.composite
-def broken(draw):
+def make_broken_yaml(draw):
     """Bytes of a configuration with damaged YAML."""
     text = draw(
         st.sampled_from(
-            [*DIFFERENCES, *RECIPES.values(), *(yaml.safe_dump(values, sort_keys=False) for values in SMALL)]
+            [
+                *DIFFERENCES,
+                *RECIPES.values(),
+                *(yaml.safe_dump(values, sort_keys=False) for values in SMALL),
+            ]
         )
     )
-    data = break_text(draw, text)
-    return data if draw(st.booleans()) else break_text(draw, data.decode("utf-8", "replace") or " ")
+    data = break_yaml(draw, text)
+    return data if draw(st.booleans()) else break_yaml(draw, data.decode("utf-8", "replace") or " ")
 
 
 @st.composite
-def mistaken(draw):
+def make_mistaken_values(draw):
     """Bytes of a configuration of sound YAML with one to three mistaken values."""
     values = copy.deepcopy(draw(st.sampled_from(SMALL)))
     for _ in range(draw(st.integers(1, 3))):
-        change(draw, values)
+        change_value(draw, values)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=False).encode()
 
 
 @st.composite
-def made(draw):
+def make_values_by_type(draw):
     """Bytes of a configuration with one key or section made anew by its type."""
     values = copy.deepcopy(draw(st.sampled_from(SMALL)))
     path, strategy = draw(st.sampled_from(TYPED))
@@ -411,4 +307,8 @@ def made(draw):
     return yaml.safe_dump(values, sort_keys=False).encode()
 
 
-KINDS = {"broken YAML": broken(), "mistaken values": mistaken(), "values by type": made()}
+KINDS = {
+    "broken YAML": make_broken_yaml(),
+    "mistaken values": make_mistaken_values(),
+    "values by type": make_values_by_type(),
+}

@@ -1,4 +1,4 @@
-"""Damaged files: what each is to the scripts, the configuration around it and the steps that read it."""
+"""Damaged files, with the configuration and the steps that read them."""
 
 import io
 import os
@@ -10,20 +10,24 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from benchmarks import fuzz_damage, fuzz_inputs
-from benchmarks.fuzz_configs import RECIPES, small
+from benchmarks import fuzz_damage, fuzz_damage_fits, fuzz_damage_text, fuzz_inputs
+from benchmarks.fuzz_configs import RECIPES, shrink_recipe
 from benchmarks.fuzz_run import Case
 
 DAMAGE = {
-    ".h5": fuzz_damage.of_hdf5,
-    ".fits": fuzz_damage.of_fits,
-    ".csv": fuzz_damage.of_text,
-    ".txt": fuzz_damage.of_text,
+    ".h5": fuzz_damage.damage_hdf5,
+    ".fits": fuzz_damage_fits.damage_fits,
+    ".csv": fuzz_damage_text.damage_text,
+    ".txt": fuzz_damage_text.damage_text,
 }
 
 
 class Target(NamedTuple):
-    """A file of the template, its configuration (a recipe and changes in `join` and `grid`, or a file), the steps."""
+    """A file to damage and what reads it.
+
+    recipe: name of a recipe, or a file; steps: of `fuzz_run.Case`; changes: of the sections of the
+    recipe.
+    """
 
     path: str
     recipe: str
@@ -31,14 +35,14 @@ class Target(NamedTuple):
     changes: dict = {}
 
 
-def predict(path, model="observed", more=""):
+def make_predict_target(path, model="observed", options=""):
     """The Target of a file that predict.py reads."""
     power = "" if model == "table" else "--resolving-power 30000"
-    words = f"predict {path} --model models/{model} {power} --figures 0 {more}"
+    words = f"predict {path} --model models/{model} {power} --figures 0 {options}"
     return Target(path, f"models/{model}/config.yaml", (words.strip(),))
 
 
-def read_by_join(path, recipe="sos_ours", **entry):
+def make_database_target(path, recipe="sos_ours", **entry):
     """The Target of a file that is a database."""
     entry = {"path": path, "where": None} | entry
     return Target(
@@ -46,7 +50,7 @@ def read_by_join(path, recipe="sos_ours", **entry):
     )
 
 
-def matched(path, match):
+def make_catalogue_target(path, match):
     """The Target of a file that is a catalogue."""
     columns = {"w3_mag": "w3_mag"}
     database = {"path": "inputs/stars.csv", "where": None, "id": "id"}
@@ -66,16 +70,16 @@ DISTANCE = (
 )
 KINDS = {
     "0_join: our HDF5": [
-        read_by_join("inputs/toy.h5", "smoke"),
-        read_by_join("inputs/toy.h5", "rave_ours"),
+        make_database_target("inputs/toy.h5", "smoke"),
+        make_database_target("inputs/toy.h5", "rave_ours"),
     ],
-    "0_join: published HDF5": [read_by_join("inputs/published.h5", "smoke")],
+    "0_join: published HDF5": [make_database_target("inputs/published.h5", "smoke")],
     "0_join: tables": [
-        read_by_join(f"inputs/stars.{kind}", id="id") for kind in ("csv", "fits", "h5")
+        make_database_target(f"inputs/stars.{kind}", id="id") for kind in ("csv", "fits", "h5")
     ],
     "0_join: catalogues": [
-        matched("inputs/extra.csv", {"id": "id", "to": "star_id"}),
-        matched("inputs/extra.fits", SKY),
+        make_catalogue_target("inputs/extra.csv", {"id": "id", "to": "star_id"}),
+        make_catalogue_target("inputs/extra.fits", SKY),
     ],
     "grid: labels_csv": [
         Target(
@@ -87,19 +91,28 @@ KINDS = {
     ],
     "3_train: 2_prepared.h5": [Target("data/observed/2_prepared.h5", OBSERVED, ("3_train",))],
     "predict: scaling.h5": [
-        predict("models/observed/scaling.h5")._replace(steps=predict("inputs/image.fits").steps)
+        make_predict_target("models/observed/scaling.h5")._replace(
+            steps=make_predict_target("inputs/image.fits").steps
+        )
     ],
     "predict: FITS": [
-        predict(f"inputs/{name}.fits") for name in ("image", "table", "row", "visit", "star")
+        make_predict_target(f"inputs/{name}.fits")
+        for name in ("image", "table", "row", "visit", "star")
     ],
-    "predict: text": [predict("inputs/spectrum.csv"), predict("inputs/spectrum.txt")],
-    "predict: HDF5": [predict("inputs/toy.h5", "pixels"), predict("inputs/toy.h5")],
+    "predict: text": [
+        make_predict_target("inputs/spectrum.csv"),
+        make_predict_target("inputs/spectrum.txt"),
+    ],
+    "predict: HDF5": [
+        make_predict_target("inputs/toy.h5", "pixels"),
+        make_predict_target("inputs/toy.h5"),
+    ],
     "predict: tables": [
-        predict("inputs/stars.csv", "table"),
-        predict("inputs/stars.fits", "table"),
+        make_predict_target("inputs/stars.csv", "table"),
+        make_predict_target("inputs/stars.fits", "table"),
     ],
     "predict: --photometry": [
-        predict("inputs/magnitudes.csv", "distance")._replace(steps=DISTANCE)
+        make_predict_target("inputs/magnitudes.csv", "distance")._replace(steps=DISTANCE)
     ],
     "generate: --table": [Target("inputs/labels.csv", "afgk", ("generate",))],
     "ravelike: tables": [
@@ -113,50 +126,52 @@ KINDS = {
 }
 
 
-def cases(n, number, template):
-    """n Cases of damaged files in turn of each kind; template: the folder of the sound ones."""
+def make_file_cases(n, number, template):
+    """Yield n Cases of damaged files, one of each kind in turn; template: folder of sound files."""
     kinds = [kind for kind in KINDS if kind not in SLOW or n >= MANY]
     for i in range(n):
         kind = kinds[i % len(kinds)]
         rng = np.random.default_rng((number, i))
-        target = fuzz_damage.pick(rng, KINDS[kind])
+        target = fuzz_damage.pick_item(rng, KINDS[kind])
         data = (Path(template) / target.path).read_bytes()
-        damage = fuzz_damage.of_bytes if rng.integers(3) == 0 else DAMAGE[Path(target.path).suffix]
-        data = damaged(data, damage, rng)
+        damage = (
+            fuzz_damage.damage_bytes if rng.integers(3) == 0 else DAMAGE[Path(target.path).suffix]
+        )
+        data = apply_damage(data, damage, rng)
         if rng.integers(40) == 0:
             data = None  # a folder in its place
-        files = {target.path: data, "config.yaml": configuration(target, template)}
+        files = {target.path: data, "config.yaml": make_configuration(target, template)}
         steps = [
             one for one in target.steps if one != "1_label_study" or i // len(kinds) % 4 == 0
         ]  # figures take most of the time
         yield Case(kind, i, files, tuple(steps), (target.path, Path(target.path).name, "data/"))
 
 
-def damaged(data, damage, rng):
-    """Damaged bytes; where a writer of the format refuses the damage, bytes damaged without regard to it."""
+def apply_damage(data, damage, rng):
+    """Damaged bytes; plain damage to the bytes if the writer of the format refuses."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             return damage(data, rng)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AssertionError, OverflowError):
-        return fuzz_damage.of_bytes(data, rng)
+        return fuzz_damage.damage_bytes(data, rng)
 
 
-def configuration(target, template):
-    """Bytes of the configuration around a Target."""
+def make_configuration(target, template):
+    """Bytes of the configuration of a Target."""
     if "/" in target.recipe:
         return (Path(template) / target.recipe).read_bytes()
-    values = small(RECIPES[target.recipe])
+    values = shrink_recipe(RECIPES[target.recipe])
     for section, change in target.changes.items():
         values[section] = values[section] | change
     return yaml.safe_dump(values, sort_keys=False).encode()
 
 
 def write_template(folder):
-    """Fill an empty folder with the sound files."""
+    """Fill an empty folder with sound files."""
     here = Path.cwd()
     os.chdir(folder)
     try:
         with redirect_stdout(io.StringIO()):
-            fuzz_inputs.write()
+            fuzz_inputs.write_inputs()
     finally:
         os.chdir(here)

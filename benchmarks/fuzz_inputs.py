@@ -1,4 +1,4 @@
-"""The sound files that benchmarks.fuzz damages: toy databases, tables, spectra, and a model without a network."""
+"""The sound files that benchmarks.fuzz damages: databases, tables, spectra and models."""
 
 import shutil
 from pathlib import Path
@@ -9,8 +9,8 @@ import pandas as pd
 import yaml
 from astropy.table import Table
 
-from benchmarks.fuzz_configs import RECIPES, SMALL, small
-from starlabels.base import hdf5
+from benchmarks.fuzz_configs import RECIPES, SMALL, shrink_recipe
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.config import digests, load, paths
 from starlabels.config.run import Run
 from starlabels.stages import join, preprocess
@@ -38,19 +38,19 @@ RANGES |= {
 RANGES |= {"parallax_err": (0.01, 0.05), "k_mag_err": (0.01, 0.03), "a_k_err": (0.01, 0.03)}
 
 
-def columns():
+def draw_columns():
     """{name: (n,)} of every label, magnitude and column that a recipe reads."""
     rng, names = np.random.default_rng(0), dict.fromkeys(RANGES)
     for values in SMALL:
-        asked = values.get("features") or {}
+        features = values.get("features") or {}
         names |= dict.fromkeys(
-            [*values["labels"], *asked.get("magnitudes", ()), *asked.get("columns", ())]
+            [*values["labels"], *features.get("magnitudes", ()), *features.get("columns", ())]
         )
     names.pop("fakemag", None)
     return {name: rng.uniform(*RANGES.get(name, (-0.5, 0.5)), N).astype("f4") for name in names}
 
 
-def spectra(values):
+def make_spectra(values):
     """Flux (n, n_pix) of two lines."""
     depth = 0.2 + 0.1 * values["mh"] + 0.2 * (values["teff"] / 8000 - 1)
     lines = sum(
@@ -62,18 +62,18 @@ def spectra(values):
     ).astype("f4")
 
 
-def write():
+def write_inputs():
     """Fill the current folder, which is empty, with sound files."""
     inputs = Path("inputs")
     inputs.mkdir()
-    values = columns()
-    flux = spectra(values)
+    values = draw_columns()
+    flux = make_spectra(values)
     known = {name: of for name, of in values.items() if not name.endswith("_err")}
     errors = np.column_stack([values.get(f"{name}_err", np.full(N, np.nan)) for name in known])
     with h5py.File(inputs / "toy.h5", "w") as h5:
-        hdf5.write_wave(h5, WAVE, "air", 20_000)
-        hdf5.create_spectra(h5, N, len(WAVE))[:] = flux
-        hdf5.write_labels(
+        hdf5_spectra.write_wave(h5, WAVE, "air", 20_000)
+        hdf5_spectra.create_spectra(h5, N, len(WAVE))[:] = flux
+        hdf5_labels.write_labels(
             h5, np.column_stack(list(known.values())), list(known), ["" for _ in known], errors
         )
         hdf5.write_text(h5, "star_id", [f"s{i}" for i in range(N)])
@@ -95,7 +95,7 @@ def write():
 
 
 def write_tables(inputs, frame):
-    """A table of stars as CSV, FITS and HDF5; a catalogue to match with it; labels for a grid; magnitudes for predict.py."""
+    """Write tables of stars, a catalogue to match, labels of a grid, and magnitudes."""
     frame.to_csv(inputs / "stars.csv", index=False)
     Table.from_pandas(frame).write(inputs / "stars.fits")
     with h5py.File(inputs / "stars.h5", "w") as h5:
@@ -123,7 +123,7 @@ def write_tables(inputs, frame):
 
 
 def write_spectra(inputs, flux):
-    """One star's spectrum in the formats that predict.py reads."""
+    """Write a spectrum in each format that predict.py reads."""
     wave, error = WAVE, np.full(len(WAVE), 0.01)
     write_image(
         inputs / "image.fits",
@@ -153,7 +153,7 @@ def write_spectra(inputs, flux):
 
 
 def write_models():
-    """models/pixels, which reads spectra as they are, models/observed, which prepares them, models/table: without networks."""
+    """Write models without networks: pixels, observed, distance and table."""
     for run, recipe, changes in (
         ("pixels", "afgk", {"preprocess": {"components": None}}),
         (
@@ -164,26 +164,33 @@ def write_models():
         ("distance", "astronn_dist", {}),
         ("table", "sos_ours", {}),
     ):
-        values = small(RECIPES[recipe]) | {"run": run}
+        values = shrink_recipe(RECIPES[recipe]) | {"run": run}
         for section, change in changes.items():
             values[section] = values[section] | change
         Path("config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         cfg = load.load_config("config.yaml")
         join.join_databases(Run(cfg))
         preprocess.prepare_spectra(Run(cfg))
-        save(cfg)
+        save_model(cfg)
         if run != "observed":
             shutil.rmtree(f"data/{run}")  # every case copies what is here
     Path("config.yaml").unlink()
 
 
-def save(cfg):
-    """What 3_train.py writes beside the networks."""
+def save_model(cfg):
+    """Write the files of 3_train.py except the networks."""
     from starlabels.learning import trained_model
 
     files = paths.run_paths(cfg)
     files.model_dir.mkdir(parents=True)
     with hdf5.open_stage(files.prepared, "2_preprocess") as h5:
         trained_model.save_model(
-            files.model_dir, {}, {}, {"loss": [1.0]}, 1.0, cfg, digests.stage_digest(cfg, "3_train"), h5
+            files.model_dir,
+            {},
+            {},
+            {"loss": [1.0]},
+            1.0,
+            cfg,
+            digests.stage_digest(cfg, "3_train"),
+            h5,
         )

@@ -1,4 +1,4 @@
-"""One case of benchmarks.fuzz: a child in a sandbox folder, and the judgement of what it said, wrote and took."""
+"""One case of benchmarks.fuzz: a child process in a sandbox folder, and its verdict."""
 
 import contextlib
 import functools
@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlabels.config.run import Run
 from starlabels.base import errors
 from starlabels.stages import (
     command_line,
@@ -36,9 +35,9 @@ FINDINGS = ("traceback", "hang", "memory", "outside", "unnamed", "noise")
 
 
 class Case(NamedTuple):
-    """Files {path: bytes} put into a copy of the template folder, and the steps [name or words of a command] run there.
+    """Files {path: bytes} for a copy of the template folder, and the steps to run there.
 
-    culprit: what every message must name, a path or the configuration.
+    A step is a name or the words of a command. culprit: paths of which every message must name one.
     """
 
     kind: str
@@ -49,26 +48,26 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`ran`, `refused` or one of FINDINGS; at which step, what was printed on stderr, and seconds."""
+    """Verdict (`ran`, `refused` or one of FINDINGS), last step, text on stderr, and seconds."""
 
     verdict: str
     step: str
-    said: str
+    stderr: str
     seconds: float
 
 
-class Network:
-    """In place of a trained network, which would take seconds to load: it answers 0."""
+class ZeroNetwork:
+    """Replaces a trained network, which would take seconds to load; it predicts 0."""
 
     def predict(self, flux, **options):
         """Zeros (n, 64)."""
         return np.zeros((len(flux), 64), "f4")
 
 
-def stage(name):
-    """(run, arguments, recipe) of cli.main for a script."""
+def get_stage(name):
+    """(stage, arguments, recipe) of command_line.run_command for a script."""
     if name == "load":
-        return (lambda cfg, args: None), None, None
+        return (lambda run, args: None), None, None
     if name == "predict":
         from starlabels.stages import predict
 
@@ -80,7 +79,7 @@ def stage(name):
     if name == "generate":
         labels, table = ["teff", "logg", "mh", "vsini"], Path("inputs/labels.csv")
         return (
-            (lambda cfg, args: generate.read_table(table, labels, Path("x.fits"))),
+            (lambda run, args: generate.read_table(table, labels, Path("x.fits"))),
             None,
             lambda args: None,
         )
@@ -89,51 +88,49 @@ def stage(name):
 
         files = [Path(f"inputs/rave_{kind}.csv") for kind in ("labels", "photometry")]
         return (
-            (lambda cfg, args: mock_rave.select_covered(mock_rave.read_stars(*files))),
+            (lambda run, args: mock_rave.select_covered(mock_rave.read_stars(*files))),
             None,
             lambda args: None,
         )
     if name == "3_train":
         return train_labels.train_label_network, None, None
     if name == "grid":
-        return small_grid, None, None
-    return (
-        {"0_join": join, "1_label_study": label_study, "2_preprocess": preprocess}[name].run,
-        None,
-        None,
-    )
+        return make_small_grid, None, None
+    stages = {
+        "0_join": join.join_databases,
+        "1_label_study": label_study.study_labels,
+        "2_preprocess": preprocess.prepare_spectra,
+    }
+    return stages[name], None, None
 
 
-def small_grid(cfg, args):
-    """grid.py, but for grids that are sound and take minutes."""
-    if (
-        cfg.grid
-        and cfg.wave
-        and cfg.grid.n_spectra * cfg.wave.n_pix > 1e6
-        and not cfg.grid.labels_csv
-    ):
-        grid.check_disk_space(cfg)
+def make_small_grid(run, args):
+    """Run grid.py, except for sound grids that would take minutes."""
+    cfg = run.cfg
+    n_pixels = cfg.grid.n_spectra * cfg.wave.n_pix if cfg.grid and cfg.wave else 0
+    if n_pixels > 1e6 and not cfg.grid.labels_csv:
+        grid.check_disk_space(run)
         raise errors.UserError(f"{cfg.path}: sound, and too large to run here")
-    grid.make_grid(Run(cfg), args)
+    grid.make_grid(run, args)
 
 
-def no_synthesis(*args, **options):
-    """In place of nodes.build, which takes hours."""
+def refuse_synthesis(*args, **options):
+    """Replaces build_library, which takes hours."""
     raise errors.UserError("config.yaml: would synthesise nodes")
 
 
-def steps_of(case, report):
-    """Run the steps of a case in this process, as the scripts do; the step is noted in `report` before it begins."""
+def run_steps(case, report):
+    """Run the steps of a case in this process; each is noted in the file `report` before."""
     for step in case.steps:
         name, *words = step.split()
         os.pwrite(report, name.ljust(20).encode(), 0)
         sys.argv = [f"{name}.py", *words]
-        run, arguments, recipe = stage(name)
+        run, arguments, recipe = get_stage(name)
         command_line.run_command(run, "", arguments, recipe)
 
 
-def child(case, folder, report):
-    """In the child: run the case in the folder with stdout and stderr in files beside it; never returns."""
+def run_child(case, folder, report):
+    """Run a case in the child, with stdout and stderr in files; never returns."""
     code = 1
     try:
         os.setsid()
@@ -148,7 +145,7 @@ def child(case, folder, report):
             4 if "3_train" in case.steps else 1
         )  # a sound training takes 30 s of them
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-        steps_of(case, report)
+        run_steps(case, report)
         code = 0
     except SystemExit as end:
         code = end.code
@@ -161,40 +158,40 @@ def child(case, folder, report):
         os._exit(code if isinstance(code, int) else 1)
 
 
-def run(case, template):
-    """The Outcome of a case, run in a child in a copy of the template folder that is deleted afterwards."""
+def run_case(case, template):
+    """The Outcome of a case, run in a child in a temporary copy of the template folder."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     try:
         shutil.copytree(template, folder / "box/run", symlinks=True)
-        (folder / "box/untouched").write_text("by nobody")
+        (folder / "box/untouched").write_text("must not change")
         for path, data in case.files.items():
             (folder / "box/run" / path).parent.mkdir(parents=True, exist_ok=True)
-            place(folder / "box/run" / path, data)
-        before, start = snapshot(folder / "box"), time.monotonic()
+            place_file(folder / "box/run" / path, data)
+        before, start = list_files(folder / "box"), time.monotonic()
         report = os.open(folder / "step", os.O_RDWR | os.O_CREAT)
         pid = os.fork()
         if pid == 0:
-            child(case, folder, report)
-        status = wait(pid)
+            run_child(case, folder, report)
+        status = wait_for_child(pid)
         step = os.pread(report, 20, 0).decode().strip()
         os.close(report)
-        said = (
+        stderr = (
             (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
         )
-        verdict = judge(case, status, said, before == snapshot(folder / "box"))
-        return Outcome(verdict, step, said, time.monotonic() - start)
+        verdict = judge_case(case, status, stderr, before == list_files(folder / "box"))
+        return Outcome(verdict, step, stderr, time.monotonic() - start)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def place(path, data):
-    """Put the bytes of a file, or a folder for None, where another may be."""
+def place_file(path, data):
+    """Write the bytes of a file, or a folder for None, in place of an existing file."""
     path.unlink(missing_ok=True)
     path.mkdir() if data is None else path.write_bytes(data)
 
 
-def wait(pid):
-    """Exit code of a child, negative for a signal; None if it had to be killed for its time was up."""
+def wait_for_child(pid):
+    """Exit code of a child, negative for a signal; None if it exceeded its time."""
     with open(os.pidfd_open(pid), closefd=True) as watch:
         late = not select.select([watch], [], [], PATIENCE)[0]
     if late:
@@ -203,23 +200,23 @@ def wait(pid):
     return None if late else code
 
 
-def snapshot(folder):
-    """{path: (size, time of change)} of all below the folder that a run may not change."""
-    found = {}
+def list_files(folder):
+    """{path: (size, time of change)} of everything below the folder that a run may not change."""
+    files_found = {}
     for here, folders, files in os.walk(folder):
         if Path(here) == folder / "run":
             folders[:] = [name for name in folders if name not in MAY_CHANGE]
         for name in (*folders, *files):
             known = os.lstat(os.path.join(here, name))
-            found[os.path.join(here, name)] = (
+            files_found[os.path.join(here, name)] = (
                 (known.st_size, known.st_mtime_ns) if name in files else None
             )
-    return found
+    return files_found
 
 
-def judge(case, code, said, untouched):
+def judge_case(case, code, stderr, untouched):
     """`ran`, `refused` or one of FINDINGS."""
-    lines = said.splitlines()
+    lines = stderr.splitlines()
     if not untouched:
         return "outside"
     if code in (None, -signal.SIGXCPU, -signal.SIGKILL):
@@ -227,7 +224,7 @@ def judge(case, code, said, untouched):
     if code not in (0, 2):
         return (
             "memory"
-            if re.search(r"MemoryError|bad_alloc|Unable to allocate", said)
+            if re.search(r"MemoryError|bad_alloc|Unable to allocate", stderr)
             else "traceback"
         )
     if any(not line.startswith("error: ") for line in lines):
@@ -241,11 +238,11 @@ def judge(case, code, said, untouched):
     )
 
 
-def run_all(cases, template, workers):
+def run_cases(cases, template, workers):
     """Yield (case, Outcome) of all cases, in their order, from a pool of processes."""
     import multiprocessing
 
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         yield from zip(
-            cases, pool.imap(functools.partial(run, template=template), cases, chunksize=4)
+            cases, pool.imap(functools.partial(run_case, template=template), cases, chunksize=4)
         )

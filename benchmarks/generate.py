@@ -1,4 +1,7 @@
-"""Time a trained generator: `python -m benchmarks.generate [models/<run>]`; medians, after loading."""
+"""Time a trained generator: medians, after loading.
+
+python -m benchmarks.generate [models/<run>]
+"""
 
 import argparse
 import os
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench import alternate
+from benchmarks.bench import time_alternating
 from starlabels.base.console import exit_with_error
 from starlabels.base.errors import UserError
 from starlabels.learning import generator
@@ -15,7 +18,8 @@ from starlabels.learning import generator
 MANY, ONES = 5000, 50  # spectra in one call; single calls timed together
 
 
-def main():
+def time_generator():
+    """Print the times of one spectrum and of many in one call."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "folder",
@@ -31,7 +35,7 @@ def main():
         exit_with_error(str(error))
     drawn = np.random.default_rng(0).uniform(made.low, made.high, (MANY, len(made.names)))
     many, one = dict(zip(made.names, drawn.T)), dict(zip(made.names, drawn[:1].T))
-    timed = alternate(
+    timed = time_alternating(
         {
             "one": lambda: [made.spectra(one) for _ in range(ONES)],
             "many": lambda: made.spectra(many),
@@ -44,4 +48,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    time_generator()

@@ -1,6 +1,9 @@
-"""Kill each stage at random moments of its run, again and again, let it end, and compare all files with an undisturbed run's.
+"""Kill each stage at random moments, let it finish, and compare its files with those of a full run.
 
-Half an hour for 140 kills on two idle cores; it goes on where it was stopped, for what it finds goes to <folder>/kills.jsonl.
+    python -m benchmarks.kills
+
+140 kills take half an hour on two idle cores. Results are appended to <folder>/kills.jsonl, from
+where an interrupted run continues.
 """
 
 import json
@@ -16,45 +19,47 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.memory import ROOT, STAGES
-from benchmarks.same import differences
+from benchmarks.same import find_differences
 from starlabels.stages import command_line
 
 LEFT = (".tmp", ".old", ".partial", ".lock")  # endings of what only a run under way has
-WHEN = ("before the first write", "in the middle", "after the end")
+MOMENTS = ("before the first write", "in the middle", "after the end")
 ONE_THREAD = dict.fromkeys(
     ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
 )
 
 
-def start(stage, folder):
-    """The process of a stage in a folder, the first of a group of its own."""
+def start_stage(stage, folder):
+    """The process of a stage in a folder, the first of its own process group."""
     with (folder / "log").open("w") as log:
         command = [sys.executable, str(ROOT / f"{stage}.py")]
         return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
 
-def finish(stage, folder):
-    """Seconds that a stage takes to its end; RuntimeError with what it wrote if it fails."""
-    begin, process = time.perf_counter(), start(stage, folder)
+def finish_stage(stage, folder):
+    """Seconds that a stage takes; RuntimeError with its output if it fails."""
+    begin, process = time.perf_counter(), start_stage(stage, folder)
     if process.wait():
         raise RuntimeError(f"{stage} failed: {(folder / 'log').read_text()[-2000:]}")
     return time.perf_counter() - begin
 
 
-def kill(stage, folder, seconds):
-    """Start a stage and kill it, and all that it has started, after so many seconds; which of WHEN that was."""
-    before, process = state(folder), start(stage, folder)
+def kill_stage(stage, folder, seconds):
+    """Start a stage and kill its process group after some seconds; which of MOMENTS that was."""
+    before, process = list_states(folder), start_stage(stage, folder)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         os.killpg(
             process.pid, signal.SIGKILL
         )  # only now: once waited for, its number may be another's
-    return WHEN[2] if process.wait() != -signal.SIGKILL else WHEN[state(folder) != before]
+    return (
+        MOMENTS[2] if process.wait() != -signal.SIGKILL else MOMENTS[list_states(folder) != before]
+    )
 
 
-def state(folder):
-    """{file: what changes when it is written}, without locks and logs."""
+def list_states(folder):
+    """{file: inode, time and size}, without locks and logs."""
     files = [
         path
         for path in folder.rglob("*")
@@ -65,8 +70,8 @@ def state(folder):
     }
 
 
-def left(folder):
-    """What lies in a folder that only a run under way should have."""
+def find_leftovers(folder):
+    """Files in a folder that should exist during a run only."""
     return [
         str(path.relative_to(folder))
         for path in sorted(folder.rglob("*"))
@@ -74,26 +79,31 @@ def left(folder):
     ]
 
 
-def chain(stage, folder, moments, reference):
-    """Kill a stage at moments of the last run each time, then let it end.
+def kill_repeatedly(stage, folder, moments, reference):
+    """Kill a stage at each of the moments (s), then let it finish.
 
-    {kills: [(seconds, when)], seconds: of the last run, found: [what differs from `reference` after a kill or at the end]}
+    Returns {kills: [(seconds, moment)], seconds: of the last run, found: differences from the
+    folder `reference`}.
     """
-    kills, found, there = [], [], set(state(folder))
+    kills, differences, finished = [], [], set(list_states(folder))
     for moment in moments:
-        kills.append((round(moment, 2), kill(stage, folder, moment)))
-        wrong = [f"lost {path.relative_to(folder)}" for path in there if not path.exists()]
+        kills.append((round(moment, 2), kill_stage(stage, folder, moment)))
+        wrong = [f"lost {path.relative_to(folder)}" for path in finished if not path.exists()]
         wrong += [
-            line for line in differences(folder, reference, LEFT) if not line.startswith("missing")
+            line
+            for line in find_differences(folder, reference, LEFT)
+            if not line.startswith("missing")
         ]
-        found += [f"killed after {moment:.2f} s: {line}" for line in wrong]
-    seconds = finish(stage, folder)
-    found += differences(folder, reference, LEFT) + [f"left {name}" for name in left(folder)]
-    return {"kills": kills, "seconds": seconds, "found": found}
+        differences += [f"killed after {moment:.2f} s: {line}" for line in wrong]
+    seconds = finish_stage(stage, folder)
+    differences += find_differences(folder, reference, LEFT) + [
+        f"left {name}" for name in find_leftovers(folder)
+    ]
+    return {"kills": kills, "seconds": seconds, "found": differences}
 
 
-def undisturbed(folder, recipe):
-    """Run all stages, and keep a copy of all files after each: [seconds of each stage]. Does nothing if that was done."""
+def run_undisturbed(folder, recipe):
+    """Run all stages once, with a copy of all files after each: [seconds of each stage]."""
     times = folder / "seconds.json"
     if times.is_file():
         return json.loads(times.read_text())
@@ -103,7 +113,7 @@ def undisturbed(folder, recipe):
     shutil.copytree(folder / "work", folder / "after_0")
     seconds = []
     for i, stage in enumerate(STAGES, start=1):
-        seconds.append(finish(stage, folder / "work"))
+        seconds.append(finish_stage(stage, folder / "work"))
         shutil.copytree(
             folder / "work", folder / f"after_{i}", ignore=shutil.ignore_patterns("log")
         )
@@ -111,54 +121,56 @@ def undisturbed(folder, recipe):
     return seconds
 
 
-def table(done):
-    """Print kills and what was found, a line a stage."""
+def print_table(done):
+    """Print kills and differences, one line per stage."""
     print(
         f"{'stage':<15}{'seconds':>8}{'kills':>7}"
-        + "".join(f"{when:>24}" for when in WHEN)
+        + "".join(f"{when:>24}" for when in MOMENTS)
         + f"{'differences':>13}"
     )
-    for stage in dict.fromkeys(one["stage"] for one in done):
-        mine = [one for one in done if one["stage"] == stage]
-        when = [when for one in mine for _, when in one["kills"]]
-        seconds, found = (
-            statistics.median(one["seconds"] for one in mine),
-            sum(len(one["found"]) for one in mine),
+    for stage in dict.fromkeys(chain["stage"] for chain in done):
+        chains = [chain for chain in done if chain["stage"] == stage]
+        when = [when for chain in chains for _, when in chain["kills"]]
+        seconds, differences = (
+            statistics.median(chain["seconds"] for chain in chains),
+            sum(len(chain["found"]) for chain in chains),
         )
-        counts = "".join(f"{when.count(kind):>24}" for kind in WHEN)
-        print(f"{stage:<15}{seconds:>8.1f}{len(when):>7}{counts}{found:>13}")
-    for line in dict.fromkeys(f"{one['stage']}: {line}" for one in done for line in one["found"]):
+        counts = "".join(f"{when.count(kind):>24}" for kind in MOMENTS)
+        print(f"{stage:<15}{seconds:>8.1f}{len(when):>7}{counts}{differences:>13}")
+    for line in dict.fromkeys(
+        f"{chain['stage']}: {line}" for chain in done for line in chain["found"]
+    ):
         print(line)
 
 
-def run(cfg, args):
+def run_kills(run, args):
     """Kill all stages of the recipe, and print the table."""
     os.environ.update(ONE_THREAD)  # what it starts has these too
     folder, results = args.folder, args.folder / "kills.jsonl"
-    seconds = undisturbed(folder, args.recipe)
+    seconds = run_undisturbed(folder, args.recipe)
     done = (
         [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []
     )
     for i, stage in ((STAGES.index(stage), stage) for stage in args.stages):
         for number in range(-(-args.kills // args.chain)):
-            if any((one["stage"], one["number"]) == (stage, number) for one in done):
+            if any((chain["stage"], chain["number"]) == (stage, number) for chain in done):
                 continue
             shutil.rmtree(folder / "work", ignore_errors=True)
             first = i + number % 2  # half begin with nothing, half with the files of a run before
             shutil.copytree(folder / f"after_{first}", folder / "work")
-            last = [seconds[i], *(one["seconds"] for one in done if one["stage"] == stage)][
+            last = [seconds[i], *(chain["seconds"] for chain in done if chain["stage"] == stage)][
                 -1
             ]  # other jobs come and go
             moments = np.random.default_rng((i, number)).uniform(0, last, args.chain)
-            found = chain(stage, folder / "work", moments, folder / f"after_{i + 1}")
-            done.append({"stage": stage, "number": number} | found)
+            outcome = kill_repeatedly(stage, folder / "work", moments, folder / f"after_{i + 1}")
+            done.append({"stage": stage, "number": number} | outcome)
             with results.open("a") as file:
                 file.write(json.dumps(done[-1]) + "\n")
-        table(done)
+        print_table(done)
 
 
-def arguments(parser):
-    """Command-line arguments."""
+def add_arguments(parser):
+    """Add the command-line arguments to a parser."""
     parser.add_argument(
         "--recipe",
         type=Path,
@@ -183,4 +195,4 @@ def arguments(parser):
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__, arguments, recipe=lambda args: args.recipe)
+    command_line.run_command(run_kills, __doc__, add_arguments, recipe=lambda args: args.recipe)

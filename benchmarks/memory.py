@@ -1,4 +1,4 @@
-"""Peak memory and time of the stages of a recipe, each a process of its own, in a temporary folder."""
+"""Peak memory and time of the stages of a recipe, each in its own process."""
 
 import json
 import os
@@ -14,34 +14,34 @@ ROOT = Path(__file__).parents[1]
 STAGES = ["grid", "0_join", "1_label_study", "2_preprocess", "3_train", "4_test", "jacobian"]
 
 
-def peaks(values, stages, folder):
+def measure_stages(values, stages, folder):
     """{stage: (peak memory in GB, seconds)} of the stages of a recipe's values, run in a folder."""
     (Path(folder) / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    return {stage: measure([ROOT / f"{stage}.py"], folder) for stage in stages}
+    return {stage: measure_command([ROOT / f"{stage}.py"], folder) for stage in stages}
 
 
-def of_spectra(cfg, n_spectra):
-    """`peaks` of a recipe with n_spectra spectra and one epoch of training."""
+def measure_spectra(cfg, n_spectra):
+    """As `measure_stages`, of a recipe with n_spectra spectra and one epoch of training."""
     values = yaml.safe_load(cfg.text)
     values["grid"]["n_spectra"] = n_spectra
     values["train"] |= {"max_epochs": 1, "passes": 1}
     with tempfile.TemporaryDirectory() as folder:
-        return peaks(values, STAGES, folder)
+        return measure_stages(values, STAGES, folder)
 
 
-def measure(command, folder):
-    """Peak memory in GB and seconds of Python with a command; RuntimeError with what it wrote if it fails.
+def measure_command(command, folder):
+    """(Peak memory in GB, seconds) of Python with a command; RuntimeError if it fails.
 
-    By way of a small process: Linux counts the memory of the one that starts another to the latter's peak.
+    A small process starts it, because Linux adds the memory of the parent to the peak of the child.
     """
     path = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, *map(str, command)]
-    found = subprocess.run(
+    process = subprocess.run(
         command, cwd=folder, env=path, capture_output=True, text=True, check=False
     )
-    if found.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {found.stderr[-2000:]}")
-    return tuple(json.loads(found.stdout))
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {process.stderr[-2000:]}")
+    return tuple(json.loads(process.stdout))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""How many spectra that lie outside what was trained get a flag, and how their errors grow: `python -m benchmarks.outside`.
+"""Measure how many spectra outside the training set are flagged, and how their errors grow.
 
-After make run. 500 stars of each kind from the nodes, S/N uniform in each range of the recipe's test, and 3000 inside for the
-false alarms.
+    python -m benchmarks.outside
+
+Run `make run` before. 500 stars of each kind come from the nodes, and 3000 inside the range for
+false alarms; S/N is uniform in each range of the recipe's test.
 """
 
 import numpy as np
@@ -22,8 +24,11 @@ LIBRARY = "blue_4450_4990.h5"  # to 11 000 K and log g 1.5
 OUTSIDE = outliers.BITS["edge"] | outliers.BITS["unlike"]
 
 
-def draw(cfg, sampler, n, rng, **other):
-    """n sound label sets {name: (n,)}, uniform in the ranges of the recipe or in `other` {name: (low, high)}."""
+def draw_labels(cfg, sampler, n, rng, **other):
+    """Draw n sound stars {name: (n,)}, uniform in the recipe's ranges.
+
+    other: {name: (low, high)} replaces ranges.
+    """
     ranges = {
         name: (r, r) if isinstance(r, float) else (r.min, r.max)
         for name, r in cfg.grid.labels.items()
@@ -37,8 +42,8 @@ def draw(cfg, sampler, n, rng, **other):
     return {name: values[sound] for name, values in labels.items()}
 
 
-def kinds(cfg, wave):
-    """(kind, flux (n, n_pix)) of stars inside, then of each kind outside."""
+def make_kinds(cfg, wave):
+    """Yield (kind, flux (n, n_pix)) of stars inside, then of each kind outside."""
     sampler, rng, power = (
         Sampler(NODE_FOLDER / LIBRARY),
         np.random.default_rng(cfg.seed + 1),
@@ -46,7 +51,7 @@ def kinds(cfg, wave):
     )
 
     def spectra(n=N_OUTSIDE, **other):
-        return sampler.sample_spectra(draw(cfg, sampler, n, rng, **other), wave, power)
+        return sampler.sample_spectra(draw_labels(cfg, sampler, n, rng, **other), wave, power)
 
     yield "inside (false alarms)", spectra(N_INSIDE)
     hottest = cfg.grid.labels["teff"].max
@@ -67,13 +72,18 @@ def kinds(cfg, wave):
     yield "lines twice as deep", np.maximum(1 - 2 * (1 - spectra()), 0)
 
 
-def run(cfg, args):
-    """Print the fraction of each kind that is flagged, in each S/N range, and the mean error of each label over that inside."""
+def print_flag_rates(run, args):
+    """Print the flagged fraction of each kind and S/N range, and how the errors grow."""
+    cfg = run.cfg
     from starlabels.learning.noisy_spectra import add_noise
 
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         wave = hdf5_spectra.read_wave(h5)
-    model, rng, inside = load_model.load_trained_model(Run(cfg)), np.random.default_rng(cfg.seed), None
+    model, rng, inside = (
+        load_model.load_trained_model(Run(cfg)),
+        np.random.default_rng(cfg.seed),
+        None,
+    )
     if not model.calibration:
         raise cli.UserError(
             f"{cfg.path}: this recipe has neither flags nor errors: set train.loss: gaussian_nll"
@@ -84,13 +94,13 @@ def run(cfg, args):
         + "".join(f"{head:>14}" for head in heads)
         + f"{'all':>10}   error over that inside"
     )
-    for kind, flux in kinds(cfg, wave):
+    for kind, flux in make_kinds(cfg, wave):
         rates, errors = [], []
         for low, high in cfg.test.snr:
             snr = rng.uniform(low, high, len(flux))
-            found = model.predict(add_noise(flux.copy(), snr, rng), snr)
-            rates.append(np.mean((found["flags"] & OUTSIDE) > 0))
-            errors.append(found["err"].mean(axis=0))
+            prediction = model.predict(add_noise(flux.copy(), snr, rng), snr)
+            rates.append(np.mean((prediction["flags"] & OUTSIDE) > 0))
+            errors.append(prediction["err"].mean(axis=0))
         inside = np.array(errors) if inside is None else inside
         growth = (np.array(errors) / inside).mean(axis=0)
         text = "  ".join(f"{name} {ratio:.3g}" for name, ratio in zip(cfg.labels, growth))
@@ -102,4 +112,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__)
+    command_line.run_command(print_flag_rates, __doc__)

@@ -1,4 +1,4 @@
-"""Whether two folders of runs hold the same: numbers bit for bit, figures pixel by pixel, but not dates and times."""
+"""Compare the files of two runs: numbers bit by bit, figures by pixel, without dates and times."""
 
 import csv
 import json
@@ -11,8 +11,8 @@ from PIL import Image
 
 from starlabels.base import hdf5 as h5io
 
-# Attributes, keys and columns that differ from run to run: Keras's shared_object_id is a place in memory, and `files` are the
-# checksums of files that have it
+# attributes, keys and columns that differ from run to run: Keras's shared_object_id is a memory
+# address, and `files` are checksums of files that contain it
 IGNORED = (
     "created",
     "command",
@@ -25,24 +25,27 @@ IGNORED = (
 )
 
 
-def differences(folder, reference, leave=()):
-    """[what differs] between the files of two folders, but for the log and names with those endings or in such folders."""
-    ours, theirs = (files(root, leave) for root in (folder, reference))
-    found = [f"missing {name}" for name in sorted(theirs - ours)] + [
+def find_differences(folder, reference, leave=()):
+    """Differences between the files of two folders, in words.
+
+    leave: endings of names and folders to leave out, as is the log.
+    """
+    ours, theirs = (list_files(root, leave) for root in (folder, reference))
+    differences = [f"missing {name}" for name in sorted(theirs - ours)] + [
         f"more: {name}" for name in sorted(ours - theirs)
     ]
     for name in sorted(ours & theirs):
         try:
-            same = content(folder / name) == content(reference / name)
+            same = read_content(folder / name) == read_content(reference / name)
         except Exception as error:  # damaged, in whatever way
-            found.append(f"corrupt {name}: {error}")
+            differences.append(f"corrupt {name}: {error}")
         else:
-            found += [] if same else [f"different {name}"]
-    return found
+            differences += [] if same else [f"different {name}"]
+    return differences
 
 
-def files(root, leave):
-    """Names of the files in a folder and those in it."""
+def list_files(root, leave):
+    """Names of the files in a folder and below it."""
     paths = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
     return {
         str(path)
@@ -51,13 +54,13 @@ def files(root, leave):
     }
 
 
-def content(path):
-    """What a file holds, to be compared, by the kind of file."""
+def read_content(path):
+    """Content of a file for comparison, by its kind."""
     if path.suffix == ".h5":
         with h5io.open_hdf5(path, "") as h5:
-            return hdf5(h5)
+            return read_hdf5(h5)
     if path.suffix == ".keras":
-        return keras(path)
+        return read_keras(path)
     if path.suffix == ".png":
         with Image.open(path) as image:
             return image.size, image.tobytes()
@@ -68,7 +71,7 @@ def content(path):
                 for row in csv.DictReader(file)
             ]
     if path.suffix == ".json":
-        return lasting(json.loads(path.read_text()))
+        return drop_ignored(json.loads(path.read_text()))
     if path.suffix == ".md":
         return [
             line
@@ -78,24 +81,28 @@ def content(path):
     return path.read_bytes()
 
 
-def hdf5(h5):
-    """{name: type, shape and bytes of a dataset, attributes} of all in an open file."""
-    found = {"/": attributes(h5)}
+def read_hdf5(h5):
+    """{name: type, shape and bytes of a dataset, attributes} of an open file."""
+    contents = {"/": read_attributes(h5)}
 
-    def add(name, one):
-        found[name] = attributes(one) | ({"data": array(one[()])} if hasattr(one, "dtype") else {})
+    def add(name, item):
+        contents[name] = read_attributes(item) | (
+            {"data": normalise_array(item[()])} if hasattr(item, "dtype") else {}
+        )
 
     h5.visititems(add)
-    return found
+    return contents
 
 
-def attributes(one):
+def read_attributes(item):
     """{name: value} of a group or dataset."""
-    return {name: array(value) for name, value in one.attrs.items() if name not in IGNORED}
+    return {
+        name: normalise_array(value) for name, value in item.attrs.items() if name not in IGNORED
+    }
 
 
-def array(value):
-    """Type, shape and bytes of an array; texts of any length as they are."""
+def normalise_array(value):
+    """Type, shape and bytes of an array; texts as a list."""
     value = np.asarray(value)
     return (
         str(value.dtype),
@@ -104,19 +111,19 @@ def array(value):
     )
 
 
-def keras(path):
+def read_keras(path):
     """{member: content} of a Keras model."""
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         archive.extractall(folder)
-        return {name: content(Path(folder) / name) for name in archive.namelist()}
+        return {name: read_content(Path(folder) / name) for name in archive.namelist()}
 
 
-def lasting(value):
-    """A JSON value without what differs from run to run."""
+def drop_ignored(value):
+    """A JSON value without the keys that differ from run to run."""
     if isinstance(value, list):
-        return [lasting(one) for one in value]
+        return [drop_ignored(item) for item in value]
     return (
-        {key: lasting(one) for key, one in value.items() if key not in IGNORED}
+        {key: drop_ignored(item) for key, item in value.items() if key not in IGNORED}
         if isinstance(value, dict)
         else value
     )

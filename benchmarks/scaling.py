@@ -1,7 +1,9 @@
-"""Whether time and memory grow as they should: `python -m benchmarks.scaling`, half an hour and 13 GB of temporary files.
+"""Measure how time and memory of the stages grow: half an hour, 13 GB of temporary files.
 
-All stages of the recipe at 10 000, 30 000 and 100 000 spectra, with one epoch and one pass of training: seconds and peak
-memory, the seconds that each further thousand costs, and by how much these differ between the first and the second step.
+    python -m benchmarks.scaling
+
+All stages run at 10 000, 30 000 and 100 000 spectra with one epoch and one pass of training. The
+table has seconds, peak memory, seconds per further thousand, and the ratio of the two steps.
 """
 
 from benchmarks import memory
@@ -12,8 +14,8 @@ SIZES = (10_000, 30_000, 100_000)
 LARGE = 1_000_000
 
 
-def arguments(parser):
-    """Command-line arguments."""
+def add_arguments(parser):
+    """Add the command-line arguments to a parser."""
     parser.add_argument(
         "--sizes",
         type=int,
@@ -23,32 +25,33 @@ def arguments(parser):
     )
 
 
-def run(cfg, args):
+def print_scaling(run, args):
     """Print the table, each size as soon as it is known."""
-    found = {}
+    cfg = run.cfg
+    costs = {}
     for n in args.sizes:
-        found[n] = memory.of_spectra(cfg, n)
-        found[n]["all"] = (
-            max(gb for gb, _ in found[n].values()),
-            sum(seconds for _, seconds in found[n].values()),
+        costs[n] = memory.measure_spectra(cfg, n)
+        costs[n]["all"] = (
+            max(gb for gb, _ in costs[n].values()),
+            sum(seconds for _, seconds in costs[n].values()),
         )
-        for stage, (gb, seconds) in found[n].items():
+        for stage, (gb, seconds) in costs[n].items():
             print(
                 f"{console.format_count(n):>9} spectra  {stage:<16}{gb:>6.2f} GB{seconds:>8.1f} s",
                 flush=True,
             )
-    few, more, most = args.sizes
-    print(
-        f"{'':<16}{'s per 1000, to ' + console.format_count(more):>24}{'to ' + console.format_count(most):>16}{'ratio':>8}{console.format_count(LARGE):>16}"
-    )
-    for stage in found[few]:
-        seconds = {n: found[n][stage][1] for n in args.sizes}
+    few, middle, most = args.sizes
+    first = f"s per 1000, to {console.format_count(middle)}"
+    second = f"to {console.format_count(most)}"
+    print(f"{'':<16}{first:>24}{second:>16}{'ratio':>8}{console.format_count(LARGE):>16}")
+    for stage in costs[few]:
+        seconds = {n: costs[n][stage][1] for n in args.sizes}
         first, second = (
-            (seconds[b] - seconds[a]) / (b - a) * 1000 for a, b in ((few, more), (more, most))
+            (seconds[b] - seconds[a]) / (b - a) * 1000 for a, b in ((few, middle), (middle, most))
         )
         hours = (seconds[most] + second * (LARGE - most) / 1000) / 3600
         print(f"{stage:<16}{first:>24.3f}{second:>16.3f}{second / first:>8.2f}{hours:>14.2f} h")
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__, arguments)
+    command_line.run_command(print_scaling, __doc__, add_arguments)

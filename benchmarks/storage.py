@@ -1,7 +1,10 @@
-"""How spectra are best kept in HDF5: `python -m benchmarks.storage`, after grid.py.
+"""Compare ways to store spectra in HDF5. Run grid.py before.
 
-Bytes a pixel and spectra a second, written in blocks, read in blocks, and read as training from pixels does, in short runs of
-rows in random order; without noise and at S/N 100. float16 rounds a continuum of 1 by up to 0.0005.
+    python -m benchmarks.storage
+
+The table has bytes per pixel and spectra per second: written in blocks, read in blocks, and read in
+short runs of rows in random order, as in training from pixels. Spectra are without noise, and at
+S/N 100. float16 rounds a continuum of 1 by up to 0.0005.
 """
 
 import tempfile
@@ -33,45 +36,51 @@ KINDS = {  # type, filters
 }
 
 
-def measure(flux, kind, rows, filters, path):
-    """Bytes a pixel, and spectra a second written, read, and read in random runs, of flux in chunks of so many rows."""
+def measure_storage(flux, kind, rows, filters, path):
+    """Store flux in chunks of some rows, and read it.
+
+    Returns (bytes per pixel, spectra per second: written, read, read in random runs).
+    """
     n = len(flux)
-    starts, some = range(0, n, 97), np.random.default_rng(0).permutation(n // RUN)[: n // RUN // 4]
+    starts, starts_of_runs = (
+        range(0, n, 97),
+        np.random.default_rng(0).permutation(n // RUN)[: n // RUN // 4],
+    )
     with h5py.File(path, "w") as h5:
         data = h5.create_dataset("flux", flux.shape, kind, chunks=(rows, flux.shape[1]), **filters)
         blocks = (
             (i, flux[i : i + 97].astype(kind)) for i in starts
         )  # HDF5 would convert float16 far slower
-        written = seconds(
+        written = time_function(
             lambda: [data.write_direct(block, dest_sel=np.s_[i : i + 97]) for i, block in blocks]
         )
     with h5py.File(path) as h5:
-        read = seconds(lambda: [h5["flux"][i : i + 97] for i in starts])
-        runs = seconds(lambda: [h5["flux"][i * RUN : (i + 1) * RUN] for i in some])
-    return path.stat().st_size / flux.size, n / written, n / read, len(some) * RUN / runs
+        read = time_function(lambda: [h5["flux"][i : i + 97] for i in starts])
+        runs = time_function(lambda: [h5["flux"][i * RUN : (i + 1) * RUN] for i in starts_of_runs])
+    return path.stat().st_size / flux.size, n / written, n / read, len(starts_of_runs) * RUN / runs
 
 
-def seconds(function):
+def time_function(function):
     """Seconds that a function takes."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
-def run(cfg, args):
+def print_storage(run, args):
     """Print the table."""
+    cfg = run.cfg
     with hdf5.open_stage(paths.run_paths(cfg).grid, "grid") as h5:
         clean = h5["spectra/flux"][:N]
     noisy = add_noise(clean.copy(), np.full(len(clean), 100.0), np.random.default_rng(1))
-    print(
-        f"{'':<24}{'rows a chunk':>14}{'bytes/pixel':>14}{'written':>12}{'read':>12}{'random runs':>14}"
-    )
-    for what, flux in (("without noise", clean), ("S/N 100", noisy)):
-        print(what)
+    heads = f"{'rows per chunk':>14}{'bytes/pixel':>14}{'written':>12}{'read':>12}"
+    print(f"{'':<24}{heads}{'random runs':>14}")
+    for title, flux in (("without noise", clean), ("S/N 100", noisy)):
+        print(title)
         for name, (kind, filters) in KINDS.items():
             for rows in (hdf5_spectra.CHUNK_BYTES // (4 * flux.shape[1]), RUN):
                 with tempfile.TemporaryDirectory() as folder:
-                    size, *rates = measure(flux, kind, rows, filters, Path(folder) / "x.h5")
+                    size, *rates = measure_storage(flux, kind, rows, filters, Path(folder) / "x.h5")
                 print(
                     f"{name:<24}{rows:>14}{size:>14.2f}"
                     + "".join(f"{rate:>10.0f}/s" for rate in rates)
@@ -79,4 +88,4 @@ def run(cfg, args):
 
 
 if __name__ == "__main__":
-    command_line.run_command(run, __doc__)
+    command_line.run_command(print_storage, __doc__)

@@ -1,4 +1,7 @@
-"""Print the table of docs/recipes.md from the metrics.json of the runs: `python -m benchmarks.table [FOLDER]`."""
+"""Print the table of docs/recipes.md from the metrics.json of the runs.
+
+python -m benchmarks.table [FOLDER]
+"""
 
 import argparse
 import json
@@ -6,9 +9,8 @@ from pathlib import Path
 
 from starlabels.base.console import exit_with_error
 
-PUBLISHED = {
-    "100_200": (141.7, 0.096, 5.81, 0.087)
-}  # the stellar-parameters-NN code, on its authors' own spectra
+# the stellar-parameters-NN code, on its authors' own spectra
+PUBLISHED = {"100_200": (141.7, 0.096, 5.81, 0.087)}
 RUNS = {
     "seed": "published network, `recipes/seed.yaml`",
     "afgk": "default, `config.yaml`",
@@ -18,37 +20,38 @@ NAMES = ("teff", "logg", "vsini", "mh")
 FORMATS = (".1f", ".4f", ".2f", ".4f")
 
 
-def row(what, snr, values, ratios=None):
+def format_row(title, snr, values, ratios=None):
     """A line of the table; ratios to the bound in brackets."""
     cells = [format(value, spec) for value, spec in zip(values, FORMATS)]
     if ratios:
         cells = [f"{cell} ({ratio:.2f})" for cell, ratio in zip(cells, ratios)]
-    return f"| {' | '.join([snr.replace('_', '-').replace('inf', 'no noise'), what, *cells])} |"
+    return f"| {' | '.join([snr.replace('_', '-').replace('inf', 'no noise'), title, *cells])} |"
 
 
-def rows(models):
-    """All lines: for each S/N the published figures, each run, and the bound of the first of ours."""
-    found = {run: models / run / "metrics.json" for run in RUNS}
+def make_rows(models):
+    """Yield all lines: for each S/N the published scores, each run, and the bound of our first."""
+    files = {run: models / run / "metrics.json" for run in RUNS}
     metrics = {
-        run: json.loads(path.read_text())["snr"] for run, path in found.items() if path.is_file()
+        run: json.loads(path.read_text())["snr"] for run, path in files.items() if path.is_file()
     }
     if not metrics:
         exit_with_error(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
     for snr in ("20_100", "100_200", "200_400", "inf"):
         if snr in PUBLISHED:
-            yield row("published", snr, PUBLISHED[snr])
+            yield format_row("published", snr, PUBLISHED[snr])
         for run, table in ((run, tables[snr]) for run, tables in metrics.items() if snr in tables):
             ratios = [table["ratio"][name] for name in NAMES] if "ratio" in table else None
-            yield row(RUNS[run], snr, [table["rmse"][name] for name in NAMES], ratios)
+            yield format_row(RUNS[run], snr, [table["rmse"][name] for name in NAMES], ratios)
         for table in [
             tables[snr]
             for run, tables in metrics.items()
             if run != "seed" and "crlb" in tables.get(snr, {})
         ][:1]:
-            yield row("Cramér-Rao bound", snr, [table["crlb"][name] for name in NAMES])
+            yield format_row("Cramér-Rao bound", snr, [table["crlb"][name] for name in NAMES])
 
 
-def main():
+def print_table():
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "folder",
@@ -57,12 +60,11 @@ def main():
         default=Path("models"),
         help="folder of the runs (default: models)",
     )
-    print(
-        "| S/N | | Teff (K) | log g (dex) | v sin i (km/s) | [M/H] (dex) |\n|---|---|---|---|---|---|"
-    )
-    for line in rows(parser.parse_args().folder):
+    print("| S/N | | Teff (K) | log g (dex) | v sin i (km/s) | [M/H] (dex) |")
+    print("|---|---|---|---|---|---|")
+    for line in make_rows(parser.parse_args().folder):
         print(line)
 
 
 if __name__ == "__main__":
-    main()
+    print_table()

@@ -125,14 +125,14 @@ def test_a_flipped_bit_is_noticed_wherever_it_lies_and_never_changes_a_number(gr
     path, rng, noticed = paths.run_paths(grid).grid, np.random.default_rng(0), 0
     sound = path.read_bytes()
     with hdf5.open_hdf5(path, "") as h5:
-        good = {name: item.get("data") for name, item in same.hdf5(h5).items()}
+        good = {name: item.get("data") for name, item in same.read_hdf5(h5).items()}
     for place in rng.integers(len(sound), size=200):
         spoilt = bytearray(sound)
         spoilt[place] ^= 1 << rng.integers(8)
         path.write_bytes(spoilt)
         try:
             with hdf5.open_hdf5(path, "run python grid.py") as h5:
-                assert {name: item.get("data") for name, item in same.hdf5(h5).items()} == good
+                assert {name: item.get("data") for name, item in same.read_hdf5(h5).items()} == good
         except UserError as error:
             noticed += 1
             assert (
@@ -203,7 +203,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     result = run_with(stage, small_disk(size))
     assert (result.returncode, result.stderr) == (2, f"error: {named}: File too large\n")
     shutil.rmtree("models/smoke.partial", ignore_errors=True)  # where a training goes on
-    assert same.differences(finished_copy, finished_folder) == []
+    assert same.find_differences(finished_copy, finished_folder) == []
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_read_only_folder_is_one_line_and_loses_nothing(
     Path(folder).chmod(0o755)
     assert result.returncode == 2 and result.stderr.startswith(f"error: {folder}/")
     assert result.stderr.endswith(": Permission denied\n") and result.stderr.count("\n") == 1
-    assert same.differences(finished_copy, finished_folder) == []
+    assert same.find_differences(finished_copy, finished_folder) == []
 
 
 def test_a_recipe_that_is_edited_while_a_stage_runs_counts_from_the_next_stage_on(

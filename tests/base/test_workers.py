@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.cluster import serial, with_kills
+from benchmarks.cluster import synthesise_serially, synthesise_with_kills
 from starlabels.base import workers
 from starlabels.base.errors import UserError
 from starlabels.config.data_sections import Cluster
@@ -20,7 +20,7 @@ TWO = Cluster(scheduler=None, workers=2)
 @pytest.fixture(scope="module")
 def expected():
     """Flux (n, n_pix) of NODES by one process without dask."""
-    return serial(NODES)
+    return synthesise_serially(NODES)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_worker_killed_from_outside_costs_no_node_and_no_bit(
     expected, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
-    done, killed = with_kills(NODES, TWO, kills=(1,))
+    done, killed = synthesise_with_kills(NODES, TWO, kills=(1,))
     assert len(killed) == 1 and sorted(done) == list(range(6))
     assert all(np.array_equal(done[i][0], expected[i]) for i in done)
     assert (
