@@ -1,1 +1,1 @@
-"""Stellar labels from spectra: synthetic grids, networks, errors, and Jacobians that explain them."""
+"""Stellar labels from spectra: synthetic grids, networks, errors, and Jacobians to explain them."""

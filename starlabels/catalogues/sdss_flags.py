@@ -47,9 +47,10 @@ def warn_labels(flags):
 
 
 def reject_labels(flags):
-    """AstroNN's flag_bad (n,): log g, Teff and [Fe/H] are all uncertain."""
-    every = UNCERTAIN_LOGG | UNCERTAIN_TEFF | UNCERTAIN_FE_H
-    return (np.asarray(flags) & every) == every
+    """AstroNN's flag_bad (n,): no result, Teff uncertain, or both log g and [Fe/H] uncertain."""
+    flags = np.asarray(flags)
+    both = UNCERTAIN_LOGG | UNCERTAIN_FE_H
+    return ((flags & (UNCERTAIN_TEFF | NO_RESULT)) > 0) | ((flags & both) == both)
 
 
 def flag_distances(fakemag, e_fakemag, k_mag, a_k):

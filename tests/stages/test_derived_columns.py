@@ -51,7 +51,7 @@ def test_iron_is_taken_before_all_metals():
         derived_columns.FLAG_COLUMNS, names, {"mean": mean, "err": err}, np.full((2, 2), NAN)
     )
     assert found[0] == {"astra_flags": 0, "flag_warn": False, "flag_bad": False}
-    assert found[1] == {"astra_flags": 2 | 4, "flag_warn": True, "flag_bad": False}
+    assert found[1] == {"astra_flags": 2 | 4, "flag_warn": True, "flag_bad": True}
 
 
 def test_distances_and_their_flags_are_those_of_each_star():
