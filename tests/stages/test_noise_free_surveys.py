@@ -144,8 +144,9 @@ def test_the_medium_is_kept_by_model_card_export_and_figures_and_another_is_refu
     assert r"Wavelength in vacuum ($\mathrm{\AA}$)" in [ax.get_xlabel() for ax in drawn[0].axes]
     source = export.read_source(paths.model_dir)
     assert export.describe_export(source, paths.model_dir)["wave_unit"] == "Angstrom, in vacuum"
-    network = load_model.load_trained_model(Run(cfg)).model
-    card.write_card(cfg, json.loads(paths.metrics.read_text()), network, N)
+    run = Run(cfg)
+    network = load_model.load_trained_model(run).model
+    card.write_card(run, json.loads(paths.metrics.read_text()), network, N)
     assert "A in vacuum, 500 pixels" in (paths.model_dir / "README.md").read_text()
     rows = results("--air")
     assert (rows["status"] == "failed").all()
