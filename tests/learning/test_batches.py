@@ -1,13 +1,13 @@
-"""The batches that training sees: noise of the right size, every row once, validation always the same."""
+"""Batches of training: noise of the right size, every row once, fixed validation noise."""
 
 import h5py
 import numpy as np
 import pytest
 
-from starlabels.learning.batches import (
+from starlabels.learning.batches import SpectrumBatches
+from starlabels.learning.noisy_spectra import (
     ComponentSpectra,
     PixelSpectra,
-    SpectrumBatches,
     add_noise,
     log_uniform_snr,
     uniform_snr,
@@ -15,7 +15,7 @@ from starlabels.learning.batches import (
 
 
 def stamped(n, n_pix=4):
-    """Pixels whose every one is the row's number, and the same number as its target."""
+    """PixelSpectra in which each pixel is the row number, and targets (n, 1), the same."""
     return PixelSpectra(np.repeat(np.arange(n, dtype="f4")[:, None], n_pix, axis=1)), np.arange(
         n, dtype="f4"
     )[:, None]
@@ -59,36 +59,41 @@ def test_every_epoch_yields_each_row_once_with_its_own_target(n, batch_size):
 
 @pytest.mark.parametrize("n, batch_size", [(1003, 64), (30, 64)])
 def test_passes_show_each_row_as_often_in_one_epoch(n, batch_size):
-    batches = SpectrumBatches(*stamped(n), batch_size, uniform_snr(1e8, 2e8), training=True, passes=3)
+    batches = SpectrumBatches(
+        *stamped(n), batch_size, uniform_snr(1e8, 2e8), training=True, passes=3
+    )
     flux, target = map(np.concatenate, zip(*(batches[i] for i in range(len(batches)))))
     assert sorted(target[:, 0]) == sorted(list(range(n)) * 3)
     np.testing.assert_allclose(flux[:, 0], target[:, 0], rtol=1e-6)
 
 
 def test_an_epoch_does_not_depend_on_those_before_it():
-    went, came = (
+    stepped, jumped = (
         SpectrumBatches(*stamped(100), 32, uniform_snr(1, 2), training=True) for _ in range(2)
     )
-    went.on_epoch_end()
-    came.go_to(epoch=1)
-    np.testing.assert_array_equal(went[0][0], came[0][0])
+    stepped.on_epoch_end()
+    jumped.go_to(epoch=1)
+    np.testing.assert_array_equal(stepped[0][0], jumped[0][0])
 
 
 def test_noise_in_components_is_noise_in_pixels_projected():
     from starlabels.learning.components import Basis, project_flux
 
-    rng, n, n_pix, k = np.random.default_rng(0), 4000, 300, 5
+    rng = np.random.default_rng(0)
+    n, n_pix, k = 4000, 300, 5
     axes = np.linalg.qr(rng.normal(size=(n_pix, k)))[0].T.astype("f4")
     flux = np.repeat(1 - 0.02 - 0.1 * axes[:1], n, axis=0).astype("f4")
-    basis, snr = Basis(np.full(n_pix, 0.02, "f4"), axes, None, 1), np.full(n, 50.0)
-    clean, there = project_flux(flux, basis), project_flux(add_noise(flux.copy(), snr, rng), basis)
-    made = ComponentSpectra(clean["components"], clean["outside"], clean["level"], n_pix - k).batch(
-        np.arange(n), snr, rng
-    )
-    ln_noise = 0.5 * np.log(there["outside"] / (n_pix - k))
-    for found, expected in zip(made.T, [*there["components"].T, ln_noise]):
-        assert found.mean() == pytest.approx(expected.mean(), abs=5 * expected.std() / np.sqrt(n))
-        assert found.std() == pytest.approx(expected.std(), rel=0.06)
+    basis = Basis(np.full(n_pix, 0.02, "f4"), axes, None, 1)
+    snr = np.full(n, 50.0)
+    clean = project_flux(flux, basis)
+    noisy = project_flux(add_noise(flux.copy(), snr, rng), basis)
+    stars = ComponentSpectra(clean["components"], clean["outside"], clean["level"], n_pix - k)
+    batch = stars.batch(np.arange(n), snr, rng)
+    ln_noise = 0.5 * np.log(noisy["outside"] / (n_pix - k))
+    for column, expected in zip(batch.T, [*noisy["components"].T, ln_noise]):
+        tolerance = 5 * expected.std() / np.sqrt(n)
+        assert column.mean() == pytest.approx(expected.mean(), abs=tolerance)
+        assert column.std() == pytest.approx(expected.std(), rel=0.06)
 
 
 def test_training_epochs_differ_in_order_and_noise_and_follow_from_the_seed():
@@ -125,7 +130,9 @@ def test_batches_stream_from_hdf5_as_from_memory_and_use_only_the_rows_asked_for
         h5.create_dataset("flux", data=pixels.flux, chunks=(16, 4))
         for part in (150, 70):
             disk, memory = (
-                SpectrumBatches(PixelSpectra(source), target[:part], 32, uniform_snr(1, 2), training=True)
+                SpectrumBatches(
+                    PixelSpectra(source), target[:part], 32, uniform_snr(1, 2), training=True
+                )
                 for source in (h5["flux"], pixels.flux)
             )
             for i in range(len(disk)):
@@ -146,7 +153,10 @@ def test_keras_takes_each_epoch_from_one_plan_and_the_next_from_another():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.fit(
-        Noted(*stamped(128), 32, uniform_snr(1, 2), training=True), epochs=3, shuffle=False, verbose=0
+        Noted(*stamped(128), 32, uniform_snr(1, 2), training=True),
+        epochs=3,
+        shuffle=False,
+        verbose=0,
     )
     plans = [
         plan for plan, _ in Noted.seen[-12:]

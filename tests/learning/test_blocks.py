@@ -1,13 +1,13 @@
-"""Components in blocks: a part of the window may be missing, and the network and its inputs know."""
+"""Components in blocks: a part of the window may be missing, in the network and in its inputs."""
 
 import keras
 import numpy as np
 import pytest
 
 from starlabels.learning import components
-from starlabels.learning.batches import ComponentSpectra, PixelSpectra, draw_missing_blocks
 from starlabels.learning.networks import layers
 from starlabels.learning.networks.arguments import MISSING
+from starlabels.learning.noisy_spectra import ComponentSpectra, PixelSpectra, draw_missing_blocks
 
 N_PIX, BLOCKS = 240, 4
 
@@ -41,25 +41,30 @@ def test_each_component_lives_in_one_block_and_they_are_orthonormal(basis):
 
 def test_the_layer_gives_what_the_projection_gives_block_by_block(flux, basis):
     noisy = flux[:20] + np.random.default_rng(1).normal(0, 0.01, (20, N_PIX)).astype("f4")
-    found, expected = layer_of(basis).predict(noisy, verbose=0), components.project_flux(noisy, basis)
-    np.testing.assert_allclose(found[:, :24], expected["components"], atol=1e-5)
+    output = layer_of(basis).predict(noisy, verbose=0)
+    expected = components.project_flux(noisy, basis)
+    np.testing.assert_allclose(output[:, :24], expected["components"], atol=1e-5)
     np.testing.assert_allclose(
-        np.exp(2 * found[:, 24:]) * basis.n_left, expected["outside"], rtol=1e-3
+        np.exp(2 * output[:, 24:]) * basis.n_left, expected["outside"], rtol=1e-3
     )
 
 
 def test_a_nan_makes_its_block_missing_and_leaves_the_others_alone(flux, basis):
-    model, holed = layer_of(basis), flux[:5].copy()
+    model = layer_of(basis)
+    holed = flux[:5].copy()
     holed[:, 70] = np.nan  # in the second block
-    whole, found = model.predict(flux[:5], verbose=0), model.predict(holed, verbose=0)
-    assert np.all(found[:, 6:12] == 0) and np.all(found[:, 25] == np.float32(MISSING))
+    whole = model.predict(flux[:5], verbose=0)
+    output = model.predict(holed, verbose=0)
+    assert np.all(output[:, 6:12] == 0) and np.all(output[:, 25] == np.float32(MISSING))
     keep = np.r_[0:6, 12:25, 26:28]
-    np.testing.assert_allclose(found[:, keep], whole[:, keep], atol=1e-6)
+    np.testing.assert_allclose(output[:, keep], whole[:, keep], atol=1e-6)
 
 
 def test_training_inputs_of_missing_blocks_are_those_of_the_layer(flux, basis):
     made = components.project_flux(flux, basis)
-    data = ComponentSpectra(made["components"], made["outside"], made["level"], basis.n_left, missing=1.0)
+    data = ComponentSpectra(
+        made["components"], made["outside"], made["level"], basis.n_left, missing=1.0
+    )
     inputs = data.batch(np.arange(300), np.full(300, 100.0), np.random.default_rng(2))
     hidden = inputs[:, 24:] == np.float32(MISSING)
     assert 0.1 < hidden.mean() < 0.7
@@ -91,5 +96,6 @@ def test_small_holes_are_filled_to_the_accuracy_of_the_noise(flux, basis):
 def test_a_block_of_which_half_is_missing_stays_missing(flux, basis):
     holed = flux[0].copy()
     holed[60:95] = np.nan
-    found = components.fill_missing_pixels(holed, basis, 0.01)
-    assert np.isnan(found[60:120]).all() and np.isfinite(np.delete(found, np.s_[60:120])).all()
+    filled = components.fill_missing_pixels(holed, basis, 0.01)
+    assert np.isnan(filled[60:120]).all()
+    assert np.isfinite(np.delete(filled, np.s_[60:120])).all()

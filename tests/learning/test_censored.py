@@ -1,14 +1,15 @@
-"""The censored network: an element is read in its windows alone, and windows are where the nodes say its lines are."""
+"""The censored network: an element is read in its windows alone, at its lines in the nodes."""
 
 import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import draw, write_grid
+from conftest import draw_labels, write_grid
 
-from starlabels.config.run import Run
-from starlabels.base import hdf5
+from starlabels.base import hdf5_spectra
 from starlabels.base.errors import UserError
+from starlabels.config.run import Run
+from starlabels.learning import jacobians
 from starlabels.learning.networks import BUILDERS, build_predictor
 from starlabels.learning.networks.censored import mask_windows
 from starlabels.plots import jacobian as plots
@@ -42,15 +43,20 @@ def network(**arguments):
     return BUILDERS["censored_cnn"](400, 10, LABELS, WAVE, **arguments)
 
 
+def average(model, passes):
+    """The mean of so many passes of a censored network."""
+    return build_predictor(model, "censored_cnn", {"passes": passes})
+
+
 def test_an_element_is_blind_outside_its_windows_where_the_auxiliary_values_are_held():
     model = network()
     model.get_layer("auxiliary").set_weights([np.zeros((12, 2)), np.zeros(2)])
-    found = jacobian_labels.jacobian(model, FLUX, 10)
+    jacobian = jacobians.compute_jacobian(model, FLUX, 10)
     for i, name in enumerate(LABELS):
         seen = mask_windows(WAVE, WINDOWS[name]) if name in WINDOWS else np.ones(400, bool)
         for output in (i, 5 + i):  # mean and ln variance
-            assert not found[:, output, ~seen].any()
-            assert (found[:, output, seen] != 0).mean() > 0.9
+            assert not jacobian[:, output, ~seen].any()
+            assert (jacobian[:, output, seen] != 0).mean() > 0.9
 
 
 def test_elements_train_the_rest_of_the_network_through_the_auxiliary_values_only():
@@ -88,18 +94,18 @@ def test_without_dropout_all_passes_say_what_the_network_says_and_saving_keeps_i
     model = network(dropout=0.0)
     expected = model.predict(FLUX, verbose=0)
     np.testing.assert_allclose(
-        build_predictor(model, passes=7).predict(FLUX, verbose=0)[:, :10], expected, atol=1e-5
+        average(model, 7).predict(FLUX, verbose=0)[:, :10], expected, atol=1e-5
     )
-    for name, made in (("network", model), ("passes", build_predictor(model, passes=7))):
-        made.save(tmp_path / f"{name}.keras")
+    for name, saved in (("network", model), ("passes", average(model, 7))):
+        saved.save(tmp_path / f"{name}.keras")
         again = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)
         np.testing.assert_allclose(again.predict(FLUX, verbose=0)[:, :10], expected, atol=1e-5)
 
 
 def test_passes_scatter_the_elements_too():
-    found = build_predictor(network(dropout=0.3), passes=200).predict(FLUX, verbose=0)
+    output = average(network(dropout=0.3), 200).predict(FLUX, verbose=0)
     assert (
-        found[:, 10:] > np.log(1e-9)
+        output[:, 10:] > np.log(1e-9)
     ).all()  # ln variance of the means; without scatter it is ln 1e-12
 
 
@@ -119,10 +125,12 @@ def test_an_elements_own_pixels_are_where_it_is_strong_and_the_strongest():
 def test_windows_are_a_resolution_element_wider_and_merged():
     mask = np.isin(np.arange(400), [0, 100, 101, 104, 200])  # 5000, 5010, 5010.1, 5010.4 and 5020 A
     expected = [[5000, 5000.125], [5009.875, 5010.225], [5010.275, 5010.525], [5019.875, 5020.125]]
-    np.testing.assert_allclose(element_windows.merge_windows(WAVE, mask, 20_000), expected, atol=1e-3)
-    assert len(element_windows.merge_windows(WAVE, mask, 10_000)) == 3 and element_windows.merge_windows(
-        WAVE, mask & False, 20_000
-    ).shape == (0, 2)
+    np.testing.assert_allclose(
+        element_windows.merge_windows(WAVE, mask, 20_000), expected, atol=1e-3
+    )
+    assert len(
+        element_windows.merge_windows(WAVE, mask, 10_000)
+    ) == 3 and element_windows.merge_windows(WAVE, mask & False, 20_000).shape == (0, 2)
 
 
 TOY = {
@@ -143,7 +151,7 @@ MOVED = {f"grid.labels.{name}": {"min": -0.3, "max": 0.3} for name in ("mg_m", "
 
 @pytest.fixture
 def toy(make_config, libraries, monkeypatch):
-    """toy(changes): a Config of spectra of toy nodes with 20 stars, and an open 2_prepared.h5 of them."""
+    """toy(changes): Config and open 2_prepared.h5 of 20 stars with spectra of toy nodes."""
     monkeypatch.setattr(
         recipe_nodes,
         "open_sampler",
@@ -153,9 +161,9 @@ def toy(make_config, libraries, monkeypatch):
 
         def make(changes=None):
             cfg = make_config(TOY | MOVED | (changes or {}))
-            labels = draw(cfg, 20)
+            labels = draw_labels(cfg, 20)
             labels |= grid.compute_abundances(labels)
-            hdf5.write_wave(h5, cfg.wave.grid())
+            hdf5_spectra.write_wave(h5, cfg.wave.grid())
             h5["train/grid_labels"] = np.stack(list(labels.values()), axis=1)
             h5["train/grid_labels"].attrs["names"] = list(labels)
             return cfg, h5
@@ -165,14 +173,14 @@ def toy(make_config, libraries, monkeypatch):
 
 def test_windows_of_the_nodes_are_around_the_lines_of_the_element(toy, capsys):
     cfg, h5 = toy()
-    found = element_windows.find_element_windows(cfg, h5)
+    windows = element_windows.find_element_windows(cfg, h5)
     assert (
-        list(found) == ["mg_h"] and len(found["mg_h"]) == 1
+        list(windows) == ["mg_h"] and len(windows["mg_h"]) == 1
     )  # its one line; the two of iron are none of its
-    low, high = found["mg_h"][0]
+    low, high = windows["mg_h"][0]
     assert low < 5008 < high and 0.2 < high - low < 0.5  # 0.14 A is a resolution element
     assert capsys.readouterr().out.startswith(
-        f"mg_h: {mask_windows(cfg.wave.grid(), found['mg_h']).sum()} of 400 pixels, in 1 windows"
+        f"mg_h: {mask_windows(cfg.wave.grid(), windows['mg_h']).sum()} of 400 pixels, in 1 windows"
     )
 
 
@@ -247,13 +255,18 @@ def test_a_model_keeps_its_windows_and_the_jacobian_shows_them(make_config, monk
         changes
         | {"train.max_epochs": 1, "train.passes": 1, "train.batch_size": 64, "jacobian.n_stars": 10}
     )
-    labels = draw(cfg, 300)
+    labels = draw_labels(cfg, 300)
     write_grid(cfg, labels=labels | {"mg_h": labels["mh"]})
-    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network):
+    for stage in (
+        join.join_databases,
+        preprocess.prepare_spectra,
+        train_labels.train_label_network,
+    ):
         stage(Run(cfg))
-    assert {name: pairs.tolist() for name, pairs in load_model.load_trained_model(Run(cfg)).windows.items()} == {
-        "mg_h": [[4475, 4478]]
-    }
+    assert {
+        name: pairs.tolist()
+        for name, pairs in load_model.load_trained_model(Run(cfg)).windows.items()
+    } == {"mg_h": [[4475, 4478]]}
     shaded = []
     monkeypatch.setattr(
         plots, "shade_windows", lambda ax, windows: shaded.append(np.array(windows).tolist())

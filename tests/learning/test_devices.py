@@ -1,4 +1,4 @@
-"""Training on several devices and in mixed precision gives what one device gives; a run can be followed while it trains."""
+"""Training on several devices and in mixed precision agrees with one device and can be followed."""
 
 import csv
 import json
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, changed, fit
+from conftest import ROOT, change_sections, fit_run
 
-from starlabels.config.run import Run
 from starlabels.base.errors import UserError
 from starlabels.config import digests, load, paths
-from starlabels.learning import batches, devices, trained_model, training
+from starlabels.config.run import Run
+from starlabels.learning import batches, checkpoints, devices, trained_model, training
 from starlabels.learning.networks import BUILDERS
 from starlabels.stages import train_labels
 
@@ -27,17 +27,18 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from starlabels.config import load
+from starlabels.config.run import Run
 from starlabels.learning import devices
 from starlabels.stages import train_labels
 
-train_labels.start = lambda train: devices.mirrored(train.precision, ["CPU:0", "CPU:1"])
-train_labels.run(load.load_config("config.yaml"))
+train_labels.start_devices = lambda train: devices.mirror_gpus(train.precision, ["CPU:0", "CPU:1"])
+train_labels.train_label_network(Run(load.load_config("config.yaml")))
 """  # two devices of a machine without GPUs
 
 
 @pytest.fixture
 def start():
-    """A function that starts a process of python in the current folder, which the test does not outlive."""
+    """A function that starts python in the current folder; it is killed after the test."""
     started = []
 
     def start(*command, **environment):
@@ -66,10 +67,10 @@ def task(index, addresses):
 def addresses(n):
     """n addresses of this machine that are free."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    found = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return found
+    places = [f"127.0.0.1:{server.getsockname()[1]}" for server in sockets]
+    for server in sockets:
+        server.close()
+    return places
 
 
 def rewrite(**train):
@@ -115,16 +116,18 @@ def plain(plain_folder, tmp_path, monkeypatch):
 def answers(cfg):
     """What the model on disk says of a few spectra (50, 2 n_labels)."""
     flux = np.random.default_rng(0).normal(1, 0.02, (50, cfg.wave.n_pix)).astype("f4")
-    return trained_model.read_keras_model(paths.run_paths(cfg).model_dir / "model.keras").predict(flux, verbose=0)
+    return trained_model.read_keras_model(paths.run_paths(cfg).model_dir / "model.keras").predict(
+        flux, verbose=0
+    )
 
 
 def assert_as(plain, cfg):
     """The losses and answers of the model on disk are those of one device."""
-    found = losses(paths.run_paths(cfg).model_dir)
-    for key, wanted in plain[
+    columns = losses(paths.run_paths(cfg).model_dir)
+    for key, expected in plain[
         0
     ].items():  # a batch that was filled up weighs a little more in the loss of its epoch
-        np.testing.assert_allclose(found[key], wanted, rtol=1e-3 if "loss" in key else 1e-6)
+        np.testing.assert_allclose(columns[key], expected, rtol=1e-3 if "loss" in key else 1e-6)
     np.testing.assert_allclose(answers(cfg), plain[1], atol=1e-5)
 
 
@@ -168,13 +171,13 @@ def test_a_network_trained_in_mixed_precision_answers_in_float32_and_about_the_s
     train_labels.train_label_network(Run(cfg := rewrite(precision=precision)))
     assert f"train.precision {precision}: without a GPU it is slower" in capsys.readouterr().out
     assert keras.config.dtype_policy().name == "float32"
-    found = answers(cfg)
-    assert found.dtype == np.float32
-    difference = np.abs(found - plain[1]).max()
+    output = answers(cfg)
+    assert output.dtype == np.float32
+    difference = np.abs(output - plain[1]).max()
     assert 0 < difference < 0.05 * plain[1].std()
-    network = trained_model.read_keras_model(paths.run_paths(cfg).model_dir / "model.keras").get_layer(
-        "residual_mlp"
-    )
+    network = trained_model.read_keras_model(
+        paths.run_paths(cfg).model_dir / "model.keras"
+    ).get_layer("residual_mlp")
     assert {layer.compute_dtype for layer in network._flatten_layers()} == {"float32"}
 
 
@@ -200,14 +203,14 @@ def test_every_network_of_mixed_precision_gives_float32(builder):
 
 
 def test_a_run_is_followed_by_a_line_an_epoch_and_by_tensorboard(run, monkeypatch):
-    cfg, seen = changed(run, train={"tensorboard": True}), []
-    folder, kept = paths.run_paths(cfg).partial_dir, training.write_checkpoint
+    cfg, seen = change_sections(run, train={"tensorboard": True}), []
+    folder, kept = paths.run_paths(cfg).partial_dir, checkpoints.write_checkpoint
 
     def checkpoint(*args):
         kept(*args)
         seen.append((folder / "history.csv").read_text().splitlines())
 
-    monkeypatch.setattr(training, "write_checkpoint", checkpoint)
+    monkeypatch.setattr(checkpoints, "write_checkpoint", checkpoint)
     train_labels.train_label_network(Run(cfg))
     assert [len(lines) for lines in seen] == [2, 3, 4]
     assert (paths.run_paths(cfg).model_dir / "history.csv").read_text().splitlines() == seen[-1]
@@ -216,7 +219,7 @@ def test_a_run_is_followed_by_a_line_an_epoch_and_by_tensorboard(run, monkeypatc
 
 
 def test_a_run_that_goes_on_continues_the_lines_of_its_history(run, monkeypatch):
-    kept = training.write_checkpoint
+    kept = checkpoints.write_checkpoint
 
     def checkpoint(network, history, *args):
         kept(network, history, *args)
@@ -224,22 +227,27 @@ def test_a_run_that_goes_on_continues_the_lines_of_its_history(run, monkeypatch)
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "write_checkpoint", checkpoint)
-        fit(run)
+        patch.setattr(checkpoints, "write_checkpoint", checkpoint)
+        fit_run(run)
     path = paths.run_paths(run).partial_dir / "history.csv"
     with path.open("a") as file:
         file.write("3,0.1")  # a line that was cut off
-    fit(run)
+    fit_run(run)
     assert [line.split(",")[0] for line in path.read_text().split()] == ["epoch", "1", "2", "3"]
 
 
 def test_devices_and_what_is_followed_make_no_model_stale_but_precision_does(run):
     digest = digests.stage_digest(run, "3_train")
     assert (
-        digests.stage_digest(changed(run, train={"devices": "workers", "tensorboard": True}), "3_train")
+        digests.stage_digest(
+            change_sections(run, train={"devices": "workers", "tensorboard": True}), "3_train"
+        )
         == digest
     )
-    assert digests.stage_digest(changed(run, train={"precision": "mixed_float16"}), "3_train") != digest
+    assert (
+        digests.stage_digest(change_sections(run, train={"precision": "mixed_float16"}), "3_train")
+        != digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,12 +267,12 @@ def test_workers_without_a_sound_tf_config_are_told_what_it_is(run, monkeypatch,
     with pytest.raises(
         UserError, match="train.devices: workers needs the environment variable TF_CONFIG"
     ):
-        devices.start_devices(changed(run, train={"devices": "workers"}).train)
+        devices.start_devices(change_sections(run, train={"devices": "workers"}).train)
 
 
 def test_all_gpus_of_a_machine_without_any_are_its_cpu_and_that_is_said(run, capsys):
-    found = devices.start_devices(changed(run, train={"devices": "all"}).train)
+    started = devices.start_devices(change_sections(run, train={"devices": "all"}).train)
     assert (
-        found == devices.ONE_DEVICE
+        started == devices.ONE_DEVICE
         and "no GPU found, the network trains on the CPU" in capsys.readouterr().out
     )

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw, toy_spectra
+from conftest import draw_labels, toy_spectra
 
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
 from starlabels.learning import generator
-from starlabels.stages import train_flux
+from starlabels.stages import train_code
 
 STAR = {"teff": 8000.0, "logg": 4.0, "vsini": 30.0, "mh": 0.0}
 
@@ -21,15 +21,15 @@ def cfg(generator_folder, monkeypatch):
 
 
 def test_generated_spectra_are_those_of_the_labels(cfg):
-    made = generator.open_folder("models/toy")
-    labels = draw(cfg, 200, seed=7)
+    toy = generator.open_folder("models/toy")
+    labels = draw_labels(cfg, 200, seed=7)
     labels |= {
         name: np.clip(labels[name], low, high)
-        for name, low, high in zip(made.names, made.low, made.high)
+        for name, low, high in zip(toy.names, toy.low, toy.high)
     }
-    found = made.spectra({name: labels[name] for name in made.names})
+    flux = toy.spectra({name: labels[name] for name in toy.names})
     truth = toy_spectra(cfg.wave.grid(), labels)
-    assert np.abs(found - truth).mean() < 0.1 * np.abs(truth - truth.mean(axis=0)).mean()
+    assert np.abs(flux - truth).mean() < 0.1 * np.abs(truth - truth.mean(axis=0)).mean()
 
 
 def test_one_line_of_python_gives_a_spectrum(cfg):
@@ -64,7 +64,7 @@ def test_the_linear_code_returns_spectra_to_the_rms_that_components_leave(cfg):
 
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         basis, flux = components.read_basis(h5), h5["train/flux"][:50]
-    code = train_flux.linear_code(basis, cfg.labels)
+    code = train_code.make_component_code(basis, cfg.labels)
     left = generator.call_model(code.decoder, generator.call_model(code.encoder, flux)) - flux
     expected = components.project_flux(flux, basis)["outside"].sum(axis=1) / flux.shape[1]
     np.testing.assert_allclose((left**2).mean(axis=1), expected, rtol=0.01, atol=1e-12)

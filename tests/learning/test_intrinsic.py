@@ -1,4 +1,4 @@
-"""A generator of spectra before rotation and instrument: what is done to them afterwards is exact, on real nodes."""
+"""A generator of spectra before rotation and instrument, whose broadening is exact."""
 
 import json
 from types import SimpleNamespace
@@ -41,7 +41,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Folder with models/small, a generator trained for a few seconds on spectra of the packaged nodes."""
+    """Folder with models/small, a generator trained for seconds on the packaged nodes."""
     folder = tmp_path_factory.mktemp("intrinsic")
     values = load.read_recipe(ROOT / "recipes/rvs_generator_best.yaml") | SMALL
     values["grid"] |= {"n_spectra": 500}
@@ -54,7 +54,12 @@ def folder(tmp_path_factory):
         patch.chdir(folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = load.load_config("config.yaml")
-        for stage in (grid.make_grid, join.join_databases, preprocess.prepare_spectra, train_flux.train_generator):
+        for stage in (
+            grid.make_grid,
+            join.join_databases,
+            preprocess.prepare_spectra,
+            train_flux.train_generator,
+        ):
             stage(Run(cfg))
     return folder
 
@@ -67,28 +72,43 @@ def cfg(folder, monkeypatch):
 
 def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        found, codes = train_code.fit_intrinsic(cfg, h5)
+        fitted, codes = train_code.fit_intrinsic(cfg, h5)
         test, truth = h5["test"], h5["test/flux"][:]
-        flux = found.flux(codes(test), train_code.read_grid_labels(test, slice(None)), hdf5_spectra.read_wave(h5))
+        flux = fitted.flux(
+            codes(test), train_code.read_grid_labels(test, slice(None)), hdf5_spectra.read_wave(h5)
+        )
         assert np.abs(flux - truth).max() < 5e-4  # what 60 components leave
-        again = intrinsic.build_intrinsic(found.table)  # as it is saved
+        again = intrinsic.build_intrinsic(fitted.table)  # as it is saved
         np.testing.assert_array_equal(
-            again.flux(codes(test), train_code.read_grid_labels(test, slice(None)), hdf5_spectra.read_wave(h5)), flux
+            again.flux(
+                codes(test),
+                train_code.read_grid_labels(test, slice(None)),
+                hdf5_spectra.read_wave(h5),
+            ),
+            flux,
         )
 
 
 def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_derivatives(cfg):
-    made = generator.open_folder("models/small")
+    small = generator.open_folder("models/small")
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        labels, wave = hdf5_labels.read_labels(h5["test"], cfg.labels)[:20], hdf5_spectra.read_wave(h5)
+        labels, wave = (
+            hdf5_labels.read_labels(h5["test"], cfg.labels)[:20],
+            hdf5_spectra.read_wave(h5),
+        )
         nodes = build_sensitivity_or_none(cfg, h5["test"], wave)(slice(0, 20))
     changed = labels.copy()
     changed[:, [cfg.labels.index("vsini"), cfg.labels.index("resolving_power")]] *= 0.9
     np.testing.assert_array_equal(
-        generator.call_model(made.model, labels), generator.call_model(made.model, changed)
+        generator.call_model(small.model, labels), generator.call_model(small.model, changed)
     )
     scatter = dict(
-        zip(cfg.labels, jacobian_flux.compute_disagreement(jacobian_flux.compute_generator_derivatives(made, labels), nodes))
+        zip(
+            cfg.labels,
+            jacobian_flux.compute_disagreement(
+                jacobian_flux.compute_generator_derivatives(small, labels), nodes
+            ),
+        )
     )
     assert scatter["vsini"] < 0.1 and scatter["resolving_power"] < 0.1
     assert scatter["teff"] < 0.5  # of so short a training

@@ -1,18 +1,20 @@
 """The networks: the published structure, building, saving, and costs of importing."""
 
+import inspect
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import quiet
+from conftest import build_without_dropout
 
 from starlabels.base import untrusted
-from starlabels.learning.networks import BUILDERS
+from starlabels.learning.networks import BUILDERS, CAPABILITIES
 
 
 def test_importing_the_builders_does_not_import_keras():
-    code = "import sys, starlabels.learning.networks; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    imported = "'keras' in sys.modules or 'tensorflow' in sys.modules"
+    code = f"import sys, starlabels.learning.networks; sys.exit({imported})"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -22,11 +24,23 @@ def test_seed_network_has_the_published_parameter_count():
     assert BUILDERS["seed_cnn"](10800, 4).count_params() == conv + dense
 
 
+def test_capabilities_of_every_builder_fit_its_parameters():
+    assert CAPABILITIES.keys() == BUILDERS.keys()
+    for name, builder in BUILDERS.items():
+        capabilities = CAPABILITIES[name]
+        parameters = inspect.signature(builder).parameters
+        assert capabilities.passes == ("passes" in parameters)
+        assert capabilities.members == ("members" in parameters)
+        assert capabilities.wave == ("wave" in parameters)
+        known = {"labels", "wave", "windows", "n_features"}
+        assert set(capabilities.context) == known & parameters.keys()
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_network_survives_saving_and_safe_loading(name, tmp_path):
     import keras
 
-    model = quiet(name, 500, 3)
+    model = build_without_dropout(name, 500, 3)
     flux = np.random.default_rng(0).random((5, 500), dtype="f4")
     model.save(tmp_path / "model.keras")
     untrusted.check_keras(tmp_path / "model.keras")
@@ -52,13 +66,13 @@ def test_components_of_a_layer_are_those_of_the_projection_and_survive_saving(tm
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([basis.mean, basis.components])
     model.save(tmp_path / "model.keras")
-    found = keras.models.load_model(tmp_path / "model.keras", safe_mode=True).predict(
+    output = keras.models.load_model(tmp_path / "model.keras", safe_mode=True).predict(
         flux, verbose=0
     )
     expected = components.project_flux(flux, basis)
-    np.testing.assert_allclose(found[:, :3], expected["components"], atol=1e-5)
+    np.testing.assert_allclose(output[:, :3], expected["components"], atol=1e-5)
     np.testing.assert_allclose(
-        np.exp(2 * found[:, 3]) * basis.n_left, expected["outside"][:, 0], rtol=1e-3
+        np.exp(2 * output[:, 3]) * basis.n_left, expected["outside"][:, 0], rtol=1e-3
     )
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import changed, fit
+from conftest import change_sections, fit_run
 
-from starlabels.config.run import Run
 from starlabels.base.files import remove_folder
 from starlabels.config import paths
-from starlabels.learning import training
+from starlabels.config.run import Run
+from starlabels.learning import checkpoints
 from starlabels.stages import train_labels
 
 LOSSES = [
@@ -36,9 +36,9 @@ def pretend(monkeypatch, losses=LOSSES):
 
 
 def stopping(cfg, patience, epochs, **train):
-    """The Config with early stopping of that patience, at most so many epochs, and other keys of `train`."""
+    """The Config with that patience, number of epochs and other keys of `train`."""
     stop = cfg.train.early_stopping.model_copy(update={"patience": patience})
-    return changed(cfg, train={"early_stopping": stop, "max_epochs": epochs, **train})
+    return change_sections(cfg, train={"early_stopping": stop, "max_epochs": epochs, **train})
 
 
 def weights(network, *_):
@@ -47,25 +47,25 @@ def weights(network, *_):
 
 def kill_after(monkeypatch, epoch):
     """Interrupt the training once the checkpoint of that epoch is written; undo() lets it go on."""
-    kept = training.write_checkpoint
+    kept = checkpoints.write_checkpoint
 
     def checkpoint(network, history, *args):
         kept(network, history, *args)
         if len(history["loss"]) == epoch:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "write_checkpoint", checkpoint)
-    return lambda: monkeypatch.setattr(training, "write_checkpoint", kept)
+    monkeypatch.setattr(checkpoints, "write_checkpoint", checkpoint)
+    return lambda: monkeypatch.setattr(checkpoints, "write_checkpoint", kept)
 
 
 def test_training_stops_early_and_keeps_the_weights_of_its_best_epoch(run, monkeypatch):
     pretend(monkeypatch)
-    _, best = fit(stopping(run, 9, 3, schedule="plateau"), weights)
+    _, best = fit_run(stopping(run, 9, 3, schedule="plateau"), weights)
     remove_folder(paths.run_paths(run).partial_dir)
-    history, kept = fit(stopping(run, 2, 8, schedule="plateau"), weights)
+    history, kept = fit_run(stopping(run, 2, 8, schedule="plateau"), weights)
     assert history["val_loss"] == LOSSES[:5]
-    for found, wanted in zip(kept, best):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    for weight, expected_weight in zip(kept, best):
+        np.testing.assert_allclose(weight, expected_weight, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,18 @@ def test_a_killed_training_goes_on_to_the_same_history_and_weights(
         schedule=schedule,
         reduce_lr=run.train.reduce_lr.model_copy(update={"patience": 1}),
     )
-    whole, expected = fit(cfg, weights)
+    whole, expected = fit_run(cfg, weights)
     remove_folder(paths.run_paths(cfg).partial_dir)
     undo = kill_after(monkeypatch, killed)
     with pytest.raises(KeyboardInterrupt):
-        fit(cfg)
+        fit_run(cfg)
     undo()
-    history, kept = fit(cfg, weights)
+    history, kept = fit_run(cfg, weights)
     assert len(history["loss"]) == len(whole["loss"]) == 5
     for key in ("loss", "val_loss", "learning_rate"):
         assert history[key] == pytest.approx(whole[key], rel=1e-4)
-    for found, wanted in zip(kept, expected):
-        np.testing.assert_allclose(found, wanted, atol=1e-4)
+    for weight, expected_weight in zip(kept, expected):
+        np.testing.assert_allclose(weight, expected_weight, atol=1e-4)
 
 
 def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypatch):
@@ -114,7 +114,7 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
 
     def network():
         keras.utils.set_random_seed(1)
-        made = keras.Sequential(
+        network = keras.Sequential(
             [
                 keras.Input((4,)),
                 keras.layers.Dense(8),
@@ -122,34 +122,36 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
                 keras.layers.Dense(1),
             ]
         )
-        made.compile(keras.optimizers.Adam(), loss="mse")
-        made.optimizer.build(made.trainable_variables)
-        return made
+        network.compile(keras.optimizers.Adam(), loss="mse")
+        network.optimizer.build(network.trainable_variables)
+        return network
 
     whole, killed, resumed = network(), network(), network()
     logs = {"loss": 1.0, "val_loss": 1.0, "learning_rate": 1e-3, "seconds": 1.0}
     whole.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
     killed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
-    training.write_checkpoint(killed, {key: [] for key in logs}, logs, tmp_path / "state", "digest")
-    history, ended = training.resume_training(resumed, tmp_path / "state", "digest")
+    checkpoints.write_checkpoint(
+        killed, {key: [] for key in logs}, logs, tmp_path / "state", "digest"
+    )
+    history, ended = checkpoints.resume_training(resumed, tmp_path / "state", "digest")
     assert (len(history["loss"]), ended) == (1, False)
     resumed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
-    for found, wanted in zip(resumed.get_weights(), whole.get_weights()):
-        np.testing.assert_array_equal(found, wanted)
+    for weight, expected_weight in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(weight, expected_weight)
 
 
-@pytest.mark.parametrize("spoilt", [training.LAST, training.BEST, "history.json"])
+@pytest.mark.parametrize("spoilt", [checkpoints.LAST, checkpoints.BEST, "history.json"])
 def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
-    fit(stopping(run, 9, 2))
+    fit_run(stopping(run, 9, 2))
     folder = paths.run_paths(run).partial_dir
-    file = folder / training.STATE / spoilt
+    file = folder / checkpoints.STATE / spoilt
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content if spoilt != "history.json" else content[: len(content) // 2])
     untouched, resumed = (stopping(run, 9, 3) for _ in range(2))
-    history, kept = fit(resumed, weights)
+    history, kept = fit_run(resumed, weights)
     remove_folder(folder)
-    expected, wanted = fit(untouched, weights)
+    expected, expected_weights = fit_run(untouched, weights)
     assert history["loss"] == expected["loss"] and len(history["loss"]) == 3
-    for found, one in zip(kept, wanted):
-        np.testing.assert_array_equal(found, one)
+    for weight, expected_weight in zip(kept, expected_weights):
+        np.testing.assert_array_equal(weight, expected_weight)

@@ -9,7 +9,7 @@ from starlabels.stages import predict_spectra
 
 @pytest.fixture(scope="module")
 def table():
-    """What tells few from many, of 3000 training and 2000 validation stars in two labels N(0, 1)."""
+    """Threshold of 3000 training and 2000 validation stars with two labels N(0, 1)."""
     rng = np.random.default_rng(0)
     return sparse.fit_sparse_threshold(rng.normal(size=(3000, 2)), rng.normal(size=(2000, 2)))
 
@@ -27,7 +27,9 @@ def test_stars_beyond_training_in_a_gap_or_without_labels_are_flagged(table):
     two = np.where(rng.uniform(size=(3000, 1)) < 0.5, -3.0, 3.0) + 0.3 * rng.normal(
         size=(3000, 2)
     )  # clumps at (-3, -3), (3, 3)
-    assert sparse.flag_sparse(sparse.fit_sparse_threshold(two, two[:500]), np.array([[0.0, 0.0], [-3.0, 3.0]])).all()
+    assert sparse.flag_sparse(
+        sparse.fit_sparse_threshold(two, two[:500]), np.array([[0.0, 0.0], [-3.0, 3.0]])
+    ).all()
 
 
 def test_the_distance_is_that_of_the_tenth_nearest_star_or_the_last_of_fewer():

@@ -1,21 +1,22 @@
-"""Training, testing and Jacobians on toy stars: what is saved, what is refused, what is reproduced."""
+"""Training, testing and Jacobians on toy stars: what is saved, refused and reproduced."""
 
 import json
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, changed, fit, toy_spectra
+from conftest import ROOT, change_sections, fit_run, toy_spectra
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.base.files import replace_folder
 from starlabels.config import digests, load, paths
-from starlabels.learning import calibration, components, outliers, trained_model
+from starlabels.config.run import Run
+from starlabels.learning import calibration, components, jacobians, outliers, trained_model
 from starlabels.stages import (
     jacobian_labels,
     load_model,
@@ -50,14 +51,14 @@ class ToySampler:
     elements = None
 
     def compute_sensitivities(self, labels, names, wave, resolving_power):
-        found = []
+        derivatives = []
         for name in names:
             step = {"teff": 20, "logg": 0.02, "vsini": 1, "mh": 0.02}[name]
             high, low = (
                 toy_spectra(wave, labels | {name: labels[name] + sign * step}) for sign in (1, -1)
             )
-            found.append((high - low) / (2 * step))
-        return np.stack(found, axis=1)
+            derivatives.append((high - low) / (2 * step))
+        return np.stack(derivatives, axis=1)
 
 
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
@@ -129,7 +130,7 @@ def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(ru
     stored = load_model.load_trained_model(Run(run))
     with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
         flux = h5["test/flux"][:20]
-    expected = jacobian_labels.jacobian(stored.model, flux, 4).mean(axis=0) * stored.std[:, None]
+    expected = jacobians.compute_jacobian(stored.model, flux, 4).mean(axis=0) * stored.std[:, None]
     with hdf5.open_stage(paths.run_paths(run).jacobian, "jacobian") as h5:
         np.testing.assert_allclose(
             h5["network/mean"][:], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
@@ -162,7 +163,10 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
         assert "network" in h5 and "sensitivity" not in h5
     foreign = run.join.databases[0].model_copy(update={"path": "elsewhere.h5"})
     assert (
-        recipe_nodes.build_sensitivity_or_none(changed(run, join={"databases": [foreign]}), None, None) is None
+        recipe_nodes.build_sensitivity_or_none(
+            change_sections(run, join={"databases": [foreign]}), None, None
+        )
+        is None
     )
     assert "not all spectra are from grid.py" in capsys.readouterr().out
 
@@ -198,8 +202,8 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
         "optimizer": "amsgrad",
         "max_epochs": 2,
     }
-    cfg = changed(cfg, train=train)
-    history, _ = fit(cfg)
+    cfg = change_sections(cfg, train=train)
+    history, _ = fit_run(cfg)
     assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
     train_labels.train_label_network(Run(cfg))
     test_labels.score_labels(Run(cfg))
@@ -208,37 +212,54 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
 
 
 def test_model_on_flux_is_the_network_on_components_with_errors_limits_and_flags(run):
-    stored, std = load_model.load_trained_model(Run(run)), np.array([1000.0, 1.0, 90.0, 0.9])
+    stored = load_model.load_trained_model(Run(run))
     with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
-        basis, flux = components.read_basis(h5), h5["test/flux"][:50]
-    found = components.project_flux(flux, basis)
-    inputs = np.column_stack(
-        [found["components"], 0.5 * np.log(found["outside"][:, 0] / basis.n_left)]
-    ).astype("f4")
-    network = stored.model.get_layer("residual_mlp")
-    output = network.predict(inputs, verbose=0)
+        basis = components.read_basis(h5)
+        flux = h5["test/flux"][:50]
+    snr = np.full(50, 100.0)
+    projections = components.project_flux(flux, basis)
+    ln_noise = 0.5 * np.log(projections["outside"][:, 0] / basis.n_left)
+    inputs = np.column_stack([projections["components"], ln_noise]).astype("f4")
+    output = stored.model.get_layer("residual_mlp").predict(inputs, verbose=0)
     np.testing.assert_allclose(stored.model.predict(flux, verbose=0), output, atol=1e-3)
-    low = stored._replace(mean=stored.mean - [0, 0, 1e4, 0])  # every vsini comes out far below 0
-    there = low.predict(flux, np.full(50, 100.0))
-    assert not there["mean"][:, 2].any() and np.all(there["flags"] & outliers.BITS["limit"])
-    answered, raw = (
-        stored.predict(flux, np.full(50, 100.0)),
-        np.exp(0.5 * output[:, 4:]) * stored.std,
-    )
-    growth = answered["err"] / calibration.apply_calibration(stored.calibration, raw, np.full(50, 100.0))
-    like = answered["flags"] & outliers.BITS["unlike"] == 0
+    # every vsini is predicted far below 0
+    shifted = stored._replace(mean=stored.mean - [0, 0, 1e4, 0])
+    clipped = shifted.predict(flux, snr)
+    assert not clipped["mean"][:, 2].any() and np.all(clipped["flags"] & outliers.BITS["limit"])
+    prediction = stored.predict(flux, snr)
+    raw = np.exp(0.5 * output[:, 4:]) * stored.std
+    growth = prediction["err"] / calibration.apply_calibration(stored.calibration, raw, snr)
+    like = prediction["flags"] & outliers.BITS["unlike"] == 0
     np.testing.assert_allclose(growth[like], 1, rtol=1e-2)
     assert (growth[~like] > 0.99).all()
-    assert np.all(stored.std > 0) and np.all(stored.std < 3 * std)
-    wild = stored.predict(
-        np.random.default_rng(0).normal(1, 0.5, flux.shape).astype("f4"), np.full(50, 2.0)
-    )
+    assert np.all(stored.std > 0) and np.all(stored.std < [3000.0, 3.0, 270.0, 2.7])
+    noise = np.random.default_rng(0).normal(1, 0.5, flux.shape).astype("f4")
+    wild = stored.predict(noise, np.full(50, 2.0))
     assert np.all(wild["flags"] & outliers.BITS["unlike"])
+
+
+def test_a_model_keeps_the_basis_it_reads_and_one_without_it_predicts_the_same(run):
+    folder = paths.run_paths(run).model_dir
+    stored = load_model.load_trained_model(Run(run))
+    with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
+        prepared = components.read_basis(h5)
+        flux = h5["test/flux"][:20]
+    with h5py.File(folder / "scaling.h5", "r+") as h5:
+        assert h5["basis"].attrs["n_blocks"] == prepared.n_blocks
+        del h5["basis"]  # as of older models
+    older = load_model.load_trained_model(Run(run))
+    for basis in (stored.basis, older.basis):
+        for values, expected in zip(basis, prepared):
+            np.testing.assert_array_equal(values, expected)
+    snr = np.full(20, 100.0)
+    prediction = stored.predict(flux, snr)
+    for name, values in older.predict(flux, snr).items():
+        np.testing.assert_array_equal(values, prediction[name])
 
 
 def test_missing_and_stale_inputs_name_the_script_to_run(run):
     with pytest.raises(UserError, match="re-run python 3_train.py"):
-        test_labels.score_labels(Run(changed(run, train={"max_epochs": 9})))
+        test_labels.score_labels(Run(change_sections(run, train={"max_epochs": 9})))
     paths.run_paths(run).prepared.unlink()
     with pytest.raises(UserError, match="2_preprocess.py"):
         train_labels.train_label_network(Run(run))
@@ -255,15 +276,17 @@ def test_damaged_model_names_the_script_to_run(run):
 def test_diverged_training_is_refused_and_leaves_the_old_model(run):
     before = (paths.run_paths(run).model_dir / "model.keras").read_bytes()
     with pytest.raises(UserError, match="lower train.learning_rate"):
-        train_labels.train_label_network(Run(changed(run, train={"learning_rate": 1e30, "schedule": "plateau"})))
+        train_labels.train_label_network(
+            Run(change_sections(run, train={"learning_rate": 1e30, "schedule": "plateau"}))
+        )
     assert (paths.run_paths(run).model_dir / "model.keras").read_bytes() == before
     assert not list(paths.run_paths(run).model_dir.parent.glob("*.tmp"))
 
 
 def test_arguments_that_do_not_go_together_are_a_users_mistake(run):
-    cfg = changed(run, model={"blocks": -1})
+    cfg = change_sections(run, model={"blocks": -1})
     with pytest.raises(UserError, match="blocks is -1, expected 0 or more"):
-        fit(cfg)
+        fit_run(cfg)
 
 
 def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
