@@ -73,7 +73,7 @@ def validate_values(values):
 
 
 def fill_databases(cfg):
-    """The Config, with the file of its own grid in join.databases if that is null."""
+    """The Config, with the file of its grid in join.databases if that is null."""
     if cfg.join.databases is not None or not cfg.grid:
         return cfg
     databases = [Database(path=str(grid_path(cfg)), where=None)]

@@ -98,8 +98,9 @@ def merge_nodes(base, node, keys=()):
 
 def has_other_builder(base, node):
     """Whether a `model` section names another builder than that of the base."""
-    own, old = get_item(node, "builder"), get_item(base, "builder")
-    return own is not None and (old is None or own.value != old.value)
+    new = get_item(node, "builder")
+    old = get_item(base, "builder")
+    return new is not None and (old is None or new.value != old.value)
 
 
 def get_item(node, name):

@@ -9,7 +9,7 @@ from textwrap import shorten
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
-from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from starlabels.base.errors import UserError
@@ -44,6 +44,14 @@ class Constructor(SafeConstructor):
             raise ConstructorError(None, None, "a number of too many digits", node.start_mark)
         return value
 
+    def construct_yaml_bool(self, node):
+        """True or False; y and n are text, such as names of columns."""
+        value = self.construct_scalar(node)
+        return value if value.lower() in ("y", "n") else super().construct_yaml_bool(node)
+
+
+Constructor.add_constructor("tag:yaml.org,2002:bool", Constructor.construct_yaml_bool)
+
 
 def new_yaml():
     """A safe ruamel.yaml of YAML 1.1 (`yes` is true), the version of all earlier recipes."""
@@ -59,7 +67,7 @@ def report_errors(path):
     """Turn errors of YAML into a UserError of one line that names the file and line."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)  # 1e-3 is a number
+            warnings.simplefilter("ignore")  # about 1e-3, which is a number, and reused anchors
             yield
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

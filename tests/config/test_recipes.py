@@ -122,9 +122,9 @@ def test_a_copy_of_a_recipe_finds_its_base_in_recipes(tmp_path, write):
 def test_a_mistake_about_a_base_is_one_line(write, text, line, message):
     other = write("b.yaml", "base: a.yaml\n")
     path = write("a.yaml", text)
-    found = message_of(path)
-    assert "\n" not in found and message in found
-    assert found.startswith(f"{path}:{line}: " if line else f"{other}:1: ")
+    message_line = message_of(path)
+    assert "\n" not in message_line and message in message_line
+    assert message_line.startswith(f"{path}:{line}: " if line else f"{other}:1: ")
 
 
 @pytest.mark.parametrize(
@@ -140,15 +140,19 @@ def test_a_mistake_inside_a_base_has_the_file_and_line_of_the_base(write, old, n
     text = (ROOT / "recipes/afgk.yaml").read_text()
     line = text[: text.index(old)].count("\n") + 1 + new.count("\n")
     base = write("broken.yaml", text.replace(old, new, 1))
-    found = message_of(write("a.yaml", "# a recipe\nbase: broken.yaml\nrun: a\n"))
-    assert found.startswith(f"{base}:{line}: {message}") and "\n" not in found
+    message_line = message_of(write("a.yaml", "# a recipe\nbase: broken.yaml\nrun: a\n"))
+    assert message_line.startswith(f"{base}:{line}: {message}") and "\n" not in message_line
 
 
 def test_traps_in_a_base_are_refused(write, tmp_path):
     trap = f"!!python/object/apply:os.mkdir [{tmp_path}/it_ran]"
     base = write("trap.yaml", (ROOT / "config.yaml").read_text() + f"\nextra: {trap}\n")
-    found = message_of(write("a.yaml", "base: trap.yaml\n"))
-    assert found.startswith(f"{base}:") and "not valid YAML" in found and "\n" not in found
+    message_line = message_of(write("a.yaml", "base: trap.yaml\n"))
+    assert (
+        message_line.startswith(f"{base}:")
+        and "not valid YAML" in message_line
+        and "\n" not in message_line
+    )
     assert not (tmp_path / "it_ran").exists()
 
 
@@ -164,6 +168,14 @@ def test_without_databases_the_file_of_the_grid_is_joined(write):
 def test_words_for_true_are_those_of_earlier_recipes(write, value):
     path = write("a.yaml", f"base: afgk.yaml\njoin: {{resample: {value}}}\n")
     assert load.load_config(path).join.resample is True
+
+
+def test_y_and_n_are_text(write):
+    path = write("a.yaml", "base: sos.yaml\nfeatures: {magnitudes: {y: G, N: BP}, a_v: n}\n")
+    cfg = load.load_config(path)
+    assert cfg.features.magnitudes == {"y": "G", "N": "BP"} and cfg.features.a_v == "n"
+    path.write_text(cfg.text)
+    assert load.load_config(path).features == cfg.features
 
 
 def test_text_that_yaml_would_read_as_something_else_is_stored_as_text(write):
