@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels.base import hdf5, provenance, untrusted
+from starlabels.base import hdf5, hdf5_spectra, provenance, untrusted
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.workers import LOST, connect_cluster, iterate_results
@@ -169,10 +169,10 @@ def gather_nodes(grid, partial, names, path):
     """Write the library `path` from the finished nodes `<name>.npy` in the folder `partial`."""
     wave = grid.wave()
     files = (lines.LINE_FILE, atmosphere.TABLE_FILE)
-    inputs = {provenance.path_from_root(file): hdf5.file_digest(file) for file in files}
+    inputs = {provenance.get_portable_path(file): hdf5.compute_file_digest(file) for file in files}
     failed = np.zeros(len(names), bool)
-    with hdf5.create(path, "nodes", grid.digest, json.dumps(asdict(grid)), inputs) as h5:
-        hdf5.write_wave(h5, wave, resolving_power=grid.resolving_power)
+    with hdf5.create_file(path, "nodes", grid.digest, json.dumps(asdict(grid)), inputs) as h5:
+        hdf5_spectra.write_wave(h5, wave, resolving_power=grid.resolving_power)
         h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
         storage = {"chunks": (1, len(wave)), "compression": 9, "shuffle": True}
         flux = h5.create_dataset("nodes/flux", (len(names), len(wave)), "u2", **storage)

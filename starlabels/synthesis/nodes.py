@@ -89,7 +89,7 @@ class NodeGrid:
     @property
     def digest(self):
         """16 hex digits that change when any node would change."""
-        data = [hdf5.file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
+        data = [hdf5.compute_file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
         fields = asdict(self)
         is_quick = fields.pop("quick")
         settings = [fields, PIXELS_PER_FWHM, OVERSAMPLING, MARGIN, data]
@@ -111,7 +111,7 @@ class NodeGrid:
 def read_grid(path):
     """Read the NodeGrid of a library; UserError if the file is missing or damaged."""
     with hdf5.open_stage(path, "nodes", script="grid.py") as h5:
-        axes = {name: tuple(hdf5.dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
+        axes = {name: tuple(hdf5.get_dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
         wave_min, wave_max = h5["nodes/flux"].attrs["window"]
         attributes = h5["nodes"].attrs
         return NodeGrid(

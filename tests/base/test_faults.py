@@ -231,11 +231,11 @@ def test_a_recipe_that_is_edited_while_a_stage_runs_counts_from_the_next_stage_o
         return create(*args)
 
     monkeypatch.setattr(hdf5, "create_file", edited)
-    for stage, run, path in (
-        ("0_join", join, "0_joined.h5"),
-        ("2_preprocess", preprocess, "2_prepared.h5"),
+    for stage, run_stage, path in (
+        ("0_join", join.join_databases, "0_joined.h5"),
+        ("2_preprocess", preprocess.prepare_spectra, "2_prepared.h5"),
     ):
-        run.run(grid)
+        run_stage(Run(grid))
         with hdf5.open_stage(Path("data/afgk") / path, stage, wanted[stage]) as h5:
             assert h5.attrs["config"] == text
 

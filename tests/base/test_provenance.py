@@ -16,7 +16,7 @@ from starlabels.base import provenance as provenance_2
 from starlabels.base.errors import UserError
 from starlabels.config import paths as config
 from starlabels.learning import trained_model
-from starlabels.plots import plt, save
+from starlabels.plots import plt, save_figure
 from starlabels.tools import provenance
 
 
@@ -75,7 +75,7 @@ def test_a_figure_states_its_inputs(run):
     stars, prepared = Path("stars.csv"), config.run_paths(run).prepared
     stars.write_text("teff\n5000\n")
     sources = {path: hdf5.compute_file_digest(path) for path in (prepared, stars)}
-    save(plt.figure(), "a.png")
+    save_figure(plt.figure(), "a.png")
     pixels = plt.imread("a.png")
     provenance_2.stamp_figure("a.png", run.text, sources)
     assert (plt.imread("a.png") == pixels).all()
