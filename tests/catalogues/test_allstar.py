@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.config import paths
+from starlabels.config.run import Run
 from starlabels.stages import grid, join, recipe_stars
 
 STARS = """star_id,teff,logg,mh,vsini,kind,parallax,parallax_err,k_mag,source_id,ruwe
@@ -125,7 +125,10 @@ def test_the_grid_of_a_catalogue_holds_its_columns_and_errors_for_where_and_labe
     )
     with h5py.File(paths.run_paths(cfg).grid) as h5:
         assert h5["spectra/flux"].shape[0] == 2 and np.isfinite(h5["spectra/flux"][:]).all()
-        assert hdf5_labels.read_label_units(h5)["parallax"] == "mas" and hdf5_labels.read_label_units(h5)["ruwe"] == ""
+        assert (
+            hdf5_labels.read_label_units(h5)["parallax"] == "mas"
+            and hdf5_labels.read_label_units(h5)["ruwe"] == ""
+        )
         errors = hdf5_labels.read_label_errors(h5, ["teff", "parallax"])
     np.testing.assert_allclose(errors, [[np.nan, 0.02], [np.nan, 0.03]], rtol=1e-6)
     join.join_databases(Run(cfg))

@@ -9,11 +9,11 @@ import pytest
 from conftest import write_grid
 from test_tables import RECIPE, joined
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import crossmatch
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.stages import join
 
 ARCSEC = 1 / 3600

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from conftest import change_sections, draw_labels, toy_spectra, write_grid
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.catalogues import distances, sdss_flags
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.stages import join, preprocess, test_labels, train_labels
 
 
@@ -67,7 +67,9 @@ def group(tmp_path):
 def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(group):
     found = {"mean": np.full((3, 1), 100.0), "err": np.full((3, 1), 5.0)}
     one = distances.compute_part_distances(found, group(k_mag=[5.0, 9.0, 7.0], a_k=[0.0, 0.3, 0.1]))
-    other = distances.compute_part_distances(found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1]))
+    other = distances.compute_part_distances(
+        found, group(k_mag=[9.0, 5.0, 7.0], a_k=[0.3, 0.0, 0.1])
+    )
     for name in ("distance", "distance_err", "parallax", "parallax_err"):
         np.testing.assert_allclose(one[name], other[name][[1, 0, 2]])
     np.testing.assert_allclose(one["distance"], [100, 10 ** (2 + 0.2 * 3.7), 10 ** (2 + 0.2 * 1.9)])
@@ -159,7 +161,12 @@ def survey(make_config):
 
 
 def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, capsys):
-    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
+    for stage in (
+        join.join_databases,
+        preprocess.prepare_spectra,
+        train_labels.train_label_network,
+        test_labels.score_labels,
+    ):
         stage(Run(survey))
     metrics = json.loads(paths.run_paths(survey).metrics.read_text())
     assert (paths.run_paths(survey).figure_dir / "4_distance_200_400.png").exists()

@@ -60,9 +60,9 @@ def test_a_parallax_below_the_least_counts_as_that():
 
 def test_a_band_loses_the_extinction_of_its_wavelength():
     assert photometry.compute_relative_extinction("V") == pytest.approx(1, abs=0.01)
-    assert photometry.compute_relative_extinction("Ks") == pytest.approx(0.12, abs=0.02) and photometry.compute_relative_extinction(
-        "BP"
-    ) > photometry.compute_relative_extinction("G")
+    assert photometry.compute_relative_extinction("Ks") == pytest.approx(
+        0.12, abs=0.02
+    ) and photometry.compute_relative_extinction("BP") > photometry.compute_relative_extinction("G")
     found, _ = made(STAR)
     assert found["g_mag_0"] == pytest.approx(10 - photometry.compute_relative_extinction("G"))
     assert found["abs_g_mag_0"] == pytest.approx(found["g_mag_0"])  # at 10 pc
@@ -71,7 +71,9 @@ def test_a_band_loses_the_extinction_of_its_wavelength():
 def test_a_colour_without_extinction_is_bluer_by_the_difference_of_both_bands():
     found, _ = made(STAR)
     assert found["g_mag-j_mag"] == pytest.approx(1) and found["j_mag-k_mag"] == pytest.approx(0.5)
-    reddening = photometry.compute_relative_extinction("G") - photometry.compute_relative_extinction("J")
+    reddening = photometry.compute_relative_extinction(
+        "G"
+    ) - photometry.compute_relative_extinction("J")
     assert reddening > 0.4 and found["g_mag-j_mag_0"] == pytest.approx(1 - reddening)
 
 
@@ -113,7 +115,9 @@ def test_an_ensemble_answers_with_the_mean_and_the_total_variance_of_its_members
     stars = np.random.default_rng(0).normal(size=(5, 4)).astype("f4")
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 4) and each.std(axis=1).min() > 1e-3  # members differ
-    mean, total, between = np.split(np.asarray(build_predictor(network, "residual_mlp", {"members": 3})(stars)), 3, axis=1)
+    mean, total, between = np.split(
+        np.asarray(build_predictor(network, "residual_mlp", {"members": 3})(stars)), 3, axis=1
+    )
     np.testing.assert_allclose(mean, each[..., :2].mean(axis=1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.exp(between), each[..., :2].var(axis=1), rtol=1e-4)
     np.testing.assert_allclose(
@@ -127,7 +131,9 @@ def test_members_without_errors_learn_each_for_itself_and_answer_with_their_mean
     stars, true = (np.random.default_rng(0).normal(size=(5, n)).astype("f4") for n in (40, 2))
     each = np.asarray(network(stars))
     assert each.shape == (5, 3, 2) and each.std(axis=1).min() > 1e-3  # members differ
-    mean = np.asarray(build_predictor(network, "spectrum_table_cnn", {"members": 3}, errors=False)(stars))
+    mean = np.asarray(
+        build_predictor(network, "spectrum_table_cnn", {"members": 3}, errors=False)(stars)
+    )
     np.testing.assert_allclose(mean, each.mean(axis=1), rtol=1e-5, atol=1e-6)
     loss = ops.convert_to_numpy(
         losses.mse(ops.convert_to_tensor(true), ops.convert_to_tensor(each))

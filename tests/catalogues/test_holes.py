@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import change_sections, draw_labels, toy_spectra
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.learning import calibration, losses
 from starlabels.stages import join, preprocess, test_labels, train_labels
 
@@ -53,7 +53,9 @@ def test_a_factor_is_found_also_where_labels_have_errors():
     true[::3] = np.nan
     table = calibration.fit_calibration(true, mean, err, np.full(n, 100.0), own)
     assert table["factor"] == pytest.approx(2, rel=0.05)
-    found = calibration.score_errors(true, mean, calibration.apply_calibration(table, err, np.full(n, 100.0)), own)
+    found = calibration.score_errors(
+        true, mean, calibration.apply_calibration(table, err, np.full(n, 100.0)), own
+    )
     assert found["coverage_68"] == pytest.approx(0.6827, abs=0.01) and found[
         "pull_std"
     ] == pytest.approx(1, abs=0.03)
@@ -113,7 +115,12 @@ def test_a_bitmask_that_is_none_is_an_error(survey, missing, message):
 
 
 def test_a_survey_with_holes_is_learnt_and_scored(survey):
-    for stage in (join.join_databases, preprocess.prepare_spectra, train_labels.train_label_network, test_labels.score_labels):
+    for stage in (
+        join.join_databases,
+        preprocess.prepare_spectra,
+        train_labels.train_label_network,
+        test_labels.score_labels,
+    ):
         stage(Run(survey))
     metrics = json.loads(paths.run_paths(survey).metrics.read_text())
     for scores in metrics["snr"].values():

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
 from starlabels.config import digests, paths
+from starlabels.config.run import Run
 from starlabels.plots.tables import find_common_patterns
 from starlabels.stages import join, label_study
 
@@ -56,11 +56,15 @@ def make(make_config):
 
 def joined(cfg):
     """{name: (n,)} of the joined file, with the errors as <name>_err, star_id and source_row."""
-    with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")) as h5:
+    with hdf5.open_stage(
+        paths.run_paths(cfg).joined, "0_join", digests.stage_digest(cfg, "0_join")
+    ) as h5:
         assert "spectra" not in h5
         names = hdf5_labels.read_label_names(h5)
         found = dict(zip(names, hdf5_labels.read_labels(h5, names).T))
-        found |= dict(zip((f"{name}_err" for name in names), hdf5_labels.read_label_errors(h5, names).T))
+        found |= dict(
+            zip((f"{name}_err" for name in names), hdf5_labels.read_label_errors(h5, names).T)
+        )
         return found | {name: h5[name][:] for name in ("star_id", "source", "source_row")}
 
 
@@ -275,6 +279,8 @@ def test_three_stars_have_all_figures_and_those_of_a_table_before_go(make):
     label_study.study_labels(Run(cfg))
     folder, drawn = paths.run_paths(cfg).figure_dir, {"1_missing.png", "1_errors.png", "1_sky.png"}
     assert drawn <= {path.name for path in folder.iterdir()}
-    join.join_databases(Run(cfg := make([{"path": "stars.csv", "columns": {"teff": "teff", "ra": "ra"}}])))
+    join.join_databases(
+        Run(cfg := make([{"path": "stars.csv", "columns": {"teff": "teff", "ra": "ra"}}]))
+    )
     label_study.study_labels(Run(cfg))
     assert not drawn & {path.name for path in folder.iterdir()}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from conftest import train_toy_model
 
-from starlabels.config.run import Run
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
+from starlabels.config.run import Run
 from starlabels.learning import calibration, trained_model
 from starlabels.learning.networks import BUILDERS, build_predictor
 from starlabels.stages import load_model, train_labels
@@ -42,7 +42,10 @@ def answers(flux, snr):
 def test_the_default_network_is_exported_with_scaling_calibration_and_growth_of_errors(run, capsys):
     import onnx
 
-    about, stored = exported(paths.run_paths(run).model_dir), load_model.load_trained_model(Run(run))
+    about, stored = (
+        exported(paths.run_paths(run).model_dir),
+        load_model.load_trained_model(Run(run)),
+    )
     assert about["labels"] == run.labels and about["units"] == ["K", "dex", "km/s", "dex"]
     assert np.allclose(about["wave"], run.wave.grid()) and about["recipe"] == run.text
     assert list(about["outputs"]) == ["mean", "err"] and "flags" in about["not_inside"][0]
@@ -79,7 +82,7 @@ def seed_folder(tmp_path_factory):
     values = {"model": {"builder": "seed_cnn", "dense": [16]}}
     return train_toy_model(
         tmp_path_factory.mktemp("seed"),
-        train_labels,
+        train_labels.train_label_network,
         values,
         max_epochs=1,
         passes=1,
@@ -100,8 +103,11 @@ def test_the_published_network_is_exported(seed_folder, monkeypatch, capsys):
     assert (difference < 1e-4 * stored.std).all()
 
 
-def source(name, each=2, features=0, loss=calibration.fit_calibration, **arguments):
-    """An export.Source of an untrained network that answers with so many numbers a label, and features beside the flux."""
+def make_source(name, each=2, features=0, fit=calibration.fit_calibration, **arguments):
+    """ExportSource of an untrained network.
+
+    each: numbers per label that it predicts; features: number of features in addition to the flux.
+    """
     import keras
 
     from starlabels.learning.networks.layers import Flagged
@@ -120,7 +126,7 @@ def source(name, each=2, features=0, loss=calibration.fit_calibration, **argumen
     model = build_predictor(model, name, arguments)
     rng = np.random.default_rng(0)
     true, snr = rng.normal(size=(4000, 4)), np.exp(rng.uniform(3, 6, 4000))
-    table = loss(
+    table = fit(
         true, true + rng.normal(size=true.shape) * (1 + snr[:, None] / 100), np.ones_like(true), snr
     )
     std = np.array([1000.0, 1, 100, 1])
@@ -149,19 +155,19 @@ def source(name, each=2, features=0, loss=calibration.fit_calibration, **argumen
     ],
 )
 def test_other_networks_are_exported_too(tmp_path, name, options):
-    one = source(name, **options)
-    names, serve = export.build_graph(one)
+    source = make_source(name, **options)
+    names, serve = export.build_graph(source)
     assert names == ["flux", *(["features"] if "features" in options else []), "snr"]
-    export.write_export(serve, {"labels": NAMES}, one.stored, tmp_path)
-    given = export_check.make_examples(one, 10, np.random.default_rng(0))
+    export.write_export(serve, {"labels": NAMES}, source.model, tmp_path)
+    given = export_check.make_examples(source, 10, np.random.default_rng(0))
     outputs = {"mean", "err"} | (
         {"err_model", "err_predictive"} if "features" not in options else set()
     )
     for graph in (export_check.load_onnx(tmp_path), export_check.load_saved_model(tmp_path)):
         assert set(graph(given)) == outputs
-    found = export_check.check_export(one, tmp_path)
-    assert ("draws new passes" in found[0]) == ("passes" in options)
-    wrong = one._replace(stored=one.stored._replace(mean=one.stored.mean * 1.01))
+    lines = export_check.check_export(source, tmp_path)
+    assert ("draws new passes" in lines[0]) == ("passes" in options)
+    wrong = source._replace(model=source.model._replace(mean=source.model.mean * 1.01))
     with pytest.raises(
         UserError, match="onnxruntime disagrees with Keras, mean .*: nothing was exported"
     ):

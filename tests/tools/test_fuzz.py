@@ -12,18 +12,12 @@ from starlabels.config import load
 from starlabels.learning import training
 
 
-def test_a_sample_of_damaged_inputs_is_refused_in_one_line_or_runs(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.fuzz",
-        "--configs",
-        "150",
-        "--files",
-        "60",
-        "--keep",
-        str(tmp_path),
-    ]
+@pytest.mark.parametrize(
+    ("n_configs", "n_files"), [(28, 12), pytest.param(150, 60, marks=pytest.mark.slow)]
+)
+def test_a_sample_of_damaged_inputs_is_refused_in_one_line_or_runs(tmp_path, n_configs, n_files):
+    counts = ["--configs", str(n_configs), "--files", str(n_files)]
+    command = [sys.executable, "-m", "benchmarks.fuzz", *counts, "--keep", str(tmp_path)]
     done = subprocess.run(
         command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=600
     )
@@ -94,7 +88,9 @@ def test_a_query_calls_no_method_that_writes_and_no_variable(tmp_path):
         with pytest.raises(UserError, match="where"):
             cuts.evaluate_query(frame, query, "where")
     assert not list(tmp_path.iterdir())
-    assert cuts.evaluate_query(frame, "teff.between(5500, 7e3) and teff.notna()", "where").tolist() == [
+    assert cuts.evaluate_query(
+        frame, "teff.between(5500, 7e3) and teff.notna()", "where"
+    ).tolist() == [
         False,
         True,
     ]

@@ -14,7 +14,10 @@ def table():
 
 
 def test_the_sun_has_its_colours_and_vega_none():
-    sun = {band: mock_catalogue.compute_colour(band, 5772.0, 0.0) for band in ("BP", "RP", "G", "J", "Ks")}
+    sun = {
+        band: mock_catalogue.compute_colour(band, 5772.0, 0.0)
+        for band in ("BP", "RP", "G", "J", "Ks")
+    }
     assert sun["BP"] - sun["RP"] == pytest.approx(0.82, abs=0.05) and sun["Ks"] == 0
     assert sun["G"] == pytest.approx(1.4, abs=0.2) and sun["J"] == pytest.approx(0.4, abs=0.1)
     assert mock_catalogue.compute_colour("BP", mock_catalogue.VEGA, 0.0) == pytest.approx(0)
@@ -23,14 +26,23 @@ def test_the_sun_has_its_colours_and_vega_none():
 def test_cool_dusty_and_metal_rich_stars_are_redder():
     teff = np.linspace(4500, 8000, 20)
     assert np.all(
-        np.diff(mock_catalogue.compute_colour("BP", teff, 0.0) - mock_catalogue.compute_colour("RP", teff, 0.0)) < 0
+        np.diff(
+            mock_catalogue.compute_colour("BP", teff, 0.0)
+            - mock_catalogue.compute_colour("RP", teff, 0.0)
+        )
+        < 0
     )
-    assert mock_catalogue.compute_colour("BP", 5000.0, 0.5) > mock_catalogue.compute_colour("BP", 5000.0, 0.0)
+    assert mock_catalogue.compute_colour("BP", 5000.0, 0.5) > mock_catalogue.compute_colour(
+        "BP", 5000.0, 0.0
+    )
     star = mock_survey.draw_stars(np.random.default_rng(0), 500)
     clean, dusty = (
-        mock_catalogue.draw_photometry(np.random.default_rng(1), star, 5.0, a_v) for a_v in (0.0, 1.0)
+        mock_catalogue.draw_photometry(np.random.default_rng(1), star, 5.0, a_v)
+        for a_v in (0.0, 1.0)
     )
-    assert np.nanmedian(dusty["j_mag"] - clean["j_mag"]) == pytest.approx(compute_relative_extinction("J"), abs=0.01)
+    assert np.nanmedian(dusty["j_mag"] - clean["j_mag"]) == pytest.approx(
+        compute_relative_extinction("J"), abs=0.01
+    )
 
 
 def test_bright_stars_have_the_floor_and_the_faintest_a_tenth_of_a_magnitude(table):

@@ -25,7 +25,9 @@ def test_the_sun_is_where_it_should_be():
 
 def test_clump_stars_have_their_known_luminosity_and_giants_are_cooler_when_rich(survey):
     assert survey["m_k"][survey["kind"] == "clump"].median() == pytest.approx(-1.61, abs=0.1)
-    assert mock_survey.compute_branch_radius(1.0, 0.3, 30.0) > mock_survey.compute_branch_radius(1.0, 0.0, 30.0)
+    assert mock_survey.compute_branch_radius(1.0, 0.3, 30.0) > mock_survey.compute_branch_radius(
+        1.0, 0.0, 30.0
+    )
     for kind, share in mock_survey.SHARES.items():
         assert (survey["kind"] == kind).mean() == pytest.approx(share, abs=0.03)
 

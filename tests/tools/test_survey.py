@@ -8,11 +8,11 @@ import pytest
 from astropy.io import fits
 from survey_files import NAMES, WAVE, all_star, ap_star, ap_visit, shape
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.catalogues import allstar
 from starlabels.config import paths
+from starlabels.config.run import Run
 from starlabels.spectra import apogee
 from starlabels.stages import command_line, join
 from starlabels.tools import survey
@@ -27,7 +27,9 @@ def convert(tmp_path, monkeypatch, *words, table="all.fits"):
     monkeypatch.setattr("sys.argv", line)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        command_line.run_command(survey.write_survey, survey.__doc__, survey.add_arguments, recipe=lambda args: None)
+        command_line.run_command(
+            survey.write_survey, survey.__doc__, survey.add_arguments, recipe=lambda args: None
+        )
     return tmp_path / "survey.h5"
 
 
@@ -252,7 +254,10 @@ def test_a_continuum_is_pulled_neither_by_lines_nor_by_hot_pixels(snr):
 def test_a_chip_without_light_has_no_continuum():
     wave = np.arange(15880, 16420, 0.22)
     assert apogee.fit_chip_continuum(wave, -np.ones(len(wave)), np.full(len(wave), 0.1), 2) is None
-    assert apogee.fit_chip_continuum(wave, np.full(len(wave), np.nan), np.full(len(wave), 0.1), 2) is None
+    assert (
+        apogee.fit_chip_continuum(wave, np.full(len(wave), np.nan), np.full(len(wave), 0.1), 2)
+        is None
+    )
 
 
 @pytest.mark.parametrize(
