@@ -8,20 +8,29 @@ CONFIG ?= config.yaml
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: run test test-real lint docs bench generator distances nodes data clean
+.PHONY: run test test-all test-real lint docs bench generator distances nodes data clean
 
 run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
 	@echo "look at the figures in figures/"
 
+# two processes; tests that share a run stay in one of them
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+
+# the fast tests
 test: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(PYTEST) -m "not slow"
+
+# every test
+test-all: .venv/ready
+	$(PYTEST)
 
 test-real: .venv/ready
 	$(BIN)/python -m pytest -q -m real
 
 lint: .venv/ready
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 
 # the documentation: docs/_build/html/index.html
 docs: .venv/ready

@@ -1,4 +1,7 @@
-"""Small configurations and toy databases; Gaussian lines stand for spectra here and nowhere else."""
+"""Fixtures for all tests: small recipes, toy spectra and runs that several tests share.
+
+Toy spectra are Gaussian lines; they stand for spectra in tests only.
+"""
 
 import inspect
 import os
@@ -11,14 +14,16 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
+from one_process import run_captured
 from toy_nodes import libraries  # noqa: F401  a fixture of all wings
 
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.config import digests, load
 from starlabels.config import paths as config
-from starlabels.config.run import Run
 from starlabels.config.data_sections import Range
-from starlabels.learning import components
+from starlabels.config.run import Run
+from starlabels.learning import backend, components
 from starlabels.learning.networks import BUILDERS
 from starlabels.stages import join, preprocess, train_flux, train_labels
 
@@ -40,33 +45,78 @@ SMALL = {
     "preprocess.chunk_rows": 16,
     "preprocess.components": 8,
 }
+SECTIONS = {
+    "run": "toy",
+    "wave": {"min": 4450, "max": 4500, "step": 0.1},
+    "model": {"builder": "residual_mlp", "width": 32, "blocks": 1, "activation": "gelu"},
+    "jacobian": {"n_stars": 20, "lines": {"Mg II": [4481.2], "H beta": [4861.3]}},
+}
+SHARED = ("finished_folder", "generator_folder")  # fixtures whose tests stay on one worker
+
+# TensorFlow is not imported yet; processes that tests start inherit these
+os.environ |= dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
+)
+# Training a few epochs gains nothing from freed memory, and a worker has to stay below 1 GB
+backend.keep_freed_memory = lambda: None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Group tests for the workers of pytest-xdist: by the run they share, or by their file."""
+    for item in items:
+        groups = [name for name in SHARED if name in item.fixturenames]
+        slow = item.get_closest_marker("slow")
+        if item.get_closest_marker("xdist_group") is None:
+            group = groups[0] if groups and not slow else f"{item.path.stem}{'-slow' * bool(slow)}"
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not any(name in item.fixturenames for name in SHARED))
+
+
+def make_once(tmp_path_factory, name, make):
+    """The folder `name` that make(folder) fills; the workers of a session share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 def toy_spectra(wave, labels):
-    """Flux (n, n_pix): two Gaussian lines, deeper with mh, one weaker with teff, broader with vsini."""
+    """Flux (n, n_pix) of two Gaussian lines.
+
+    Both are deeper with mh and broader with vsini; teff weakens one and deepens the other.
+    """
     flux = np.ones((len(labels["teff"]), len(wave)))
-    for place, slope in ((wave[len(wave) // 3], -0.3), (wave[2 * len(wave) // 3], 0.1)):
+    for centre, slope in ((wave[len(wave) // 3], -0.3), (wave[2 * len(wave) // 3], 0.1)):
         depth = (
             0.2 + 0.08 * labels["mh"] + slope * (labels["teff"] / 8000 - 1) + 0.02 * labels["logg"]
         )
         width = 0.5 + labels["vsini"] / 150
-        flux -= depth[:, None] * np.exp(-0.5 * ((wave - place) / width[:, None]) ** 2)
+        flux -= depth[:, None] * np.exp(-0.5 * ((wave - centre) / width[:, None]) ** 2)
     return flux.astype("f4")
 
 
 @pytest.fixture
 def make_config(tmp_path, monkeypatch):
-    """make_config({"wave.step": 0.2}, name): a small config.yaml with that change, in an empty folder, loaded."""
+    """make_config({"wave.step": 0.2}, name): Config of a small config.yaml with these changes.
+
+    The file is in an empty folder, which is the current one.
+    """
     monkeypatch.chdir(tmp_path)
 
     def make(changes=None, name="config.yaml"):
         values = yaml.safe_load((ROOT / "config.yaml").read_text())
         for key, value in {**SMALL, **(changes or {})}.items():
             *sections, last = key.split(".")
-            place = values
-            for section in sections:
-                place = place[section]
-            place[last] = value
+            section = values
+            for name_of_section in sections:
+                section = section[name_of_section]
+            section[last] = value
         Path(name).write_text(yaml.safe_dump(values, sort_keys=False))
         return load.load_config(name)
 
@@ -74,8 +124,9 @@ def make_config(tmp_path, monkeypatch):
 
 
 def draw_labels(cfg, n, seed=0):
-    """{label: (n,) float32} drawn uniformly in the ranges of cfg.grid, on its steps where it has some."""
-    rng, labels = np.random.default_rng(seed), {}
+    """{label: (n,) float32}, uniform in the ranges of cfg.grid, on their steps if they have any."""
+    rng = np.random.default_rng(seed)
+    labels = {}
     for name, spec in cfg.grid.labels.items():
         if not isinstance(spec, Range):
             labels[name] = np.full(n, spec)
@@ -87,21 +138,23 @@ def draw_labels(cfg, n, seed=0):
 
 
 def write_grid(cfg, n=60, path=None, labels=None, wave=None, star_id=None):
-    """A toy database in our schema, where grid.py would write it if no path is given; its labels."""
-    path, labels = path or config.run_paths(cfg).grid, labels or draw_labels(cfg, n)
+    """Write a toy database, by default where grid.py writes its own; return its labels."""
+    path = path or config.run_paths(cfg).grid
+    labels = labels or draw_labels(cfg, n)
     wave = cfg.wave.grid() if wave is None else wave
     with hdf5.create_file(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
         hdf5_spectra.write_wave(h5, wave, "air", cfg.grid.resolving_power)
         flux = hdf5_spectra.create_spectra(h5, len(labels["teff"]), len(wave))
         flux[:] = toy_spectra(wave, labels)
-        hdf5_labels.write_labels(h5, np.stack(list(labels.values()), axis=1), labels, ["" for _ in labels])
+        columns = np.stack(list(labels.values()), axis=1)
+        hdf5_labels.write_labels(h5, columns, labels, ["" for _ in labels])
         if star_id is not None:
             hdf5.write_text(h5, "star_id", star_id)
     return labels
 
 
 def write_published(path, labels, flux):
-    """A database in the layout of stellar-parameters-NN."""
+    """Write a database in the layout of stellar-parameters-NN."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as h5:
         h5["X"] = flux
@@ -110,28 +163,29 @@ def write_published(path, labels, flux):
 
 
 def run_script(name, *arguments):
-    """Run a script of the repository in the current folder; its CompletedProcess with text output."""
+    """Run a script of the repository in the current folder, in this process.
+
+    Returns a CompletedProcess whose output is text.
+    """
+    words = [str(ROOT / name), *map(str, arguments)]
+    return subprocess.CompletedProcess(words, *run_captured(words))
+
+
+def start_script(name, *arguments):
+    """Run a script as a user does, in a process of its own; a CompletedProcess with text output."""
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
 
 
 def build_without_dropout(name, n_inputs, n_outputs, **arguments):
-    """The network of a builder, of those arguments that it takes, without dropout: that answers differently each time."""
+    """Network of a builder without dropout, which is random; arguments it lacks are ignored."""
     known = inspect.signature(BUILDERS[name]).parameters
     arguments = {key: value for key, value in {**arguments, "dropout": 0.0}.items() if key in known}
     return BUILDERS[name](n_inputs, n_outputs, **arguments)
 
 
-SECTIONS = {
-    "run": "toy",
-    "wave": {"min": 4450, "max": 4500, "step": 0.1},
-    "model": {"builder": "residual_mlp", "width": 32, "blocks": 1, "activation": "gelu"},
-    "jacobian": {"n_stars": 20, "lines": {"Mg II": [4481.2], "H beta": [4861.3]}},
-}
-
-
 def train_toy_model(folder, trainer, values, **train):
-    """The folder, with a small recipe of values and keys of `train`, toy spectra and a model that a trainer made of them."""
+    """Write a recipe of `values` and keys of `train` and toy spectra to a folder; train a model."""
     values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS | values
     values["train"] |= {"batch_size": 32, **train}
     values["preprocess"] |= {"components": 12}
@@ -147,25 +201,30 @@ def train_toy_model(folder, trainer, values, **train):
 
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory):
-    """Folder with a small recipe, toy spectra and a model trained on them."""
-    return train_toy_model(
-        tmp_path_factory.mktemp("run"), train_labels.train_label_network, {}, max_epochs=3, passes=2
+    """Folder with a small recipe, toy spectra and models/toy, a model trained on them."""
+    trainer = train_labels.train_label_network
+    options = {"max_epochs": 3, "passes": 2}
+    return make_once(
+        tmp_path_factory, "trained", lambda folder: train_toy_model(folder, trainer, {}, **options)
     )
 
 
 @pytest.fixture(scope="session")
 def generator_folder(tmp_path_factory):
-    """Folder with models/toy, a generator trained on toy spectra: their components from teff, logg, vsini and mh."""
+    """Folder with models/toy, a generator of toy spectra from teff, logg, vsini and mh."""
     values = {"target": "flux", "test": {"snr": [], "n_stars": None, "generator": None}}
-    train = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
-    return train_toy_model(
-        tmp_path_factory.mktemp("generator"), train_flux.train_generator, values, **train
+    options = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
+    trainer = train_flux.train_generator
+    return make_once(
+        tmp_path_factory,
+        "generator",
+        lambda folder: train_toy_model(folder, trainer, values, **options),
     )
 
 
 @pytest.fixture
 def run(trained_folder, tmp_path, monkeypatch):
-    """A fresh copy of that folder to work in; its Config."""
+    """Config of a fresh copy of the trained folder, which is the current one."""
     shutil.copytree(trained_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return load.load_config("config.yaml")
@@ -179,28 +238,35 @@ def change_sections(cfg, **sections):
 
 
 def fit_run(cfg, then=lambda *_: None):
-    """History of a training by cfg, and then(network, h5, basis)."""
+    """History of a training by cfg, and the output of then(network, h5, basis)."""
     paths = config.run_paths(cfg)
     with hdf5.open_stage(paths.prepared, "2_preprocess") as h5:
         basis = components.read_basis(h5)
         network = train_labels.build_label_network(cfg, h5, basis)
-        return train_labels.fit_network(network, cfg, h5, basis, paths.partial_dir, "digest"), then(
-            network, h5, basis
-        )
+        history = train_labels.fit_network(network, cfg, h5, basis, paths.partial_dir, "digest")
+        return history, then(network, h5, basis)
+
+
+def run_all_scripts(folder):
+    """Run all stages of recipes/smoke.yaml in a folder, as a user does."""
+    text = load.load_config(ROOT / "recipes/smoke.yaml").text
+    (folder / "config.yaml").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in STAGES:
+            result = start_script(stage)
+            assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A folder in which all stages have run, and what each printed."""
-    folder, here, printed = tmp_path_factory.mktemp("smoke"), Path.cwd(), {}
-    text = load.load_config(ROOT / "recipes/smoke.yaml").text
-    (folder / "config.yaml").write_text(text)
-    os.chdir(folder)
-    try:
-        for stage in STAGES:
-            result = run_script(stage)
-            assert result.returncode == 0, result.stderr
-            printed[stage] = result.stdout + result.stderr
-    finally:
-        os.chdir(here)
-    return folder, printed
+def finished_folder(tmp_path_factory):
+    """A folder in which all stages of recipes/smoke.yaml have run; tests only read it."""
+    return make_once(tmp_path_factory, "finished", run_all_scripts)
+
+
+@pytest.fixture
+def finished_copy(finished_folder, tmp_path, monkeypatch):
+    """A copy of the finished folder that a test may spoil; it is the current folder."""
+    shutil.copytree(finished_folder, tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    return tmp_path / "run"

@@ -8,11 +8,11 @@ import pytest
 import small_recipes
 import yaml
 from astropy.table import Table
-from test_documentation import PAGES, SNIPPETS, blocks, recipe
+from documentation import PAGES, SNIPPETS, find_blocks, load_snippet
 
-from starlabels.config.run import Run
 from starlabels.base import hdf5_spectra
 from starlabels.config import schema
+from starlabels.config.run import Run
 from starlabels.spectra.spectrum import ReadOptions
 from starlabels.stages import command_line, grid, join, observed_inputs, preprocess, recipe_stars
 from starlabels.tools import mock_catalogue, survey
@@ -25,7 +25,7 @@ def own(tmp_path, monkeypatch):
     found = {
         yaml.safe_load(block)["run"]: block for page, block in SNIPPETS if page == "bring_your_own"
     }
-    return lambda run: recipe(found[run], tmp_path / f"{run}.yaml")
+    return lambda run: load_snippet(found[run], tmp_path / f"{run}.yaml")
 
 
 def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(own):
@@ -49,7 +49,7 @@ def answer(wave):
 def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, tmp_path):
     cfg = own("mine")
     (tmp_path / "data").mkdir()
-    [code] = blocks(PAGES["bring_your_own"].read_text(encoding="utf-8"), "python")
+    [code] = find_blocks(PAGES["bring_your_own"].read_text(encoding="utf-8"), "python")
     exec(compile(code, "bring_your_own", "exec"), {})
     for stage in (join.join_databases, preprocess.prepare_spectra):
         stage(Run(cfg))
@@ -71,7 +71,9 @@ def test_a_survey_is_joined_and_tested_as_it_is(own, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "sys.argv", ["survey", "allStar.fits", "spectra", "--out", "data/apogee.h5"]
     )
-    command_line.run_command(survey.write_survey, survey.__doc__, survey.add_arguments, recipe=lambda args: None)
+    command_line.run_command(
+        survey.write_survey, survey.__doc__, survey.add_arguments, recipe=lambda args: None
+    )
     join.join_databases(Run(cfg))
     assert schema.has_own_noise(cfg)
 

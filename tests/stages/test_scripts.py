@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from conftest import ROOT, STAGES, run_script
 
-from benchmarks import kills
 from starlabels.base import provenance as provenance_2
 from starlabels.config.load import load_config
 from starlabels.tools import provenance
@@ -25,14 +24,6 @@ OUTPUT = {
 }
 
 
-@pytest.fixture
-def copy(finished, tmp_path, monkeypatch):
-    """A copy of the finished folder, which a test may spoil."""
-    shutil.copytree(finished[0], tmp_path / "run")
-    monkeypatch.chdir(tmp_path / "run")
-    return tmp_path / "run"
-
-
 def edit(old, new, path="config.yaml"):
     """Replace text in the configuration."""
     text = Path(path).read_text()
@@ -40,9 +31,9 @@ def edit(old, new, path="config.yaml"):
     Path(path).write_text(text.replace(old, new))
 
 
-def test_every_stage_writes_its_file(finished):
-    assert all((finished[0] / path).is_file() for path in OUTPUT.values())
-    figures = {path.name for path in (finished[0] / "figures/smoke").iterdir()}
+def test_every_stage_writes_its_file(finished_folder):
+    assert all((finished_folder / path).is_file() for path in OUTPUT.values())
+    figures = {path.name for path in (finished_folder / "figures/smoke").iterdir()}
     wanted = {
         "1_histograms.png",
         "1_kiel.png",
@@ -59,11 +50,11 @@ def test_every_stage_writes_its_file(finished):
         "jacobian.png",
     }
     assert wanted <= figures
-    assert not list(finished[0].rglob("*.tmp"))
+    assert not list(finished_folder.rglob("*.tmp"))
 
 
-def test_nothing_is_written_outside_data_models_and_figures(finished):
-    assert {path.name for path in finished[0].iterdir()} == {
+def test_nothing_is_written_outside_data_models_and_figures(finished_folder):
+    assert {path.name for path in finished_folder.iterdir()} == {
         "config.yaml",
         "data",
         "models",
@@ -71,8 +62,8 @@ def test_nothing_is_written_outside_data_models_and_figures(finished):
     }
 
 
-def test_metrics_have_the_agreed_keys(finished):
-    metrics = json.loads((finished[0] / "models/smoke/metrics.json").read_text())
+def test_metrics_have_the_agreed_keys(finished_folder):
+    metrics = json.loads((finished_folder / "models/smoke/metrics.json").read_text())
     assert {"run", "labels", "n_test", "snr", "train_seconds", "versions"} <= set(metrics)
     assert set(metrics["snr"]) == {"20_100", "100_200", "200_400", "inf"}
     for scores in metrics["snr"].values():
@@ -85,7 +76,7 @@ def test_metrics_have_the_agreed_keys(finished):
         assert {"coverage_68", "coverage_95", "pull_std"} <= set(scores)
     assert all(metrics["snr"]["100_200"][score]["teff"] > 0 for score in ("crlb", "ratio"))
     assert set(metrics["flagged"]["100_200"]) == {"edge", "unlike", "limit"}
-    card = (finished[0] / "models/smoke/README.md").read_text()
+    card = (finished_folder / "models/smoke/README.md").read_text()
     assert all(
         f"{value:.4g}" in card
         for scores in metrics["snr"].values()
@@ -96,16 +87,19 @@ def test_metrics_have_the_agreed_keys(finished):
 @pytest.mark.parametrize(
     "name", ["models/smoke", "models/smoke/predictions.h5", "figures/smoke/4_pulls.png"]
 )
-def test_what_came_of_the_nodes_says_so(finished, monkeypatch, name):
-    monkeypatch.chdir(finished[0])
-    lines = [line.strip() for line in provenance.format_history(Path(name), provenance_2.read_record(name), set())]
+def test_what_came_of_the_nodes_says_so(finished_folder, monkeypatch, name):
+    monkeypatch.chdir(finished_folder)
+    lines = [
+        line.strip()
+        for line in provenance.format_history(Path(name), provenance_2.read_record(name), set())
+    ]
     inputs = [line for line in lines if line.startswith("from ") and ", digest " in line]
     assert any(line.startswith("from data/nodes/blue_4450_4990.h5, digest ") for line in inputs)
     assert len(inputs) >= 4 and all(": unchanged" in line for line in inputs)
 
 
-def test_jacobian_file_holds_all_labels_and_the_physics(finished):
-    with h5py.File(finished[0] / "models/smoke/jacobian.h5") as h5:
+def test_jacobian_file_holds_all_labels_and_the_physics(finished_folder):
+    with h5py.File(finished_folder / "models/smoke/jacobian.h5") as h5:
         assert h5["network/mean"].shape == (4, 800) and h5["sensitivity/mean"].shape == (4, 800)
 
 
@@ -132,16 +126,22 @@ def test_jacobian_file_holds_all_labels_and_the_physics(finished):
         ("grid.py", "max: 4880.0", "max: 9300.0", "the line list spans 4200 to 9200 A"),
     ],
 )
-def test_a_mistake_is_one_line_exit_code_2_and_nothing_overwritten(copy, stage, old, new, message):
+def test_a_mistake_is_one_line_exit_code_2_and_nothing_overwritten(
+    finished_copy, stage, old, new, message
+):
     before = {
-        path: path.stat().st_mtime_ns for path in copy.rglob("*.*") if path.name != "config.yaml"
+        path: path.stat().st_mtime_ns
+        for path in finished_copy.rglob("*.*")
+        if path.name != "config.yaml"
     }
     edit(old, new)
     result = run_script(stage)
     assert result.returncode == 2 and message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1 and result.stderr.startswith("error: ")
     assert before == {
-        path: path.stat().st_mtime_ns for path in copy.rglob("*.*") if path.name != "config.yaml"
+        path: path.stat().st_mtime_ns
+        for path in finished_copy.rglob("*.*")
+        if path.name != "config.yaml"
     }
 
 
@@ -154,16 +154,16 @@ def test_a_stage_before_its_input_names_the_script_to_run(tmp_path, monkeypatch,
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_truncated_file_is_one_line(copy):
-    path = copy / "data/smoke/2_prepared.h5"
+def test_a_truncated_file_is_one_line(finished_copy):
+    path = finished_copy / "data/smoke/2_prepared.h5"
     path.write_bytes(path.read_bytes()[:50_000])
     result = run_script("3_train.py")
     assert result.returncode == 2 and "is truncated: run python 2_preprocess.py" in result.stderr
 
 
-def test_an_unwritable_folder_is_one_line(copy):
-    shutil.rmtree(copy / "data/smoke")
-    (copy / "data/smoke").write_text("a file where the folder belongs")
+def test_an_unwritable_folder_is_one_line(finished_copy):
+    shutil.rmtree(finished_copy / "data/smoke")
+    (finished_copy / "data/smoke").write_text("a file where the folder belongs")
     result = run_script("0_join.py")
     assert (
         result.returncode == 2
@@ -172,8 +172,8 @@ def test_an_unwritable_folder_is_one_line(copy):
     )
 
 
-def test_spectra_that_cannot_be_used_are_dropped_and_counted(copy):
-    with h5py.File(copy / "data/grids/smoke.h5", "r+") as h5:
+def test_spectra_that_cannot_be_used_are_dropped_and_counted(finished_copy):
+    with h5py.File(finished_copy / "data/grids/smoke.h5", "r+") as h5:
         h5["spectra/flux"][3, 5] = np.nan
         h5["spectra/flux"][7] = -1
     result = run_script("0_join.py")
@@ -181,18 +181,6 @@ def test_spectra_that_cannot_be_used_are_dropped_and_counted(copy):
         "kept 398 of 400 spectra: 1 has NaN or infinite flux, 1 has negative continuum"
         in result.stdout
     )
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_killed_three_times_loses_nothing_and_then_ends_as_if_undisturbed(
-    copy, finished, stage
-):
-    found = kills.chain(stage.removesuffix(".py"), copy, [0.4, 1.5, 3.0], finished[0])["found"]
-    of_the_old_model = {
-        f"missing models/smoke/{name}"
-        for name in ("predictions.h5", "metrics.json", "jacobian.h5", "README.md")
-    }
-    assert set(found) == (of_the_old_model if stage == "3_train.py" else set())
 
 
 def test_two_databases_in_the_published_layout_join_with_an_index(tmp_path, monkeypatch):

@@ -1,0 +1,77 @@
+"""A stage that is killed loses nothing; the next run of it ends as if nothing had happened."""
+
+import os
+
+import pytest
+from conftest import STAGES, run_script
+
+from benchmarks import kills
+from benchmarks.same import find_differences
+
+# Files of the old model, which the new one replaces
+OLD_MODEL = {
+    f"missing models/smoke/{name}"
+    for name in ("predictions.h5", "metrics.json", "jacobian.h5", "README.md")
+}
+MOMENTS = [0.4, 1.5, 3.0]  # seconds after the start
+
+
+class Killed(BaseException):
+    """The process is dead: no cleanup takes effect."""
+
+
+def kill_at_replacement(patch, number):
+    """Let a stage die when it replaces a file or folder for the time `number`, counted from 1."""
+    left = number
+
+    def stop(original, counts):
+        def call(path, *args, **options):
+            nonlocal left
+            if str(path).endswith(".lock"):  # the kernel frees the locks of a dead process
+                return original(path, *args, **options)
+            left -= counts
+            if left <= 0:
+                raise Killed(str(path))
+            return original(path, *args, **options)
+
+        return call
+
+    for name in ("replace", "unlink", "rmdir", "mkdir"):
+        patch.setattr(os, name, stop(getattr(os, name), counts=name == "replace"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_dies_before_it_replaces_a_file_loses_nothing(
+    finished_copy, finished_folder, stage
+):
+    before = set(kills.list_states(finished_copy))
+    for number in (1, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at_replacement(patch, number)
+            result = run_script(stage)
+        died = "Killed" in result.stderr
+        assert died or number > 1
+        assert result.returncode == (1 if died else 0), result.stderr
+        differences = find_differences(finished_copy, finished_folder, kills.LEFT)
+        assert [line for line in differences if not line.startswith("missing")] == []
+        if died:
+            assert before <= set(kills.list_states(finished_copy))
+    assert run_script(stage).returncode == 0
+    differences = find_differences(finished_copy, finished_folder, kills.LEFT)
+    assert set(differences) == (OLD_MODEL if stage == "3_train.py" else set())
+    assert kills.find_leftovers(finished_copy) == []
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(stage, marks=[] if stage == "0_join.py" else pytest.mark.slow)
+        for stage in STAGES
+    ],
+)
+def test_a_stage_killed_three_times_loses_nothing_and_then_ends_as_if_undisturbed(
+    finished_copy, finished_folder, stage
+):
+    name = stage.removesuffix(".py")
+    found = kills.kill_repeatedly(name, finished_copy, MOMENTS, finished_folder)["found"]
+    assert set(found) == (OLD_MODEL if stage == "3_train.py" else set())
