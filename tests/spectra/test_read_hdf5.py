@@ -6,7 +6,7 @@ import pytest
 from conftest import write_grid
 from observed_files import FLUX, WAVE, N, assert_spectrum, read_single
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.config import paths
 from starlabels.spectra.readers import read_spectra
@@ -24,7 +24,7 @@ def test_rows_are_read_and_a_bad_row_does_not_stop_the_others(make_config, monke
         h5["spectra/flux"][3], h5["spectra/flux"][4], h5["spectra/flux"][5, :9] = np.nan, 1e30, 1e30
         h5["spectra/flux_err"] = np.full(flux.shape, 0.01, "f4")
         wave = h5["spectra/wave"][:]
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 3 * 4 * len(wave))
+    monkeypatch.setattr(hdf5_spectra, "CHUNK_BYTES", 3 * 4 * len(wave))
     observed = list(read_spectra(path, DEFAULTS))
     assert [star.name for star in observed] == [f"{path.name} HD {i}" for i in range(10)]
     for i in (0, 2, 9):
