@@ -32,10 +32,6 @@ def draw_jacobian(wave, moments, labels, lines, windows, n, path, medium="air"):
         PNG file to write.
     medium : str
         "air" or "vacuum".
-
-    Returns
-    -------
-    Path
     """
     physical = "sensitivity" in moments
     heights = [1.7] + ([1, 0.65] if physical else [1]) * len(labels)
@@ -147,8 +143,7 @@ def draw_line_closeups(
 
     Returns
     -------
-    Path or None
-        None without lines.
+    Path, or None without lines.
     """
     regions = find_regions(wave, lines, gap, pad)
     if not regions:
