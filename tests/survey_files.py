@@ -1,4 +1,4 @@
-"""Small files of a survey, as APOGEE writes them: a table of stars, apStar and apVisit files of narrow lines."""
+"""Small files of a survey as APOGEE writes them: a table, apStar and apVisit files."""
 
 import numpy as np
 from astropy.io import fits
@@ -31,7 +31,7 @@ def hdu(data, **keywords):
 
 
 def ap_star(path, depth=0.3, snr=200, bad=(), visits=2, seed=0):
-    """An apStar file whose first row is the combined spectrum; `bad` pixels carry a wrong flux and bit 0."""
+    """An apStar file; its first row is the combined spectrum, `bad` pixels have bit 0."""
     rng = np.random.default_rng(seed)
     level = curved(WAVE)
     error = np.full(8575, 1.0) * level / snr
@@ -58,7 +58,7 @@ def ap_star(path, depth=0.3, snr=200, bad=(), visits=2, seed=0):
 
 
 def ap_visit(path, velocity, **keywords):
-    """An apVisit file of a star that recedes at velocity km/s: three chips, red first, wavelengths descending."""
+    """An apVisit file at velocity km/s: three chips, red first, wavelengths descending."""
     chip = [np.linspace(high + 4, low - 4, 4096) for low, high in reversed(apogee.CHIPS)]
     wave = np.array(chip)
     flux = np.array([shape(one / (1 + velocity / LIGHT)) * curved(one) for one in wave])
@@ -74,7 +74,7 @@ def ap_visit(path, velocity, **keywords):
 
 
 def all_star(path, n=4, small=False, **changes):
-    """A table of n stars; changes {COLUMN: values, None: no such column}; small: its names in small letters."""
+    """A table of n stars; changes {COLUMN: values, or None for no such column}."""
     rng = np.random.default_rng(1)
     columns = {
         "APOGEE_ID": np.array(NAMES[:n]),

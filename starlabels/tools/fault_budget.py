@@ -84,7 +84,7 @@ def drop_pixels(bench, labels, flux, percent, rng):
 def add_white_noise(bench, labels, flux, snr, rng):
     """Add white noise of sigma = mean flux / S/N, as in training."""
     # imports keras, which start_keras has to set up first
-    from starlabels.learning.batches import add_noise
+    from starlabels.learning.noisy_spectra import add_noise
 
     noisy = add_noise(flux.copy(), np.full(len(flux), float(snr)), rng)
     return [predict_labels(bench, noisy, float(snr))]

@@ -1,4 +1,4 @@
-"""Catalogues matched by identifier or position: exact, counted, and a star without a match is kept."""
+"""Matching by identifier or position is exact and counted; unmatched stars are kept."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ SKY = {"ra": "RA", "dec": "DEC", "radius": 2.0, "to": {"ra": "ra", "dec": "dec"}
 
 @pytest.fixture
 def match(make_config, capsys):
-    """match(ours, theirs, match, **keys): {name: (n,)} of stars joined with a catalogue, and what it said."""
+    """match(ours, theirs, match, **keys): ({name: (n,)} of the joined stars, printed text)."""
 
     def of(ours, theirs, how, database=None, **keys):
         pd.DataFrame(ours).to_csv("ours.csv", index=False)

@@ -123,7 +123,7 @@ def test_beyond_the_reach_of_parallaxes_their_errors_are_compared_with_the_netwo
 
 @pytest.fixture
 def survey(make_config):
-    """A Config of a mock survey, written: luminosity follows Teff; its parallaxes are 0.05 mas too small."""
+    """Config of a written mock survey: fakemag follows Teff, parallaxes are 0.05 mas too small."""
     train = {
         "train.loss": "parallax_nll",
         "train.max_epochs": 20,

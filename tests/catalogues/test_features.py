@@ -1,4 +1,4 @@
-"""Features of a table: known stars, known dust, and missing values that reach the network as flags."""
+"""Features of a table: known stars, known dust, and flags for missing values."""
 
 from types import SimpleNamespace
 

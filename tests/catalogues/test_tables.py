@@ -1,4 +1,4 @@
-"""Tables without spectra: read exactly or refused in one line; joined with their errors and identifiers."""
+"""Tables without spectra are read exactly or refused in one line, and joined."""
 
 from pathlib import Path
 

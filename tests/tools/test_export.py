@@ -1,4 +1,4 @@
-"""Exported models give the labels and errors of the model itself, without Keras and without this package."""
+"""Exported models give the labels and errors of the model, without Keras and this package."""
 
 import json
 from argparse import Namespace

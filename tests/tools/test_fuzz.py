@@ -1,4 +1,4 @@
-"""Damaged configurations and files are one line a mistake, without a traceback: a sample of benchmarks.fuzz."""
+"""Damaged configurations and files give one line per mistake: a sample of benchmarks.fuzz."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Spectra as RAVE's: what the tables say goes in, what a survey does to spectra is done, and all is counted."""
+"""RAVE-like spectra: labels of the tables, effects of a survey, and counts."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ PATHS = {"labels": "labels.csv", "photometry": "photometry.csv", "out": "rave.h5
 
 
 def tables(folder):
-    """Write the two tables of N stars, two of which the nodes do not reach, in a folder; they themselves."""
+    """Write the tables of N stars, two of them outside the nodes, and return them."""
     rng = np.random.default_rng(3)
     labels = pd.DataFrame({name: rng.uniform(-0.1, 0.1, N) for name in mock_rave.LABELS})
     labels["Teff"], labels["logg"] = rng.uniform(4800, 5200, N), rng.uniform(2.5, 3.2, N)
@@ -31,7 +31,7 @@ def tables(folder):
 
 
 def made(folder, seed=1, name="rave.h5"):
-    """{name: array} of the spectra, their errors, ids and {label: (n,)} of a file made with that seed."""
+    """{name: array} of spectra, errors and ids, and {label: (n,)}, of a file with that seed."""
     paths = {key: folder / value for key, value in (PATHS | {"out": name}).items()}
     mock_rave.write_mock_rave(None, SimpleNamespace(seed=seed, **paths))
     with h5py.File(paths["out"]) as h5:
@@ -132,7 +132,7 @@ def test_tables_that_do_not_match_are_one_clear_error(tmp_path):
     photometry.drop(columns="parallax").to_csv(tmp_path / "bare.csv", index=False)
     with pytest.raises(UserError, match="has 10 stars, .*short.csv 9: they must be the same"):
         mock_rave.read_stars(tmp_path / PATHS["labels"], tmp_path / "short.csv")
-    with pytest.raises(UserError, match="bare.csv has no column parallax; there is phot_g_mean_mag"):
+    with pytest.raises(UserError, match="bare.csv has no column parallax; there is phot_g"):
         mock_rave.read_stars(tmp_path / PATHS["labels"], tmp_path / "bare.csv")
 
 

@@ -1,4 +1,4 @@
-"""The reader of a survey: a table as APOGEE's allStar and files as apStar and apVisit, written here."""
+"""The reader of a survey: an allStar table, apStar and apVisit files, written here."""
 
 import warnings
 
@@ -21,7 +21,7 @@ GRID = np.arange(15150, 16950, 0.2)
 
 
 def convert(tmp_path, monkeypatch, *words, table="all.fits"):
-    """Run the reader on a table and the folder `stars`, as its command line does; the path of the database."""
+    """Run the reader on a table and the folder `stars` by its command line; path of the database."""
     line = ["survey", table, "stars", "--out", "survey.h5", *map(str, words)]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", line)
@@ -245,7 +245,7 @@ def test_a_continuum_is_pulled_neither_by_lines_nor_by_hot_pixels(snr):
     flux = level * shape(wave, 0.5)
     error = level / snr
     flux += rng.normal(0, 1, len(wave)) * error
-    flux[::97] *= 4  # hot pixels that no mask tells
+    flux[::97] *= 4  # hot pixels without a mask
     flux[700:800] = np.nan
     found = apogee.fit_chip_continuum(wave, flux, error, 2)
     assert np.abs(found / level - 1).max() < 0.004 + 0.2 / snr
