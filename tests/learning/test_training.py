@@ -106,7 +106,7 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
         mean = batches.target + shift + np.random.default_rng(0).normal(size=err.shape).astype("f4")
         return {"mean": mean, "err": err, "flags": np.zeros(len(snr), "u1")}
 
-    monkeypatch.setattr(test_figures, "draw", lambda *args: None)
+    monkeypatch.setattr(test_figures, "draw_figures", lambda *args: None)
     monkeypatch.setattr(trained_model.TrainedModel, "predict", gaussian)
     monkeypatch.setattr(
         calibration, "find_violations", partial(calibration.find_violations, low=0.5, high=0.85)
@@ -172,7 +172,7 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
 
 
 def test_same_seed_gives_the_same_metrics(run, monkeypatch):
-    monkeypatch.setattr(test_figures, "draw", lambda *args: None)
+    monkeypatch.setattr(test_figures, "draw_figures", lambda *args: None)
     test_labels.score_labels(Run(run))
     first = paths.run_paths(run).metrics.read_text()
     train_labels.train_label_network(Run(run))
