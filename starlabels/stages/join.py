@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.catalogues import crossmatch, cuts, star_stack
@@ -130,8 +130,8 @@ def write_spectra(h5, databases, cfg):
         print("the databases differ in resolving power: the joined file states none")
     frame = "observer" if any(database.frame == "observer" for database in databases) else "rest"
     grid = cfg.wave.grid()
-    hdf5.write_wave(h5, grid, databases[0].medium, power, frame)
-    flux = hdf5.create_spectra(h5, None, cfg.wave.n_pix)
+    hdf5_spectra.write_wave(h5, grid, databases[0].medium, power, frame)
+    flux = hdf5_spectra.create_spectra(h5, None, cfg.wave.n_pix)
     kept = []
     for database in databases:
         kept_rows = [np.empty(0, "i8")]
@@ -190,7 +190,7 @@ def write_index(h5, stars, databases, kept):
     names = list(stars.values)
     units = [stars.units.get(name, "") for name in names]
     errors = None if stars.errors is None else stars.errors.reindex(columns=names).to_numpy("f4")
-    hdf5.write_labels(h5, stars.values.to_numpy("f4"), names, units, errors)
+    hdf5_labels.write_labels(h5, stars.values.to_numpy("f4"), names, units, errors)
     hdf5.write_text(h5, "star_id", stars.star_id)
     source = hdf5.write_dataset(h5, "source", stars.source)
     source.attrs["names"] = [database.path for database in databases]

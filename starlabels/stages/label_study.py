@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
@@ -20,9 +20,9 @@ def study_labels(run, args=None):
     kind = "spectra" if cfg.wave else "stars"
     with run.open("0_join") as h5:
         inputs = {path: h5.attrs["digest"]}
-        names, units = hdf5.read_label_names(h5), hdf5.read_label_units(h5)
-        values = hdf5.read_labels(h5, names)  # (n_stars, n_labels)
-        errors = hdf5.read_label_errors(h5, names) if "labels/error" in h5 else None
+        names, units = hdf5_labels.read_label_names(h5), hdf5_labels.read_label_units(h5)
+        values = hdf5_labels.read_labels(h5, names)  # (n_stars, n_labels)
+        errors = hdf5_labels.read_label_errors(h5, names) if "labels/error" in h5 else None
         source = hdf5.get_dataset(h5, "source")
         databases, source = list(source.attrs["names"]), source[:]
     if not len(values):

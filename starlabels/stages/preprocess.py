@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_positive
@@ -28,7 +28,7 @@ def prepare_spectra(run, args=None):
     digest = run.digest("2_preprocess")  # computed first: databases may change meanwhile
     kind = "spectra" if cfg.wave else "rows"
     with run.open("0_join") as joined:
-        labels = hdf5.read_labels(joined, cfg.labels)
+        labels = hdf5_labels.read_labels(joined, cfg.labels)
         if cfg.train.loss == "mse":
             check_complete_labels(labels, cfg.labels, paths.joined)
         star_id = hdf5.read_text(hdf5.get_dataset(joined, "star_id"))
@@ -39,8 +39,8 @@ def prepare_spectra(run, args=None):
         train_labels = labels[parts["train"]]
         with run.create("2_preprocess", digest, {paths.joined: joined.attrs["digest"]}) as h5:
             if cfg.wave:
-                hdf5.write_wave(h5, *hdf5.read_axis(joined))
-            units = hdf5.read_label_units(joined)
+                hdf5_spectra.write_wave(h5, *hdf5_spectra.read_axis(joined))
+            units = hdf5_labels.read_label_units(joined)
             write_scaling(h5, train_labels, cfg.labels, units, paths.joined)
             curve = fit_continuum(h5, joined, parts["train"], cfg)
             for part, rows in parts.items():
@@ -89,11 +89,11 @@ def read_split(joined, cfg):
     name = cfg.preprocess.split.column
     if not name:
         return None
-    names = hdf5.read_label_names(joined)
+    names = hdf5_labels.read_label_names(joined)
     if name not in names:
         hint = "correct preprocess.split.column"
         raise UserError(f"{joined.filename} has columns {', '.join(names)}, no {name}: {hint}")
-    number = hdf5.read_labels(joined, [name])[:, 0]
+    number = hdf5_labels.read_labels(joined, [name])[:, 0]
     rng = np.random.default_rng(cfg.seed)
     parts = {part: rng.permutation(np.flatnonzero(number == i)) for i, part in enumerate(PARTS)}
     for i, part in enumerate(PARTS):
@@ -172,7 +172,7 @@ def fit_continuum(h5, joined, rows, cfg):
     """
     if not cfg.preprocess.observed:
         return None
-    if (medium := hdf5.read_axis(joined).medium) != "air":
+    if (medium := hdf5_spectra.read_axis(joined).medium) != "air":
         hint = "set preprocess.observed: null, or join others"
         raise UserError(f"{joined.filename} is in {medium}, expected air: {hint}")
     flux = hdf5.read_rows(hdf5.get_dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
@@ -184,7 +184,7 @@ def fit_continuum(h5, joined, rows, cfg):
 def write_part_flux(group, source, rows, cfg, curve):
     """Write rows of the spectra `source` (n_joined, n_pix), in that order, as flux of a part."""
     generators = np.random.default_rng((cfg.seed, *group.name.encode())).spawn(2)
-    flux = hdf5.create_spectra(group, len(rows), cfg.wave.n_pix, "flux")
+    flux = hdf5_spectra.create_spectra(group, len(rows), cfg.wave.n_pix, "flux")
     step = cfg.preprocess.chunk_rows
     for start in show_progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
         block = hdf5.read_rows(source, rows[start : start + step])
@@ -202,12 +202,12 @@ def write_part(group, joined, rows, cfg, curve):
     """
     if cfg.wave:
         write_part_flux(group, hdf5.get_dataset(joined, "spectra/flux"), rows, cfg, curve)
-    units, all_names = hdf5.read_label_units(joined), hdf5.read_label_names(joined)
+    units, all_names = hdf5_labels.read_label_units(joined), hdf5_labels.read_label_names(joined)
     for key, names in (("labels", cfg.labels), ("grid_labels", all_names)):
-        data = hdf5.write_dataset(group, key, hdf5.read_labels(joined, names)[rows])
+        data = hdf5.write_dataset(group, key, hdf5_labels.read_labels(joined, names)[rows])
         data.attrs.update({"names": names, "units": [units[name] for name in names]})
     if "labels/error" in joined:
         for key, names in (("label_errors", cfg.labels), ("grid_label_errors", all_names)):
-            hdf5.write_dataset(group, key, hdf5.read_label_errors(joined, names)[rows])
+            hdf5.write_dataset(group, key, hdf5_labels.read_label_errors(joined, names)[rows])
     hdf5.write_text(group, "star_id", hdf5.get_dataset(joined, "star_id")[:][rows])
     hdf5.write_dataset(group, "joined_row", rows.astype("i8"))

@@ -3,7 +3,7 @@
 import json
 from typing import NamedTuple
 
-from starlabels.base import hdf5, stamp
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, stamp
 from starlabels.base.console import exit_with_error
 from starlabels.base.files import replace_file
 from starlabels.base.labels import get_label
@@ -88,12 +88,12 @@ def evaluate_model(run):
         if cfg.test.generator:
             generated = predictions_of.predict_generated(model, test, cfg)
         if cfg.wave and not cfg.features:  # a table adds information that the bound does not have
-            wave = hdf5.read_wave(h5)
+            wave = hdf5_spectra.read_wave(h5)
             sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, test, wave)
             scoring.add_bounds(predictions, sensitivity)
         reference = predictions_of.read_reference(test, cfg)
         n_train = len(h5["train/labels"])
-        units = hdf5.read_label_units(test)
+        units = hdf5_labels.read_label_units(test)
         catalogue = test_figures.read_catalogue(h5, cfg)
         for arrays in predictions.values() if derived else []:
             arrays |= derived.derive_part(arrays, test, model.offset)

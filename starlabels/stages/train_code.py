@@ -95,7 +95,8 @@ def train_autoencoder_code(cfg, h5, folder, digest, devices):
 
 def make_flux_batches(cfg, h5, part, mean, rms):
     """Batches of scaled flux, both input and target, of a part of 2_prepared.h5."""
-    from starlabels.learning.batches import PixelSpectra, SpectrumBatches
+    from starlabels.learning.batches import SpectrumBatches
+    from starlabels.learning.noisy_spectra import PixelSpectra
 
     options, is_train, flux = cfg.autoencoder.train, part == "train", h5[part]["flux"]
     return SpectrumBatches(

@@ -1,6 +1,6 @@
 """3_train for target flux: train a generator, labels -> code -> flux, and save it."""
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5_labels
 from starlabels.base.console import format_count
 from starlabels.base.files import remove_folder, replace_folder
 from starlabels.base.labels import scale_labels
@@ -104,9 +104,10 @@ def fit_code_network(network, code, cfg, h5, folder, digest, devices):
 
 def make_code_batches(code, cfg, h5, part):
     """Batches of scaled labels and scaled codes of a part of 2_prepared.h5."""
-    from starlabels.learning.batches import PixelSpectra, SpectrumBatches, labels_to_spectra
+    from starlabels.learning.batches import SpectrumBatches, labels_to_spectra
+    from starlabels.learning.noisy_spectra import PixelSpectra
 
-    labels = hdf5.read_labels(h5[part], cfg.labels)
+    labels = hdf5_labels.read_labels(h5[part], cfg.labels)
     labels = scale_labels(labels, h5["scaling/mean"][:], h5["scaling/std"][:])
     labels = labels[:, [cfg.labels.index(name) for name in code.reads]]
     codes = PixelSpectra(((code.codes(h5[part]) - code.mean) / code.scale).astype("f4"))

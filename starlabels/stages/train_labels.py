@@ -5,16 +5,16 @@ import time
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5_spectra
 from starlabels.base.console import format_count
 from starlabels.base.files import remove_folder, replace_folder
 from starlabels.base.labels import get_positive
-from starlabels.learning import components, trained_model, training
+from starlabels.learning import component_models, components, trained_model, training
 from starlabels.learning.devices import ONE_DEVICE, is_follower, start_devices
 from starlabels.learning.losses import OUTPUTS_PER_LABEL, gives_errors
 from starlabels.learning.networks import build_predictor
 from starlabels.stages import locks, train_errors
-from starlabels.stages.element_windows import of_recipe
+from starlabels.stages.element_windows import find_element_windows
 from starlabels.stages.train_batches import make_batches
 
 
@@ -31,7 +31,7 @@ def train_label_network(run, args=None):
     with run.open("2_preprocess") as h5:
         devices = start_devices(cfg.train)
         basis = components.read_basis(h5)
-        windows = of_recipe(cfg, h5)
+        windows = find_element_windows(cfg, h5)
         with devices.scope():
             network = build_label_network(cfg, h5, basis, windows, devices.precision)
         n_parameters = format_count(network.count_params())
@@ -60,7 +60,7 @@ def save_trained_model(network, history, run, h5, basis, windows, digest):
     calibration, detector = train_errors.fit_error_model(network, cfg, h5, basis, offset)
     sparse_regions = train_errors.fit_sparse_regions(network, cfg, h5, basis)
     seconds = {"train": sum(history["seconds"]), "calibrate": time.monotonic() - start}
-    models = {"model": trained_model.prepend_components(network, basis, count_features(h5))}
+    models = {"model": component_models.prepend_components(network, basis, count_features(h5))}
     if detector:
         models["decoder"] = detector.decoder
     tables = {
@@ -111,7 +111,7 @@ def build_label_network(cfg, h5, basis, windows=None, precision="float32"):
     sizes = [part.shape[1] for part in parts]
     known = {
         "labels": cfg.labels,
-        "wave": hdf5.read_wave(h5) if cfg.wave else None,
+        "wave": hdf5_spectra.read_wave(h5) if cfg.wave else None,
         "n_features": sizes[-1] * (n_table > 0),
     }
     known |= {"windows": windows} if windows else {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from published import MODELS, SHARED, structure
 
-from starlabels.synthesis import broaden, lines, nodes, sme
+from starlabels.synthesis import broaden, lines, node_builder, nodes, sme
 from starlabels.synthesis.library import NODE_FOLDER, PACKAGED
 from starlabels.synthesis.sampler import Sampler
 
@@ -33,20 +33,20 @@ def in_workers(function, tasks, workers=2):
 
 def published_and_built_in(name):
     """Spectra (2, n_pix) of a published structure and of the built-in one at its labels, 4450-4990 A in 0.025 A."""
-    from starlabels.tools.rebuild.opacity import BOLTZMANN, saha_electrons
+    from starlabels.tools.rebuild.opacity import BOLTZMANN, solve_saha_electrons
 
     _, teff, logg, mh, _ = MODELS[name]
     column, temperature, pressure = structure(name)
     wave, line_list, engine = np.arange(4450, 4990, 0.025), lines.read_lines(4450.0, 4990.0), sme.Engine()
     total, electrons = (
         pressure / (BOLTZMANN * temperature),
-        saha_electrons(temperature, pressure, mh),
+        solve_saha_electrons(temperature, pressure, mh),
     )
     published = sme.make_structure(column, temperature, electrons, total - electrons, total * 2.1e-24)
-    engine.load(line_list, published, mh, 2.0, teff, logg, adopt_eos=True)
-    first = engine.spectrum(wave)
-    engine.load(line_list, sme.make_atmosphere("builtin", teff, logg, mh), mh, 2.0, teff, logg)
-    return first, engine.spectrum(wave)
+    engine.load_model(line_list, published, mh, 2.0, teff, logg, adopt_eos=True)
+    first = engine.compute_spectrum(wave)
+    engine.load_model(line_list, sme.make_atmosphere("builtin", teff, logg, mh), mh, 2.0, teff, logg)
+    return first, engine.compute_spectrum(wave)
 
 
 def test_built_in_atmospheres_agree_with_published_ones():
@@ -61,7 +61,7 @@ def test_built_in_atmospheres_agree_with_published_ones():
 def node_directly(name, point):
     """The spectrum of one off-node point of a library, synthesised."""
     grid = PACKAGED[name]
-    return nodes.synthesise_node(sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max), grid, *point)
+    return node_builder.synthesise_node(sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max), grid, *point)
 
 
 def degrade(flux, grid, fwhm):

@@ -17,8 +17,8 @@ def test_errors_put_in_come_out():
     wrong = truth.copy()
     wrong[:, 7] += 0.01  # one pixel of forty
     wrong[3, 20] += 0.5  # one star
-    found = test_flux.compare(lambda rows: wrong[rows], truth, len(truth))
-    score = test_flux.scores(found)
+    found = test_flux.compare_spectra(lambda rows: wrong[rows], truth, len(truth))
+    score = test_flux.score_errors(found)
     assert score["mae"] == pytest.approx(0.01 / 40, rel=0.05)
     assert score["p95_max"] == pytest.approx(0.01, rel=1e-3) and score["worst"] == pytest.approx(
         0.5, rel=1e-3
@@ -32,13 +32,13 @@ def test_errors_put_in_come_out():
 def test_the_mean_spectrum_explains_nothing():
     truth = np.random.default_rng(1).uniform(0.5, 1, (600, 30)).astype("f4")
     mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
-    found = test_flux.compare(lambda rows: mean[rows], truth, len(truth))
-    assert test_flux.scores(found)["r2"] == pytest.approx(0, abs=1e-4)
+    found = test_flux.compare_spectra(lambda rows: mean[rows], truth, len(truth))
+    assert test_flux.score_errors(found)["r2"] == pytest.approx(0, abs=1e-4)
 
 
 def test_derivatives_that_are_off_by_a_tenth_disagree_by_a_tenth():
     nodes = np.random.default_rng(2).normal(size=(5, 3, 100))
-    np.testing.assert_allclose(jacobian_flux.disagreement(1.1 * nodes, nodes), 0.1, rtol=1e-6)
+    np.testing.assert_allclose(jacobian_flux.compute_disagreement(1.1 * nodes, nodes), 0.1, rtol=1e-6)
 
 
 def test_the_stages_of_a_generator_run_and_say_what_they_found(generator_folder, monkeypatch):

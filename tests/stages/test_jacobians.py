@@ -3,15 +3,16 @@
 import keras
 import numpy as np
 import pytest
-from conftest import quiet
+from conftest import build_without_dropout
 
+from starlabels.learning import jacobians
 from starlabels.learning.networks import BUILDERS
 from starlabels.stages import jacobian_labels
 
 
 def test_jacobian_of_a_linear_model_is_its_weights():
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(3)])
-    jac = jacobian_labels.jacobian(
+    jac = jacobians.compute_jacobian(
         model, np.random.default_rng(0).random((7, 30), dtype="f4"), 3
     )  # (n, n_labels, n_pix)
     assert jac.shape == (7, 3, 30)
@@ -23,11 +24,11 @@ def test_jacobian_of_a_linear_model_is_its_weights():
 def test_jacobian_of_a_network_is_its_finite_difference(name):
     keras.utils.set_random_seed(1)
     model, step = (
-        quiet(name, 160, 2, activation="tanh"),
+        build_without_dropout(name, 160, 2, activation="tanh"),
         1e-3,
     )  # kinks of relu and pooling spoil differences
     flux = np.random.default_rng(1).random((3, 160), dtype="f4")
-    jac = jacobian_labels.jacobian(model, flux, 2)
+    jac = jacobians.compute_jacobian(model, flux, 2)
     for pixel in (0, 41, 159):
         shift = np.eye(160, dtype="f4")[pixel] * step
         slope = (
@@ -44,14 +45,14 @@ def test_jacobian_is_zero_where_the_network_does_not_look():
             keras.layers.Cropping1D((10, 10))(keras.layers.Reshape((40, 1))(inputs))[:, :, 0]
         ),
     )
-    jac = jacobian_labels.jacobian(model, np.ones((2, 40), "f4"), 2)
+    jac = jacobians.compute_jacobian(model, np.ones((2, 40), "f4"), 2)
     assert not jac[:, :, :10].any() and not jac[:, :, -10:].any() and jac[:, :, 10:-10].any()
 
 
 def test_ideal_estimator_is_unbiased_and_reaches_the_cramer_rao_bound_in_little_noise():
     rng, std, sigma = np.random.default_rng(2), np.array([1000.0, 0.5]), np.full(4, 1e-5)
     sensitivity = rng.normal(size=(4, 2, 300)) / std[:, None]  # d flux / d label of four stars
-    weights = jacobian_labels.ideal(sensitivity, std, sigma)  # d label / d flux
+    weights = jacobian_labels.compute_ideal_jacobian(sensitivity, std, sigma)  # d label / d flux
     for s, w in zip(sensitivity, weights):
         np.testing.assert_allclose((w @ s.T) * std / std[:, None], np.eye(2), atol=1e-9)
         np.testing.assert_allclose(np.diag(w @ w.T), np.diag(np.linalg.inv(s @ s.T)), rtol=1e-9)
@@ -61,14 +62,14 @@ def test_ideal_estimator_does_not_invent_what_the_spectrum_cannot_tell():
     blind = np.stack(
         [np.ones((1, 50)), np.zeros((1, 50))], axis=1
     )  # the flux of this star knows nothing of the second label
-    weights = jacobian_labels.ideal(blind, np.ones(2), np.array([0.01]))
+    weights = jacobian_labels.compute_ideal_jacobian(blind, np.ones(2), np.array([0.01]))
     assert weights[0, 0] == pytest.approx(1 / 50, rel=1e-3) and not weights[0, 1].any()
 
 
 def test_moments_do_not_depend_on_the_batches():
     flux = np.random.default_rng(3).normal(5, 2, (30, 8)).astype("f4")
     for size in (30, 7):
-        found = jacobian_labels.moments({"flux": flux[i : i + size]} for i in range(0, 30, size))[
+        found = jacobian_labels.compute_moments({"flux": flux[i : i + size]} for i in range(0, 30, size))[
             "flux"
         ]
         np.testing.assert_allclose(found["mean"], flux.mean(axis=0), rtol=1e-5)
@@ -79,11 +80,11 @@ def test_moments_do_not_depend_on_the_batches():
 def test_strongest_windows_are_listed_with_their_lines():
     wave = 4450 + 0.5 * np.arange(200)
     strength = np.where(np.abs(wave - 4482) < 1, 5.0, 0) + np.where(np.abs(wave - 4501) < 1, 3.0, 0)
-    assert list(jacobian_labels.windows(wave, strength)[:2]) == [4480, 4500]
-    assert jacobian_labels.named({"Mg II": [4481.2], "Fe II": [4485.0]}, 4480, 4485) == "Mg II"
+    assert list(jacobian_labels.find_windows(wave, strength)[:2]) == [4480, 4500]
+    assert jacobian_labels.list_lines({"Mg II": [4481.2], "Fe II": [4485.0]}, 4480, 4485) == "Mg II"
 
 
 def test_jacobian_leaves_out_the_outputs_that_are_not_labels():
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(4)])
-    jac = jacobian_labels.jacobian(model, np.ones((2, 30), "f4"), 2)
+    jac = jacobians.compute_jacobian(model, np.ones((2, 30), "f4"), 2)
     np.testing.assert_allclose(jac[0], model.get_weights()[0].T[:2], rtol=1e-5)

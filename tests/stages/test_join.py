@@ -5,9 +5,9 @@ from collections import Counter
 import h5py
 import numpy as np
 import pytest
-from conftest import draw, run_script, toy_spectra, write_grid, write_published
+from conftest import draw_labels, run_script, toy_spectra, write_grid, write_published
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
 from starlabels.config.run import Run
@@ -26,7 +26,7 @@ STEPS = {
 
 def published(cfg, path, n=40, seed=0, spoil=None):
     """Write a toy database in the published layout with some flux spoilt; labels and flux."""
-    labels = draw(cfg, n, seed)
+    labels = draw_labels(cfg, n, seed)
     flux = toy_spectra(cfg.wave.grid(), labels)
     if spoil:
         spoil(flux)
@@ -41,10 +41,10 @@ def joined(cfg):
             name: h5[name][:]
             for name in ("spectra/flux", "spectra/wave", "source", "source_row", "star_id")
         }
-        names = hdf5.label_names(h5)
+        names = hdf5_labels.read_label_names(h5)
         return (
             found
-            | dict(zip(names, hdf5.read_labels(h5, names).T))
+            | dict(zip(names, hdf5_labels.read_labels(h5, names).T))
             | {"files": list(h5["source"].attrs["names"])}
         )
 
@@ -103,7 +103,7 @@ def test_spoilt_spectra_are_dropped_and_counted_by_cause(make_config, capsys):
 
 def test_noise_below_zero_is_no_negative_continuum():
     noisy = 1 + np.random.default_rng(0).normal(0, 1, (5, 300)).astype("f4")
-    assert join.sound(noisy, Counter()).all()
+    assert join.mask_valid_spectra(noisy, Counter()).all()
 
 
 def test_our_database_joins_a_published_one_and_keeps_all_labels(make_config):
@@ -170,11 +170,11 @@ def test_unfit_databases_are_one_line_and_nothing_is_written(make_config):
     for spoil, message in [
         (lambda: None, "a.h5 not found"),
         (
-            lambda: write_published("a.h5", draw(cfg, 5), np.ones((5, 199))),
+            lambda: write_published("a.h5", draw_labels(cfg, 5), np.ones((5, 199))),
             "a.h5 has 199 pixels .* config asks 200 pixels",
         ),
         (
-            lambda: write_published("a.h5", draw(cfg, 5), np.ones((4, 200))),
+            lambda: write_published("a.h5", draw_labels(cfg, 5), np.ones((4, 200))),
             "a.h5 has 4 spectra but 5 rows of labels",
         ),
         (
@@ -197,7 +197,7 @@ def test_a_missing_label_names_the_database_and_its_labels(make_config):
     cfg = make_config({"labels": ["teff", "feh"], "join.databases": [{"path": "a.h5"}]})
     published(cfg, "a.h5")
     with pytest.raises(
-        UserError, match=r"a.h5 has labels \[teff, logg, vsini, mh\]; config asks feh too"
+        UserError, match=r"a.h5 has labels \[teff, logg, vsini, mh\]; config also asks for feh"
     ):
         join.join_databases(Run(cfg))
 
@@ -236,7 +236,7 @@ def test_wavelengths_out_of_order_and_labels_without_names_are_clear_errors(make
     write_grid(cfg, path="mine.h5")
     with h5py.File("mine.h5", "r+") as h5:
         del h5["labels/value"].attrs["names"]
-    with pytest.raises(UserError, match="expected numbers .n, n_labels., a name a column"):
+    with pytest.raises(UserError, match="expected numbers .n, n_labels., one name per column"):
         join.join_databases(Run(cfg))
 
 

@@ -3,14 +3,14 @@
 import h5py
 import numpy as np
 import pytest
-from conftest import changed, draw, toy_spectra, write_grid, write_published
+from conftest import change_sections, draw_labels, toy_spectra, write_grid, write_published
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.base.labels import scale_labels, unscale_labels
 from starlabels.config import digests, paths
-from starlabels.config.run import Run
 from starlabels.config.data_sections import Split
+from starlabels.config.run import Run
 from starlabels.stages import join, label_study, preprocess
 
 PUBLISHED_SPLIT = Split(train=0.6, validation=0.2, test=0.2)
@@ -36,7 +36,7 @@ def read(cfg):
 
 def test_split_never_shares_a_star():
     star_id = np.random.default_rng(0).integers(0, 300, 2000).astype("S")
-    parts = preprocess.split(star_id, PUBLISHED_SPLIT, np.random.default_rng(1))
+    parts = preprocess.split_stars(star_id, PUBLISHED_SPLIT, np.random.default_rng(1))
     stars = [set(star_id[rows]) for rows in parts.values()]
     assert not stars[0] & stars[1] | stars[0] & stars[2] | stars[1] & stars[2]
     assert sorted(np.concatenate(list(parts.values()))) == list(range(2000))
@@ -46,7 +46,7 @@ def test_split_never_shares_a_star():
 def test_split_follows_the_seed():
     star_id = np.arange(100).astype("S")
     rows = [
-        preprocess.split(star_id, PUBLISHED_SPLIT, np.random.default_rng(seed))["train"]
+        preprocess.split_stars(star_id, PUBLISHED_SPLIT, np.random.default_rng(seed))["train"]
         for seed in (1, 1, 2)
     ]
     assert np.array_equal(rows[0], rows[1])
@@ -75,10 +75,10 @@ def test_prepared_rows_are_the_joined_rows_shuffled(make_config):
     with hdf5.open_stage(paths.run_paths(cfg).joined, "0_join") as h5:
         flux, labels, stars = (
             h5["spectra/flux"][:],
-            hdf5.read_labels(h5, cfg.labels),
+            hdf5_labels.read_labels(h5, cfg.labels),
             h5["star_id"][:],
         )
-        everything = hdf5.read_labels(h5, hdf5.label_names(h5))
+        everything = hdf5_labels.read_labels(h5, hdf5_labels.read_label_names(h5))
     for part in parts.values():
         rows = part["joined_row"]
         assert (np.diff(rows) < 0).any()
@@ -114,7 +114,7 @@ def test_what_cannot_be_learnt_is_one_line(make_config):
     with pytest.raises(UserError, match="part of 2 stars is empty"):
         prepare(make_config(), 2)
     cfg = make_config({"join.databases": [{"path": "a.h5"}]})
-    labels = draw(cfg, 30)
+    labels = draw_labels(cfg, 30)
     flux = toy_spectra(cfg.wave.grid(), labels)
     labels["logg"][:3] = np.nan
     write_published("a.h5", labels, flux)
@@ -123,7 +123,7 @@ def test_what_cannot_be_learnt_is_one_line(make_config):
         UserError,
         match="NaN labels, logg in 3 of 30 spectra; use .* exclude them by `where: logg == logg`",
     ):
-        preprocess.prepare_spectra(Run(changed(cfg, train={"loss": "mse"})))
+        preprocess.prepare_spectra(Run(change_sections(cfg, train={"loss": "mse"})))
 
 
 def test_a_stale_joined_file_asks_to_join_again(make_config):
@@ -138,7 +138,7 @@ def test_a_stale_joined_file_asks_to_join_again(make_config):
 
 def test_a_deleted_foreign_database_does_not_make_its_joined_file_stale(make_config, tmp_path):
     cfg = make_config({"join.databases": [{"path": "a.h5"}]})
-    labels = draw(cfg, 30)
+    labels = draw_labels(cfg, 30)
     write_published("a.h5", labels, toy_spectra(cfg.wave.grid(), labels))
     join.join_databases(Run(cfg))
     (tmp_path / "a.h5").unlink()
@@ -148,15 +148,15 @@ def test_a_deleted_foreign_database_does_not_make_its_joined_file_stale(make_con
 def test_the_study_says_what_is_odd():
     rng = np.random.default_rng(0)
     steps = rng.choice(np.arange(6000, 10001, 500.0), 900)
-    assert label_study.remarks("vmic", np.full(50, 2.0), "km/s", True) == [
+    assert label_study.describe_label("vmic", np.full(50, 2.0), "km/s", True) == [
         "vmic is constant (2 km/s): the network cannot learn it"
     ]
-    assert label_study.remarks("teff", steps, "K", True) == [
-        "teff sits on 9 nodes, 6000..10000 K in steps of 500"
+    assert label_study.describe_label("teff", steps, "K", True) == [
+        "teff takes 9 values, 6000..10000 K in steps of 500"
     ]
-    assert label_study.remarks("mh", rng.uniform(-1, 1, 5000), "dex", True) == []
+    assert label_study.describe_label("mh", rng.uniform(-1, 1, 5000), "dex", True) == []
     gap = np.r_[rng.uniform(3, 3.5, 500), rng.uniform(4, 5, 500), np.nan]
-    missing, hole = label_study.remarks("logg", gap, "dex", True)
+    missing, hole = label_study.describe_label("logg", gap, "dex", True)
     assert missing == "logg is missing in 1 of 1 001 spectra"
     assert hole.startswith("logg has a gap: none between 3.49")
 
@@ -172,7 +172,7 @@ def test_the_study_draws_figures_with_and_without_logg(make_config, capsys, tmp_
         "1_pairs.png",
     ]
     assert "vmic is constant (2 km/s)\n" in capsys.readouterr().out
-    labels = draw(cfg, 30)
+    labels = draw_labels(cfg, 30)
     flux = toy_spectra(cfg.wave.grid(), labels)
     cfg = make_config({"labels": ["teff"], "join.databases": [{"path": "a.h5"}]})
     write_published("a.h5", labels, flux)
