@@ -188,15 +188,7 @@ class TrainedModel(NamedTuple):
 
 
 def open_folder(folder):
-    """Open the model in a folder models/<run>/, whatever the current recipe.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    TrainedModel
+    """Open the TrainedModel in a folder models/<run>/, independent of the current recipe.
 
     Raises
     ------

@@ -134,41 +134,25 @@ def train_network(
 
     Parameters
     ----------
-    network : keras.Model
-        Not compiled.
-    train : Train
-        Section of the recipe: optimiser, loss, schedule, epochs and early stopping.
+    network : keras.Model, not compiled.
+    train : section of the recipe: optimiser, loss, schedule, epochs and early stopping.
     batches, validation : SpectrumBatches
-    folder : Path
-        Of the training under way, see `checkpoints`.
-    digest : str
-        Of the recipe and the spectra: a training of another digest is not continued.
-    recipe : str or Path
-        File of the recipe, for messages.
+    folder : Path of the unfinished training, see `checkpoints`.
+    digest : digest of the recipe and the spectra; a training of another digest is not continued.
+    recipe : file of the recipe, for messages.
     devices : Devices
-    tensorboard : bool
-        Whether to write files for TensorBoard.
+    tensorboard : bool, whether to write files for TensorBoard.
 
     Returns
     -------
-    dict
-        {loss, val_loss, learning_rate, seconds: one number per epoch}.
-
-    Raises
-    ------
-    UserError
-        If the training diverges.
+    dict {loss, val_loss, learning_rate, seconds: one number per epoch}; UserError on divergence.
     """
     with devices.scope():
         compile_network(network, train, len(batches), devices)
         network.optimizer.build(network.trainable_variables)
         history, ended = checkpoints.resume_training(network, folder, digest, devices)
         batches.go_to(epoch=len(history["loss"]))
-        batches.share = devices.share
-        if devices.strategy:
-            validation.share = devices.share  # workers each go through all of it
-            # with more, Keras trains on batches that it has drawn to find their shape
-            batches.workers = validation.workers = 1
+        share_batches(batches, validation, devices)
         if not ended:
 
             def keep(logs):
@@ -177,17 +161,31 @@ def train_network(
             board = folder / TENSORBOARD if tensorboard and devices.is_chief else None
             with devices.report_lost_worker():
                 run_epochs(network, train, (batches, validation), history, keep, board, devices)
-        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
-            if devices.is_chief:
-                remove_folder(folder)
-            raise UserError(
-                f"{recipe}: training diverged, the loss is not finite: lower train.learning_rate"
-            )
+        check_convergence(history, folder, recipe, devices)
         if devices.is_chief:
             best = checkpoints.read_state(folder / checkpoints.STATE / checkpoints.BEST)
             checkpoints.assign_state(network, best)
         checkpoints.assign_from_chief(network.variables, devices)
     return history
+
+
+def share_batches(batches, validation, devices):
+    """Have each worker of a distributed training read its share of every batch."""
+    batches.share = devices.share
+    if devices.strategy:
+        validation.share = devices.share  # workers each go through all of it
+        # with more, Keras trains on batches that it has drawn to find their shape
+        batches.workers = validation.workers = 1
+
+
+def check_convergence(history, folder, recipe, devices):
+    """Remove the folder of a training whose last loss is not finite, and raise a UserError."""
+    if math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
+        return
+    if devices.is_chief:
+        remove_folder(folder)
+    hint = "lower train.learning_rate"
+    raise UserError(f"{recipe}: training diverged, the loss is not finite: {hint}")
 
 
 def run_epochs(network, train, batches, history, keep, board, devices):
