@@ -14,8 +14,8 @@ run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
 	@echo "look at the figures in figures/"
 
-# two processes; tests that share a run stay in one of them
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+# two processes; tests/conftest.py states which test files stay together
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 # the fast tests
 test: .venv/ready

@@ -11,7 +11,7 @@ Writes figures/<run>/ablation.png
 from benchmarks import folds
 from starlabels.base.labels import get_label
 from starlabels.config import paths
-from starlabels.stages import command_line, test_scores
+from starlabels.stages import command_line, score_metrics
 
 SOURCES = {  # sections of the recipe that change
     "the spectrum alone": {"features": None},
@@ -38,7 +38,7 @@ def print_ablation(run, args):
     scores, title = {}, f"{cfg.run}, {args.splits} splits of {args.test} test stars"
     for name, changes in SOURCES.items():
         predictions = folds.cross_validate(cfg, args.splits, args.test, changes=changes)
-        scores[name] = test_scores.score_arrays(predictions, cfg.labels)
+        scores[name] = score_metrics.score_arrays(predictions, cfg.labels)
         folds.print_scores(title, "", cfg.labels, scores)
     rmse = {name: list(one["rmse"].values()) for name, one in scores.items()}
     path = paths.run_paths(cfg).figure_dir / "ablation.png"

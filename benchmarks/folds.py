@@ -19,8 +19,8 @@ from starlabels.stages import (
     command_line,
     load_model,
     preprocess,
-    test_predictions,
-    test_scores,
+    score_held_out,
+    score_metrics,
     train_labels,
 )
 
@@ -102,7 +102,7 @@ def cross_validate(cfg, folds, n_test=None, share=0.0, changes=None):
             train_labels.train_label_network(Run(changed))
             with hdf5.open_stage(paths.run_paths(changed).prepared, "2_preprocess") as h5:
                 predictions.append(
-                    test_predictions.predict_ranges(
+                    score_held_out.predict_ranges(
                         load_model.load_trained_model(Run(changed)), h5["test"], changed
                     )[NOISE_FREE]
                 )
@@ -118,7 +118,7 @@ def print_cross_validation(run, args):
     )
     for share in args.hide:
         predictions = cross_validate(cfg, args.folds, args.test, share)
-        results[f"{share:.0%}"] = test_scores.score_arrays(predictions, cfg.labels)
+        results[f"{share:.0%}"] = score_metrics.score_arrays(predictions, cfg.labels)
         print_scores(f"{cfg.run}, {title}", "hidden", cfg.labels, results)
 
 

@@ -76,7 +76,7 @@ def prepare_process():
 
     from starlabels.learning import backend, component_models, trained_model
     from starlabels.plots import label_study, observed_spectra, tables
-    from starlabels.stages import generate_files, predict, test_figures
+    from starlabels.stages import generate_files, predict, score_figures
     from starlabels.synthesis import node_builder, sampler
 
     assert all(
@@ -85,7 +85,7 @@ def prepare_process():
             dust_extinction,
             scipy,
             sklearn,
-            test_figures,
+            score_figures,
             generate_files,
             predict,
             observed_spectra,

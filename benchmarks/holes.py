@@ -23,7 +23,7 @@ from starlabels.stages import (
     join,
     load_model,
     preprocess,
-    test_predictions,
+    score_held_out,
     train_labels,
 )
 
@@ -63,7 +63,7 @@ def damage_labels(source, path, names_to_damage, rng):
 def compute_errors(cfg, truth):
     """{S/N: RMSE (n_labels,)} of a recipe's test stars against truth (n_joined, n_labels)."""
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        predictions = test_predictions.predict_ranges(
+        predictions = score_held_out.predict_ranges(
             load_model.load_trained_model(Run(cfg)), h5["test"], cfg
         )
         true = truth[h5["test/joined_row"][: cfg.test.n_stars]]

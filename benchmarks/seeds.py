@@ -15,7 +15,7 @@ from starlabels.base import hdf5
 from starlabels.config import paths
 from starlabels.config.run import Run
 from starlabels.learning.calibration import NOISE_FREE
-from starlabels.stages import command_line, load_model, preprocess, test_predictions, train_labels
+from starlabels.stages import command_line, load_model, preprocess, score_held_out, train_labels
 
 SCORES = {
     "mean": np.nanmean,
@@ -44,7 +44,7 @@ def compute_residuals(cfg):
     preprocess.prepare_spectra(Run(cfg))
     train_labels.train_label_network(Run(cfg))
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
-        prediction = test_predictions.predict_ranges(
+        prediction = score_held_out.predict_ranges(
             load_model.load_trained_model(Run(cfg)), h5["test"], cfg
         )[NOISE_FREE]
     return prediction["mean"] - prediction["true"]

@@ -30,7 +30,7 @@ from starlabels.stages import (
     join,
     load_model,
     preprocess,
-    test_labels,
+    score_labels,
     train_labels,
 )
 
@@ -133,7 +133,7 @@ def run_missing_stages(cfg):
         if not is_current(path, names[stage], digests.stage_digest(cfg, names[stage])):
             stage(Run(cfg))
     if not is_current(paths.predictions, "4_test", digests.stage_digest(cfg, "4_test")):
-        test_labels.score_labels(Run(cfg))
+        score_labels.score_labels(Run(cfg))
         jacobian_labels.average_jacobians(Run(cfg))
 
 

@@ -51,7 +51,14 @@ SECTIONS = {
     "model": {"builder": "residual_mlp", "width": 32, "blocks": 1, "activation": "gelu"},
     "jacobian": {"n_stars": 20, "lines": {"Mg II": [4481.2], "H beta": [4861.3]}},
 }
-SHARED = ("finished_folder", "generator_folder")  # fixtures whose tests stay on one worker
+RUNS = {  # test files by the run that they share
+    **dict.fromkeys(("test_scripts", "test_predict", "test_faults"), "finished_folder"),
+    **dict.fromkeys(
+        ("test_generator", "test_generate", "test_generate_mistakes", "test_flux_scores"),
+        "generator_folder",
+    ),
+}
+ORDER = {stem: i for i, stem in enumerate(RUNS)}
 
 # TensorFlow is not imported yet; processes that tests start inherit these
 os.environ |= dict.fromkeys(
@@ -61,16 +68,22 @@ os.environ |= dict.fromkeys(
 backend.keep_freed_memory = lambda: None
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Group tests for the workers of pytest-xdist: by the run they share, or by their file."""
-    for item in items:
-        groups = [name for name in SHARED if name in item.fixturenames]
-        slow = item.get_closest_marker("slow")
-        if item.get_closest_marker("xdist_group") is None:
-            group = groups[0] if groups and not slow else f"{item.path.stem}{'-slow' * bool(slow)}"
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not any(name in item.fixturenames for name in SHARED))
+    """Put tests of the shared runs first, so that no worker waits for these at the end."""
+    items.sort(key=lambda item: ORDER.get(item.path.stem, len(ORDER)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker of pytest-xdist whole files; those that share a run stay together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            stem = Path(nodeid.partition("::")[0]).stem
+            return RUNS.get(stem, stem)
+
+    return FileScheduling(config, log)
 
 
 def make_once(tmp_path_factory, name, make):

@@ -6,7 +6,7 @@ import resource
 from starlabels.base.errors import UserError
 
 
-def get_available_memory():
+def get_memory_limit():
     """Bytes of memory that this process may use."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -14,8 +14,8 @@ def get_available_memory():
 
 
 def check_memory(needed, subject, fix):
-    """UserError, from `subject` to `fix`, if `needed` bytes exceed the memory."""
-    available = get_available_memory()
+    """UserError "<subject> take ... GB of memory ...: <fix>" if `needed` bytes exceed it."""
+    available = get_memory_limit()
     if needed > available:
         raise UserError(
             f"{subject} take {needed / 1e9:.3g} GB of memory, "

@@ -5,7 +5,7 @@ import numpy as np
 SHORTEST_IN_AIR = 2000.0  # Angstrom: by the IAU's convention shorter wavelengths stay in vacuum
 
 
-def vacuum_to_air(wave):
+def convert_vacuum_to_air(wave):
     """Convert wavelengths in vacuum to standard air.
 
     Parameters
@@ -28,12 +28,12 @@ def vacuum_to_air(wave):
     return np.where(wave < SHORTEST_IN_AIR, wave, air)[()]
 
 
-def air_to_vacuum(wave):
+def convert_air_to_vacuum(wave):
     """Convert wavelengths in standard air (Angstrom) to vacuum, the inverse of `vacuum_to_air`.
 
-    The fixed-point iteration is exact to 1e-9 Angstrom above SHORTEST_IN_AIR.
+    The fixed-point iteration is accurate to 1e-9 Angstrom above SHORTEST_IN_AIR.
     """
     vacuum = wave
     for _ in range(3):
-        vacuum = vacuum + (wave - vacuum_to_air(vacuum))
+        vacuum = vacuum + (wave - convert_vacuum_to_air(vacuum))
     return vacuum

@@ -14,7 +14,7 @@ from starlabels.catalogues import table_columns, tables
 from starlabels.config.digests import is_own_grid, stage_digest
 
 # the layout of stellar-parameters-NN
-PUBLISHED = {"TEMP": "teff", "LOGG": "logg", "VROT": "vsini", "META": "mh"}
+PUBLISHED_LABELS = {"TEMP": "teff", "LOGG": "logg", "VROT": "vsini", "META": "mh"}
 PUBLISHED_UNITS = {"teff": "K", "logg": "dex", "vsini": "km/s", "mh": "dex"}
 
 
@@ -70,7 +70,7 @@ def open_database(cfg, path):
     if is_own_grid(cfg, path):
         opened = hdf5.open_stage(path, "grid", stage_digest(cfg, "grid"))
     else:
-        opened = hdf5.open_hdf5(path, "fix join.databases or copy it anew")
+        opened = hdf5.open_hdf5(path, "fix join.databases or copy it again")
     with opened as h5:
         if "X" in h5:
             database = read_published_layout(h5, path)
@@ -78,20 +78,20 @@ def open_database(cfg, path):
             database = read_own_layout(h5, path)
         else:
             contents = ", ".join(h5) or "nothing"
-            layouts = f"ours (spectra, labels) or X, {', '.join(PUBLISHED)}"
+            layouts = f"ours (spectra, labels) or X, {', '.join(PUBLISHED_LABELS)}"
             raise UserError(f"{path} holds {contents}; expected {layouts}")
         flux = database.flux
         if flux.ndim != 2 or flux.dtype.kind not in "fiu":
             shape = f"{flux.dtype} {flux.shape}"
             raise UserError(f"{path}: {flux.name} is {shape}, expected numbers (n_stars, n_pix)")
-        n_labels = len(database.labels)
-        if len(flux) != n_labels or len(flux) != len(database.star_id):
-            counts = f"{format_count(len(flux))} spectra but {format_count(n_labels)}"
+        n_rows = len(database.labels)
+        if len(flux) != n_rows or len(flux) != len(database.star_id):
+            counts = f"{format_count(len(flux))} spectra but {format_count(n_rows)}"
             raise UserError(f"{path} has {counts} rows of labels")
         yield database
 
 
-def open_table(entry, is_id):
+def read_table_database(entry, is_id):
     """Read a table without spectra as a Database.
 
     Parameters
@@ -146,7 +146,7 @@ def read_own_layout(h5, path):
     labels = pd.DataFrame(hdf5_labels.read_labels(h5, names), columns=names)
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
-    check_finite(path, labels)
+    check_not_infinite(path, labels)
     if "star_id" in h5:
         star_id = hdf5.read_text(hdf5.get_dataset(h5, "star_id"))
     else:
@@ -161,7 +161,7 @@ def read_own_layout(h5, path):
 
 def read_published_layout(h5, path):
     """The Database in a file of the public stellar-parameters-NN code, without wavelengths."""
-    datasets = {key: hdf5.get_dataset(h5, key) for key in PUBLISHED if key in h5}
+    datasets = {key: hdf5.get_dataset(h5, key) for key in PUBLISHED_LABELS if key in h5}
     bad = [
         f"{key} {data.dtype} {data.shape}"
         for key, data in datasets.items()
@@ -170,19 +170,19 @@ def read_published_layout(h5, path):
     if bad:
         raise UserError(f"{path} has {', '.join(bad)}, expected numbers (n_stars,)")
     columns = {
-        PUBLISHED[key]: np.ravel(integrity.read_whole(data)).astype("f4")
+        PUBLISHED_LABELS[key]: np.ravel(integrity.read_whole(data)).astype("f4")
         for key, data in datasets.items()
     }
     if len({len(values) for values in columns.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
         raise UserError(f"{path} has labels of unequal length: {lengths}")
     labels = pd.DataFrame(columns)
-    check_finite(path, labels)
+    check_not_infinite(path, labels)
     flux = hdf5.get_dataset(h5, "X")
     return Database(path, flux, labels, format_star_ids(labels), dict(PUBLISHED_UNITS))
 
 
-def check_finite(path, labels):
+def check_not_infinite(path, labels):
     """UserError naming the first of the labels (n, k) that is infinite as float32."""
     bad = np.isinf(labels.to_numpy())
     if bad.any():

@@ -75,8 +75,8 @@ DISTANCE_COLUMNS = {
     "parallax": ResultColumn("mas", np.nan),
     "parallax_err": ResultColumn("mas", np.nan),
     "distance_flags": ResultColumn("", sdss_flags.NO_RESULT),
-    "distance_warn": ResultColumn("", bool(sdss_flags.warn_distances(sdss_flags.NO_RESULT))),
-    "distance_bad": ResultColumn("", bool(sdss_flags.reject_distances(sdss_flags.NO_RESULT))),
+    "distance_warn": ResultColumn("", bool(sdss_flags.find_warned_distances(sdss_flags.NO_RESULT))),
+    "distance_bad": ResultColumn("", bool(sdss_flags.find_bad_distances(sdss_flags.NO_RESULT))),
 }
 
 
@@ -84,8 +84,8 @@ def derive_distances(mean, err, photometry):
     """{column: (n,)} of DISTANCE_COLUMNS from fakemag (mas); photometry (n, 2) of K_s and A_K."""
     results = distances.compute_distances(mean, err, *photometry.T)
     flags = results["distance_flags"]
-    results["distance_warn"] = sdss_flags.warn_distances(flags)
-    results["distance_bad"] = sdss_flags.reject_distances(flags)
+    results["distance_warn"] = sdss_flags.find_warned_distances(flags)
+    results["distance_bad"] = sdss_flags.find_bad_distances(flags)
     return results
 
 

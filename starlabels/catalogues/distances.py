@@ -180,7 +180,7 @@ def score_distances(stars):
     """
     truth = stars["distance_true"]
     sound = np.isfinite(stars["distance"]) & np.isfinite(truth)
-    sound &= ~sdss_flags.reject_distances(stars["distance_flags"])
+    sound &= ~sdss_flags.find_bad_distances(stars["distance_flags"])
     stars = {name: values[sound] for name, values in stars.items()}
     truth = truth[sound]
     if not sound.any():  # all stars are flagged bad, as after too short a training

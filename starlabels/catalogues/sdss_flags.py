@@ -1,4 +1,5 @@
-"""Quality flags of AstroNN and AstroNNDist, bit for bit as SDSS Astra documents them.
+"""Quality flags of AstroNN and AstroNNDist, bit for bit as SDSS Astra documents them,
+except that small errors of [Fe/H] are never flagged.
 
 Reference: documentation of SDSS Data Release 19, Astra summary files.
 """
@@ -12,7 +13,7 @@ NO_RESULT = 1 << 11
 FAKEMAG_UNRELIABLE = 1 << 0
 MISSING_PHOTOMETRY = 1 << 1
 MISSING_EXTINCTION = 1 << 2
-MIN_UNCERTAIN = 0.2  # dex: smaller errors of log g and [Fe/H] are never flagged
+MIN_FLAGGED_ERROR = 0.2  # dex: smaller errors of log g and [Fe/H] are never flagged
 
 
 def flag_labels(teff, logg, fe_h, e_teff, e_logg, e_fe_h):
@@ -29,10 +30,10 @@ def flag_labels(teff, logg, fe_h, e_teff, e_logg, e_fe_h):
     """
     values = [np.asarray(x, float) for x in (teff, logg, fe_h, e_teff, e_logg, e_fe_h)]
     _, logg, fe_h, e_teff, e_logg, e_fe_h = values
-    flags = UNCERTAIN_LOGG * ((e_logg > MIN_UNCERTAIN) & _exceeds_fraction(e_logg, logg, 0.075))
+    flags = UNCERTAIN_LOGG * ((e_logg > MIN_FLAGGED_ERROR) & _exceeds_fraction(e_logg, logg, 0.075))
     flags += UNCERTAIN_TEFF * (e_teff > 300)
-    # Astra has no minimum for [Fe/H], so that it flags all stars of solar metallicity
-    flags += UNCERTAIN_FE_H * ((e_fe_h > MIN_UNCERTAIN) & _exceeds_fraction(e_fe_h, fe_h, 0.12))
+    # Astra has no minimum for [Fe/H], and so it flags all stars of solar metallicity
+    flags += UNCERTAIN_FE_H * ((e_fe_h > MIN_FLAGGED_ERROR) & _exceeds_fraction(e_fe_h, fe_h, 0.12))
     return np.where(np.isfinite(values).all(axis=0), flags, NO_RESULT).astype("i4")
 
 
@@ -41,12 +42,12 @@ def _exceeds_fraction(error, value, limit):
     return np.abs(error) > limit * np.abs(value)
 
 
-def warn_labels(flags):
+def find_warned_labels(flags):
     """AstroNN's flag_warn (n,): any flag is set."""
     return np.asarray(flags) > 0
 
 
-def reject_labels(flags):
+def find_bad_labels(flags):
     """AstroNN's flag_bad (n,): no result, Teff uncertain, or both log g and [Fe/H] uncertain."""
     flags = np.asarray(flags)
     both = UNCERTAIN_LOGG | UNCERTAIN_FE_H
@@ -75,11 +76,11 @@ def flag_distances(fakemag, e_fakemag, k_mag, a_k):
     return np.where(known, flags, NO_RESULT).astype("i4")
 
 
-def warn_distances(flags):
+def find_warned_distances(flags):
     """AstroNNDist's flag_warn (n,): without an extinction the distance is too large."""
     return (np.asarray(flags) & MISSING_EXTINCTION) > 0
 
 
-def reject_distances(flags):
+def find_bad_distances(flags):
     """AstroNNDist's flag_bad (n,): there is no reliable distance."""
     return (np.asarray(flags) & (FAKEMAG_UNRELIABLE | MISSING_PHOTOMETRY | NO_RESULT)) > 0

@@ -34,7 +34,7 @@ class StarStack:
         return len(self.star_id)
 
     def select_rows(self, keep):
-        """The stars of a mask (n,), without keys."""
+        """The stars of a mask (n,); keys are dropped unless all stars are kept."""
         if keep.all():
             return self
         errors = None if self.errors is None else self.errors[keep]

@@ -58,7 +58,7 @@ def describe_error(tree, error):
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
         problem = "unknown" + suggest_key(value, choices)
-    return locate(tree, keys, f"found {shorten(repr(value), 60)}, {problem}")
+    return locate(tree, keys, f"found {cut_text(repr(value), 60)}, {problem}")
 
 
 def describe_duplicate(key):
@@ -88,3 +88,9 @@ def locate(tree, keys, problem):
         if match or (i == len(keys) - 1 and problem.startswith("missing")):
             name = f"{name}.{key}" if name else str(key)
     return f"{mark.name}:{line}: {shorten(name, 200)}: {problem}"
+
+
+def cut_text(text, length):
+    """The text in one line, cut to a length; `textwrap.shorten` would drop one long word."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: length - 4]} ..."

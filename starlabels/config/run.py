@@ -8,7 +8,7 @@ from starlabels.base.files import renew_files
 from starlabels.config.digests import stage_digest
 from starlabels.config.paths import run_paths
 
-FILES = {  # stage -> name of its file among the paths of a run
+FILES = {  # stage -> name of its file in config/paths.py; scaling is models/<run>/scaling.h5
     "grid": "grid",
     "0_join": "joined",
     "2_preprocess": "prepared",
@@ -19,7 +19,7 @@ FILES = {  # stage -> name of its file among the paths of a run
 
 
 class Run:
-    """What every stage is given: the configuration and all that follows from it.
+    """What every stage is given: the configuration, with its file paths, digests and figures.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Run:
 
     @contextlib.contextmanager
     def figures(self, pattern, inputs):
-        """Folder for the figures of a stage; figures of that pattern from earlier runs are deleted.
+        """Folder for the figures of a stage; older figures that match are deleted.
 
         Parameters
         ----------

@@ -4,7 +4,7 @@ from starlabels.learning.components import Basis
 
 
 def prepend_components(network, basis, n_features=0):
-    """Build the model that reads flux from a network that reads components.
+    """Turn a network that reads components into a model that reads flux.
 
     Parameters
     ----------

@@ -9,14 +9,15 @@ def compute_jacobian(model, flux, n_labels):
     Parameters
     ----------
     model : keras.Model
-        Its rows must not influence each other.
-    flux : array (n, n_pix)
+        Each row of its output must depend on the same row of the input only.
+    flux : array (n, n_inputs)
+        Flux, followed by features if the model reads a table.
     n_labels : int
         Number of outputs to differentiate.
 
     Returns
     -------
-    array (n, n_labels, n_pix)
+    array (n, n_labels, n_inputs)
     """
     import keras
 

@@ -142,9 +142,9 @@ class TrainedModel(NamedTuple):
         -------
         dict
             `mean` (n, n_labels) in physical units, clipped to the lowest possible value; `flags`
-            (n,), see `outliers.BITS`. If the model predicts errors, `err` (n, n_labels), which
-            grows with how unlike training a star is. If it averages passes or members, also the
-            parts of err: `err_model`, their scatter, and `err_predictive`, which they predict.
+            (n,), see `outliers.BITS`. If the model predicts errors, `err` (n, n_labels), enlarged
+            for stars unlike the training set. If it averages passes or members, also the parts of
+            err: `err_model`, their scatter, and `err_predictive`, the mean of what they predict.
         """
         output, inputs = self._call(flux)
         n = len(self.names)
@@ -187,7 +187,7 @@ class TrainedModel(NamedTuple):
         return errors
 
 
-def open_folder(folder):
+def open_model(folder):
     """Open the TrainedModel in a folder models/<run>/, independent of the current recipe.
 
     Raises

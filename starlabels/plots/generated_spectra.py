@@ -1,4 +1,4 @@
-"""Figures of generated spectra."""
+"""Figures of the spectra that generate.py makes, single or stacked."""
 
 from matplotlib.ticker import MaxNLocator
 
@@ -18,7 +18,7 @@ TITLE = 0.2  # inches: the line above a panel
 AXIS = 0.45  # inches: the wavelengths below all panels
 TICK = 0.14  # inches: the tick of a named line with its gaps
 LETTER = 0.047  # inches: a letter of a line's name on its side
-LONGEST = 30  # characters of a star's name
+MAX_NAME_LENGTH = 30  # characters of a star's name
 
 
 def draw_generated_spectra(wave, flux, titles, path, lines=None, medium="air"):
@@ -80,8 +80,8 @@ def draw_stacked_spectra(wave, flux, lines, medium):
 
 def format_heading(name, labels):
     """Title with the name of a star, if any, and its labels {name: value} with symbol and unit."""
-    if len(name) > LONGEST:
-        name = f"{name[: LONGEST - 1]}…"
+    if len(name) > MAX_NAME_LENGTH:
+        name = f"{name[: MAX_NAME_LENGTH - 1]}…"
     texts = [name.replace("$", r"\$")] if name else []
     for label_name, value in labels.items():
         label = get_label(label_name)

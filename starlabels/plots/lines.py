@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-BLEND = 12.0  # Angstrom: lines of one name closer than this share a name
+BLEND = 12.0  # Angstrom: lines of the same name closer than this get one text
 
 
 def format_wavelength_axis(medium):
@@ -51,5 +51,5 @@ def mark_lines(ax, wave, lines, room=0.017):
 
 
 def format_line_name(name):
-    """Name of a line with its Greek letter: H beta becomes H and the sign."""
+    """Name of a line in the notation of matplotlib, with a Greek letter for H beta."""
     return re.sub(r" (alpha|beta|gamma|delta|epsilon|zeta)$", r"$\\\1$", name)

@@ -1,15 +1,15 @@
-"""Figure of the training."""
+"""Figure of loss and learning rate by epoch."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from starlabels.plots import BLUE, COLUMN, VERMILLION, plt, save_figure
 
-NAMES = {
+LOSS_LABELS = {
     "mse": "mean squared error\n(scaled)",
     "gaussian_nll": r"mean $-\ln$ likelihood" + "\n(scaled labels)",
 }
-NAMES["parallax_nll"] = NAMES["gaussian_nll"]
+LOSS_LABELS["parallax_nll"] = LOSS_LABELS["gaussian_nll"]
 
 
 def draw_loss(history, kind, path):
@@ -44,7 +44,7 @@ def draw_loss(history, kind, path):
         for ax in (top, low):
             ax.vlines(drops - 0.5, 0, 1, transform=ax.get_xaxis_transform(), **style)
     scale = "log" if kind == "mse" else "linear"  # minus a log likelihood may be negative
-    top.set(ylabel=NAMES[kind], yscale=scale)
+    top.set(ylabel=LOSS_LABELS[kind], yscale=scale)
     top.legend()
     low.set(xlabel="epoch", ylabel="rate / max", ylim=(0, 1.1))
     low.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -19,7 +19,7 @@ def rebin_spectrum(wave, flux, flux_err, target, memory=1.0):
     target : ndarray (m,)
         Ascending wavelengths in the unit of wave.
     memory : float
-        Number of pixels over which the noise is correlated.
+        number of pixels over which the noise is correlated.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from starlabels.base.errors import UserError
-from starlabels.base.wavelengths import vacuum_to_air
+from starlabels.base.wavelengths import convert_vacuum_to_air
 from starlabels.spectra.pixels import SPIKE, estimate_noise, rebin_spectrum, remove_spikes
 from starlabels.spectra.velocity import WEAK, Correlator, RadialVelocity
 from starlabels.synthesis.broaden import FWHM, LIGHT
@@ -96,7 +96,9 @@ class SpectrumPreparer:
             pixels.
         """
         check_window(observed, self.wave)
-        wave = vacuum_to_air(observed.wave) if observed.medium == "vacuum" else observed.wave
+        wave = observed.wave
+        if observed.medium == "vacuum":
+            wave = convert_vacuum_to_air(wave)
         power = self._check_resolving_power(observed)
         near = wave > self.wave[0] * (1 - EDGE / LIGHT)
         near &= wave < self.wave[-1] * (1 + EDGE / LIGHT)

@@ -132,7 +132,9 @@ def check_spectrum(spectrum, path=None):
 
 
 def convert_to_angstrom(path, wave, unit, log, wanted_unit=None):
-    """Wavelengths (n,) in Angstrom, NaN where not positive; UserError if the unit must be guessed.
+    """Wavelengths (n,) in Angstrom, NaN where not positive.
+
+    A missing unit is Angstrom above 2000, and logarithms are recognised; else a UserError asks.
 
     `wanted_unit` overrides `unit`; log is "log10", "ln" or None.
     """
@@ -161,14 +163,14 @@ def convert_to_angstrom(path, wave, unit, log, wanted_unit=None):
 
 
 def guess_logarithm(low, high):
-    """ "log10" or "ln" if low to high can only be logarithms of optical or infrared Angstrom."""
+    """Kind of logarithm, "log10" or "ln", of wavelengths from low to high; None for Angstrom."""
     if 3 < low and high < 5:
         return "log10"
     return "ln" if 6.9 < low and high < 11.5 else None
 
 
 def parse_unit(path, text):
-    """(Angstrom per unit, None, "log10" or "ln") of a unit of length; UserError for others."""
+    """Angstrom per unit, and kind of logarithm ("log10", "ln" or None), of a unit of length."""
     match = re.match(r"\W*(log10|log|dex|ln)\b\W*(.*)$", text.strip(), re.IGNORECASE)
     log = None if not match else "ln" if match[1].lower() == "ln" else "log10"
     name = (match[2] if match else text).strip(" ()[]{}'\"")

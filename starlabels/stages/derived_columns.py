@@ -17,8 +17,8 @@ MAGNITUDE_RANGE = (-50, 50)  # values outside, such as 99.99 and -9999, mean mis
 ERROR_PARTS = ("err_model", "err_predictive")
 FLAG_COLUMNS = {
     "astra_flags": ResultColumn("", sdss_flags.NO_RESULT),
-    "flag_warn": ResultColumn("", bool(sdss_flags.warn_labels(sdss_flags.NO_RESULT))),
-    "flag_bad": ResultColumn("", bool(sdss_flags.reject_labels(sdss_flags.NO_RESULT))),
+    "flag_warn": ResultColumn("", bool(sdss_flags.find_warned_labels(sdss_flags.NO_RESULT))),
+    "flag_bad": ResultColumn("", bool(sdss_flags.find_bad_labels(sdss_flags.NO_RESULT))),
 }
 
 
@@ -68,8 +68,8 @@ def compute_derived_values(columns, names, prediction, photometry):
         arguments = [part[name] for part in (mean, err) for name in flagged]
         flags = sdss_flags.flag_labels(*arguments)
         values["astra_flags"] = flags
-        values["flag_warn"] = sdss_flags.warn_labels(flags)
-        values["flag_bad"] = sdss_flags.reject_labels(flags)
+        values["flag_warn"] = sdss_flags.find_warned_labels(flags)
+        values["flag_bad"] = sdss_flags.find_bad_labels(flags)
     derived = find_derived(names)
     if derived and derived.result_columns.keys() <= columns.keys():
         values |= derived.derive_results(mean[derived.name], err[derived.name], photometry)

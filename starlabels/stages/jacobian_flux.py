@@ -8,7 +8,7 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.base.statistics import compute_rms
 from starlabels.stages import jacobian_labels, locks, recipe_nodes
-from starlabels.stages.test_flux import load_generator
+from starlabels.stages.score_flux import load_generator
 from starlabels.synthesis.sampler import compute_derivatives
 
 

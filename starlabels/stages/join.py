@@ -15,7 +15,7 @@ from starlabels.catalogues.databases import (
     check_wave,
     mask_bad_labels,
     open_database,
-    open_table,
+    read_table_database,
 )
 from starlabels.catalogues.derived_labels import find_derived
 from starlabels.config.digests import database_digest, is_own_grid
@@ -89,7 +89,7 @@ def open_entry(cfg, entry, stack):
     if cfg.wave:
         database = stack.enter_context(open_database(cfg, entry.path))
     else:
-        database = open_table(entry, crossmatch.list_match_columns(catalogues))
+        database = read_table_database(entry, crossmatch.list_match_columns(catalogues))
     derived = find_derived(cfg.labels)
     # with catalogues the columns of a derived label may come later
     if derived and (not catalogues or set(derived.columns) <= set(database.labels)):
@@ -186,7 +186,7 @@ def write_index(h5, stars, databases, kept):
         np.isin(database.rows, rows, assume_unique=True) for database, rows in zip(databases, kept)
     ]
     mask = np.concatenate(is_kept)
-    stars = stars if mask.all() else stars.select_rows(mask)
+    stars = stars.select_rows(mask)
     names = list(stars.values)
     units = [stars.units.get(name, "") for name in names]
     errors = None if stars.errors is None else stars.errors.reindex(columns=names).to_numpy("f4")

@@ -184,7 +184,7 @@ def open_predictor(cfg, folder):
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read_continuum(h5)
         axis = hdf5_spectra.read_axis(h5)
-    model = trained_model.open_folder(folder)
+    model = trained_model.open_model(folder)
     sampler = open_nodes(cfg, needed=curve is not None) if axis.medium == "air" else None
     preparer = None
     if curve:

@@ -42,7 +42,7 @@ def predict_from_tables(run, args):
     given = [name.replace("_", "-") for name in SPECTRUM_OPTIONS if getattr(args, name, None)]
     if given:
         raise UserError(f"{args.model} reads tables, no spectra: leave out {', '.join(given)}")
-    model = trained_model.open_folder(args.model)
+    model = trained_model.open_model(args.model)
     frames = []
     for path in args.files:
         ids, columns = read_stars(path, run.cfg)

@@ -1,10 +1,10 @@
 """4_test: score the trained network on held-out stars, for labels or for flux."""
 
-from starlabels.stages import test_flux, test_labels
-from starlabels.stages.test_labels import add_arguments
+from starlabels.stages import score_flux, score_labels
+from starlabels.stages.score_labels import add_arguments
 
 __all__ = ["add_arguments", "score_network"]
-TARGETS = {"labels": test_labels.score_labels, "flux": test_flux.score_generator}
+TARGETS = {"labels": score_labels.score_labels, "flux": score_flux.score_generator}
 
 
 def score_network(run, args=None):

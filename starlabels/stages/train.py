@@ -6,5 +6,5 @@ TARGETS = {"labels": train_labels.train_label_network, "flux": train_flux.train_
 
 
 def train_network(run, args=None):
-    """Train the network that gives the target of the recipe, and save it in models/<run>/."""
+    """Train the network for the target of the recipe, labels or flux, and save models/<run>/."""
     TARGETS[run.cfg.target](run, args)

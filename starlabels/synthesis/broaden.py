@@ -142,7 +142,7 @@ class Broadening:
         if key not in self._resampling:
             pixel = np.log(np.asarray(wave) / self.wave[0]) * LIGHT / self.step * OVERSAMPLE
             n_fine = OVERSAMPLE * len(self.wave)
-            index, weight = compute_lagrange_weights(pixel, np.arange(n_fine), order=6)
+            index, weight = compute_lagrange_weights(pixel, np.arange(n_fine), n_nodes=6)
             rows = np.repeat(np.arange(len(wave)), index.shape[1])
             entries = (weight.astype("f4").ravel(), (rows, index.ravel()))
             self._resampling = {key: csr_matrix(entries, (len(wave), n_fine))}

@@ -3,15 +3,15 @@
 import numpy as np
 
 
-def compute_lagrange_weights(x, nodes, order=4):
-    """Indices and weights (n, k) of the k = min(order, len(nodes)) nodes around each x (n,).
+def compute_lagrange_weights(x, nodes, n_nodes=4):
+    """Compute indices and weights (n, k) of the k = min(n_nodes, len(nodes)) nodes around x (n,).
 
     Lagrange's formula on ascending nodes (n_nodes,): exact for polynomials of degree k - 1. An
     axis with a single node has weight 1 on that node.
     """
     x = np.asarray(x, float)
     nodes = np.asarray(nodes, float)
-    k = min(order, len(nodes))
+    k = min(n_nodes, len(nodes))
     first = np.clip(np.searchsorted(nodes, x) - k // 2, 0, len(nodes) - k)
     index = first[:, None] + np.arange(k)  # (n, k)
     near = nodes[index]

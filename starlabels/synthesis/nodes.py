@@ -1,4 +1,4 @@
-"""Node libraries: unbroadened spectra on a grid of labels, and how they are read."""
+"""Node libraries: spectra on a grid of labels, without rotation and at their own resolving power."""
 
 import hashlib
 import json

@@ -140,7 +140,7 @@ def read_source(folder):
             low = h5["scaling/min"][:]
             high = h5["scaling/max"][:]
         units = dict(zip(h5["scaling/mean"].attrs["names"], h5["scaling/mean"].attrs["units"]))
-    model = trained_model.open_folder(folder)
+    model = trained_model.open_model(folder)
     import keras
 
     if keras.backend.backend() != "tensorflow":

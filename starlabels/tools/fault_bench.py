@@ -57,7 +57,7 @@ def open_bench(cfg, folder):
     """
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read_continuum(h5)
-    model = trained_model.open_folder(folder)
+    model = trained_model.open_model(folder)
     unknown = [name for name in model.names if name not in REQUIRED_LABELS]
     if unknown:
         known = f"the nodes give spectra by {', '.join(REQUIRED_LABELS)} only"

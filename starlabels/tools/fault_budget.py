@@ -93,7 +93,7 @@ def add_white_noise(bench, labels, flux, snr, rng):
 def change_log_gf(bench, labels, flux, dex, rng):
     """Change the log gf of each line by a random error.
 
-    An error of log gf changes a line as an error of its element's abundance does. So the errors
+    An error of log gf acts on a line like the same error of its element's abundance. So the errors
     (dex) multiply the change of the flux with [M/H] in the nodes, which leaves hydrogen unchanged:
     its log gf are exact. 0.1 dex change a weak line by 26 % of its depth, saturated lines by less,
     and by 7 % in the mean. The rms is within 15 % of the rms of spectra of six stars of

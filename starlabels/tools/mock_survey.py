@@ -16,8 +16,8 @@ the Sun at t = 0.457 is 1 in all units:
 
     log10 L/L0 = 0.27 t + 0.15 t^2,  log10 R/R0 = 0.04 t + 0.15 M t^2
 
-Subgiants keep the luminosity of t = 1, and their log R grows evenly up to the giant branch. The
-branch follows Hurley et al. (2000, MNRAS 315, 543), with our metallicity term of 8 % in Teff per
+Subgiants keep the luminosity of t = 1, and log R is uniform between the main sequence and the
+giant branch. The branch follows Hurley et al. (2000, MNRAS 315, 543), with our metallicity term of 8 % in Teff per
 dex:
 
     R = M^-0.26 (L^0.4 + 0.383 L^0.76) 10^(0.07 m)
@@ -39,9 +39,9 @@ M_K = -1.5 (Ruiz-Dern et al. 2018, A&A 609, A116: -1.61).
     z = 10^(0.4 (max(G, 13) - 15))                Lindegren et al. (2021), A&A 649, A2
     vmic = 2.478 - 0.325 log g km/s, scatter 0.1  Holtzman et al. (2015), AJ 150, 148
 
-Our own choices: dwarfs of 0.7-2.2 solar masses by Salpeter's law have ages of 0-12. Evolved stars
-of ages 1.5-12 have the mass whose main sequence ends then. Two thirds of the stars have m = 0
-within 0.2, one third -0.6 within 0.35; |b| is uniform in 0-20 degrees. v sin i is exponential with
+Our own choices: dwarfs of 0.7-2.2 solar masses with Salpeter's mass function have ages of 0-12.
+Evolved stars of ages 1.5-12 have the mass whose main-sequence lifetime equals their age. Two
+thirds of the stars have a mean m of 0 and a standard deviation of 0.2, one third -0.6 and 0.35; |b| is uniform in 0-20 degrees. v sin i is exponential with
 a mean of 40 km/s for dwarfs above 6250 K (Kraft 1967, ApJ 150, 551) and 4 km/s for all others.
 Errors are 0.02 mag in K_s and 10 % in A_K. 3 % are binaries with ruwe above 1.4, whose parallaxes
 are off by 0.3 mas; 2 % lack K_s, 2 % A_K. Negative parallaxes are kept.
@@ -69,7 +69,7 @@ SUN_LOGG, SUN_TEFF, SUN_MBOL = 4.438, 5772.0, 4.74  # IAU 2015 resolutions B2 an
 # coefficients of the powers of Teff - 5772 K, for 4000-8000 K
 BC_G = (6.000e-2, 6.731e-5, -6.647e-8, 2.859e-11, -7.197e-15)
 SCATTER = {"m_k": 0.05, "k_mag": 0.02, "a_k": 0.1, "parallax_err": 0.1, "vmic": 0.1}
-MISSING = 0.02  # fraction of the stars
+MISSING_SHARE = 0.02  # fraction of the stars
 BINARIES = 0.03  # fraction of the stars
 BINARY_OFFSET = 0.3  # mas
 DISC, HEIGHT, DUST_HEIGHT = 1350.0, 300.0, 125.0  # pc
@@ -106,8 +106,8 @@ def draw_kind(rng, kind, n):
 
     Returns a DataFrame of kind, mass, age, mh, luminosity, radius, teff and logg.
     """
-    is_young = rng.uniform(size=n) < 2 / 3
-    mh = np.where(is_young, rng.normal(0, 0.2, n), rng.normal(-0.6, 0.35, n))
+    is_metal_rich = rng.uniform(size=n) < 2 / 3
+    mh = np.where(is_metal_rich, rng.normal(0, 0.2, n), rng.normal(-0.6, 0.35, n))
     if kind == "dwarf":
         mass = draw_power_law(rng, *(np.full(n, end) for end in MASSES), 2.35)
         age = rng.uniform(*AGES, n)
@@ -209,7 +209,7 @@ def draw_survey(rng, n, zero_point):
     table["a_k"] = A_K * a_v * np.exp(rng.normal(0, SCATTER["a_k"], n))
     table["a_k_err"] = SCATTER["a_k"] * table["a_k"]
     for name in ("k_mag", "a_k"):
-        table.loc[rng.uniform(size=n) < MISSING, [name, f"{name}_err"]] = np.nan
+        table.loc[rng.uniform(size=n) < MISSING_SHARE, [name, f"{name}_err"]] = np.nan
     table["distance"] = distance
     table.insert(0, "star_id", [f"mock{i:06d}" for i in range(n)])
     return table.drop(columns=["m_g", "luminosity", "radius"])

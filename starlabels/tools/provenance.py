@@ -61,7 +61,8 @@ def format_history(path, record, seen, depth=0, above=None):
     if not above or record.versions != above.versions:
         yield pad + ", ".join(f"{name} {version}" for name, version in record.versions.items())
     if above and record.config and record.config != above.config:
-        yield f"{pad}its recipe is another: python -m starlabels.tools.provenance {path}"
+        command = f"python -m starlabels.tools.provenance {path}"
+        yield f"{pad}made with another recipe; to print it: {command}"
     for name, digest in record.files.items():
         yield f"{pad}{name}: {describe_model_file(find_record_file(path).with_name(name), digest)}"
     if not record.inputs:

@@ -100,7 +100,7 @@ def test_a_model_of_another_training_is_refused(run):
         UserError,
         match="model.keras is not the one that the scaling.h5 .* re-run python 3_train.py",
     ) as error:
-        trained_model.open_folder(folder)
+        trained_model.open_model(folder)
     assert "\n" not in str(error.value)
 
 

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from starlabels.base.wavelengths import air_to_vacuum, vacuum_to_air
+from starlabels.base.wavelengths import convert_air_to_vacuum, convert_vacuum_to_air
 
 
 def test_balmer_lines_have_their_wavelengths_in_air():
-    assert vacuum_to_air(np.array([4862.69]))[0] == pytest.approx(4861.33, abs=0.01)  # H beta
-    assert vacuum_to_air(6564.61) == pytest.approx(6562.79, abs=0.01)  # H alpha
+    assert convert_vacuum_to_air(np.array([4862.69]))[0] == pytest.approx(4861.33, abs=0.01)  # H beta
+    assert convert_vacuum_to_air(6564.61) == pytest.approx(6562.79, abs=0.01)  # H alpha
 
 
 def test_wavelengths_below_2000_angstrom_stay_in_vacuum():
-    np.testing.assert_array_equal(vacuum_to_air(np.array([1215.67, 1999.0])), [1215.67, 1999.0])
+    np.testing.assert_array_equal(convert_vacuum_to_air(np.array([1215.67, 1999.0])), [1215.67, 1999.0])
 
 
 def test_conversions_are_inverse():
     wave = np.linspace(2001, 25_000, 1000)
-    np.testing.assert_allclose(air_to_vacuum(vacuum_to_air(wave)), wave, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(convert_air_to_vacuum(convert_vacuum_to_air(wave)), wave, rtol=0, atol=1e-8)

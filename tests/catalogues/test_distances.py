@@ -13,7 +13,7 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import distances, sdss_flags
 from starlabels.config import digests, paths
 from starlabels.config.run import Run
-from starlabels.stages import join, preprocess, test_labels, train_labels
+from starlabels.stages import join, preprocess, score_labels, train_labels
 
 
 def test_a_star_of_absolute_magnitude_zero_at_100_parsec():
@@ -165,7 +165,7 @@ def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, cap
         join.join_databases,
         preprocess.prepare_spectra,
         train_labels.train_label_network,
-        test_labels.score_labels,
+        score_labels.score_labels,
     ):
         stage(Run(survey))
     metrics = json.loads(paths.run_paths(survey).metrics.read_text())

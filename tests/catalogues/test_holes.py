@@ -12,7 +12,7 @@ from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
 from starlabels.config.run import Run
 from starlabels.learning import calibration, losses
-from starlabels.stages import join, preprocess, test_labels, train_labels
+from starlabels.stages import join, preprocess, score_labels, train_labels
 
 
 def loss_and_gradient(true, output):
@@ -119,7 +119,7 @@ def test_a_survey_with_holes_is_learnt_and_scored(survey):
         join.join_databases,
         preprocess.prepare_spectra,
         train_labels.train_label_network,
-        test_labels.score_labels,
+        score_labels.score_labels,
     ):
         stage(Run(survey))
     metrics = json.loads(paths.run_paths(survey).metrics.read_text())

@@ -37,8 +37,8 @@ def test_labels_are_flagged_as_documented(change, flags):
     [(0, 0), (1, 0), (2, 1), (3, 1), (4, 0), (5, 1), (6, 1), (7, 1), (2048, 1)],
 )
 def test_any_flag_warns_and_teff_or_both_others_are_bad(flags, is_bad):
-    assert sdss_flags.warn_labels([flags]).tolist() == [flags > 0]
-    assert sdss_flags.reject_labels([flags]).tolist() == [bool(is_bad)]
+    assert sdss_flags.find_warned_labels([flags]).tolist() == [flags > 0]
+    assert sdss_flags.find_bad_labels([flags]).tolist() == [bool(is_bad)]
 
 
 def test_distances_are_flagged_as_documented():
@@ -48,5 +48,5 @@ def test_distances_are_flagged_as_documented():
         fakemag, error, [9.0, 9.0, nan, 9.0, 9.0], [0.1, 0.1, 0.1, nan, 0.1]
     )
     assert flags.tolist() == [0, 1, 2, 4, 2048]
-    assert sdss_flags.warn_distances(flags).tolist() == [False, False, False, True, False]
-    assert sdss_flags.reject_distances(flags).tolist() == [False, True, True, False, True]
+    assert sdss_flags.find_warned_distances(flags).tolist() == [False, False, False, True, False]
+    assert sdss_flags.find_bad_distances(flags).tolist() == [False, True, True, False, True]

@@ -74,6 +74,6 @@ def test_a_model_of_the_other_kind_says_what_it_is_for(cfg, trained_folder):
     from starlabels.learning import trained_model
 
     with pytest.raises(UserError, match="generate.py"):
-        trained_model.open_folder(Path("models/toy"))
+        trained_model.open_model(Path("models/toy"))
     with pytest.raises(UserError, match="not spectra of labels"):
         generator.open_folder(trained_folder / "models/toy")

@@ -18,7 +18,7 @@ from starlabels.stages import (
     jacobian_flux,
     join,
     preprocess,
-    test_flux,
+    score_flux,
     train_code,
     train_flux,
 )
@@ -115,7 +115,7 @@ def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_
 
 
 def test_its_stages_run(cfg, capsys):
-    test_flux.score_generator(Run(cfg))
+    score_flux.score_generator(Run(cfg))
     jacobian_flux.compare_derivatives(Run(cfg))
     shown, metrics = capsys.readouterr().out, json.loads(paths.run_paths(cfg).metrics.read_text())
     assert (

@@ -22,8 +22,8 @@ from starlabels.stages import (
     load_model,
     preprocess,
     recipe_nodes,
-    test_figures,
-    test_labels,
+    score_figures,
+    score_labels,
     train_labels,
 )
 
@@ -63,7 +63,7 @@ class ToySampler:
 
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
     monkeypatch.setattr(recipe_nodes, "open_sampler", lambda cfg, build: ToySampler())
-    test_labels.score_labels(Run(run))
+    score_labels.score_labels(Run(run))
     metrics = json.loads(paths.run_paths(run).metrics.read_text())
     assert list(metrics) == [
         "run",
@@ -106,17 +106,17 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
         mean = batches.target + shift + np.random.default_rng(0).normal(size=err.shape).astype("f4")
         return {"mean": mean, "err": err, "flags": np.zeros(len(snr), "u1")}
 
-    monkeypatch.setattr(test_figures, "draw_figures", lambda *args: None)
+    monkeypatch.setattr(score_figures, "draw_figures", lambda *args: None)
     monkeypatch.setattr(trained_model.TrainedModel, "predict", gaussian)
     monkeypatch.setattr(
         calibration, "find_violations", partial(calibration.find_violations, low=0.5, high=0.85)
     )
     strict = Namespace(strict=True)
     if code is None:
-        test_labels.score_labels(Run(run), strict)
+        score_labels.score_labels(Run(run), strict)
     else:
         with pytest.raises(SystemExit) as left:
-            test_labels.score_labels(Run(run), strict)
+            score_labels.score_labels(Run(run), strict)
         assert left.value.code == code
         assert (
             "error: teff at S/N 20-100: 0.0% of the stars within one error, expected"
@@ -172,11 +172,11 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
 
 
 def test_same_seed_gives_the_same_metrics(run, monkeypatch):
-    monkeypatch.setattr(test_figures, "draw_figures", lambda *args: None)
-    test_labels.score_labels(Run(run))
+    monkeypatch.setattr(score_figures, "draw_figures", lambda *args: None)
+    score_labels.score_labels(Run(run))
     first = paths.run_paths(run).metrics.read_text()
     train_labels.train_label_network(Run(run))
-    test_labels.score_labels(Run(run))
+    score_labels.score_labels(Run(run))
     again = json.loads(paths.run_paths(run).metrics.read_text())["snr"]
     for key, table in json.loads(first)["snr"].items():
         assert list(again[key]["rmse"].values()) == pytest.approx(
@@ -206,7 +206,7 @@ def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_sch
     history, _ = fit_run(cfg)
     assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
     train_labels.train_label_network(Run(cfg))
-    test_labels.score_labels(Run(cfg))
+    score_labels.score_labels(Run(cfg))
     with hdf5.open_stage(paths.run_paths(cfg).predictions, "4_test") as h5:
         assert "err" not in h5["snr20_100"] and h5["snr20_100/mean"].shape == (120, 4)
 
@@ -259,7 +259,7 @@ def test_a_model_keeps_the_basis_it_reads_and_one_without_it_predicts_the_same(r
 
 def test_missing_and_stale_inputs_name_the_script_to_run(run):
     with pytest.raises(UserError, match="re-run python 3_train.py"):
-        test_labels.score_labels(Run(change_sections(run, train={"max_epochs": 9})))
+        score_labels.score_labels(Run(change_sections(run, train={"max_epochs": 9})))
     paths.run_paths(run).prepared.unlink()
     with pytest.raises(UserError, match="2_preprocess.py"):
         train_labels.train_label_network(Run(run))
@@ -270,7 +270,7 @@ def test_damaged_model_names_the_script_to_run(run):
     path = paths.run_paths(run).model_dir / "model.keras"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be read: run python 3_train.py"):
-        test_labels.score_labels(Run(run))
+        score_labels.score_labels(Run(run))
 
 
 def test_diverged_training_is_refused_and_leaves_the_old_model(run):

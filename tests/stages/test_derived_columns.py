@@ -240,6 +240,6 @@ def test_a_network_of_passes_gives_both_parts_of_its_errors_and_astras_flags(tra
     good = rows[rows.status != "failed"]
     columns = (good[name] for name in ("teff", "logg", "mh", "teff_err", "logg_err", "mh_err"))
     np.testing.assert_array_equal(good.astra_flags, sdss_flags.flag_labels(*columns))
-    np.testing.assert_array_equal(good.flag_bad, sdss_flags.reject_labels(good.astra_flags))
+    np.testing.assert_array_equal(good.flag_bad, sdss_flags.find_bad_labels(good.astra_flags))
     table = Table.read("results/results.fits")
     assert str(table["teff_err_model"].unit) == "K" and "distance" not in table.colnames

@@ -28,8 +28,8 @@ from starlabels.stages import (
     observed_inputs,
     predict,
     preprocess,
-    test_figures,
-    test_labels,
+    score_figures,
+    score_labels,
     train_labels,
 )
 from starlabels.tools import export
@@ -83,7 +83,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(outliers, "PASSES", 3)
-        patch.setattr(test_figures, "draw_figures", lambda *_: None)
+        patch.setattr(score_figures, "draw_figures", lambda *_: None)
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
         cfg = load.load_config("config.yaml")
         write_survey(cfg, draw_labels(load.load_config(ROOT / "config.yaml"), N))
@@ -91,7 +91,7 @@ def folder(tmp_path_factory):
         join.join_databases(run)
         preprocess.prepare_spectra(run)
         train_labels.train_label_network(run)
-        test_labels.score_labels(run)
+        score_labels.score_labels(run)
     return folder
 
 

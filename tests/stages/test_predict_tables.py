@@ -42,7 +42,7 @@ class Model:
 @pytest.fixture
 def predict(make_config, monkeypatch, tmp_path):
     """predict(text, **database): results.csv for a table of that text."""
-    monkeypatch.setattr(trained_model, "open_folder", lambda folder: Model())
+    monkeypatch.setattr(trained_model, "open_model", lambda folder: Model())
 
     def run(text, **database):
         cfg = make_config(

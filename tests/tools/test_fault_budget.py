@@ -344,7 +344,7 @@ def test_a_model_of_labels_that_the_nodes_do_not_vary_is_refused(monkeypatch, tm
     monkeypatch.setattr(hdf5, "open_stage", lambda *_: nullcontext())
     monkeypatch.setattr(continuum, "read_continuum", lambda h5: None)
     monkeypatch.setattr(
-        trained_model, "open_folder", lambda folder: SimpleNamespace(names=["teff", "feh"])
+        trained_model, "open_model", lambda folder: SimpleNamespace(names=["teff", "feh"])
     )
     with pytest.raises(UserError, match="predicts feh"):
         fault_bench.open_bench(None, tmp_path)

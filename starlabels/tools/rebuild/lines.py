@@ -17,7 +17,7 @@ import numpy as np
 
 from starlabels.base import checksums
 from starlabels.base.files import replace_file
-from starlabels.base.wavelengths import vacuum_to_air
+from starlabels.base.wavelengths import convert_vacuum_to_air
 from starlabels.synthesis.lines import COLUMNS, LINE_FILE, LineList, species_names
 
 PACKAGES = Path("data/downloads")
@@ -105,7 +105,7 @@ def make_hydrogen_series(lower, oscillator, excitation, uppers, shift=0.0):
         last = max(oscillator)
         decay = (last / upper) ** 3 * ((1 - lower**2 / last**2) / (1 - lower**2 / upper**2)) ** 3
         f = oscillator[upper] if upper in oscillator else oscillator[last] * decay
-        wave = vacuum_to_air(1e8 / (RYDBERG_H * (lower**-2 - upper**-2))) * (1 - shift)
+        wave = convert_vacuum_to_air(1e8 / (RYDBERG_H * (lower**-2 - upper**-2))) * (1 - shift)
         rows.append((1, 1, wave, excitation, np.log10(2 * lower**2 * f), 0.0, lower, upper))
     return np.array(rows)
 

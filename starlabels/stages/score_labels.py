@@ -10,16 +10,22 @@ from starlabels.base.labels import get_label
 from starlabels.catalogues.derived_labels import find_derived
 from starlabels.learning import calibration, outliers
 from starlabels.learning.calibration import NOISE_FREE
-from starlabels.stages import card, load_model, locks, recipe_nodes, test_figures
-from starlabels.stages import test_predictions as predictions_of
-from starlabels.stages import test_scores as scoring
+from starlabels.stages import (
+    card,
+    load_model,
+    locks,
+    recipe_nodes,
+    score_figures,
+    score_held_out,
+    score_metrics,
+)
+
+STRICT_HELP = "exit with code 1 if a 68 %% coverage is outside 63-73 %% in any S/N range"
 
 
 def add_arguments(parser):
     """Add the command-line arguments of the stage."""
-    parser.add_argument(
-        "--strict", action="store_true", help="exit 1 when 68 %% coverage leaves 63-73 %% anywhere"
-    )
+    parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
 
 
 @locks.require_lock("lock")
@@ -36,9 +42,9 @@ def score_labels(run, args=None):
     metrics, model = evaluation.metrics, evaluation.model
     save_predictions(run, evaluation, digest)
     card.write_card(run, metrics, model.model, evaluation.n_train)
-    scoring.print_scores(metrics, evaluation.labels)
+    score_metrics.print_scores(metrics, evaluation.labels)
     with run.figures("4_*.png", {run.paths.model_dir: model.digest}) as folder:
-        test_figures.draw_figures(evaluation, cfg, folder)
+        score_figures.draw_figures(evaluation, cfg, folder)
     print(f"figures: {run.paths.figure_dir}/4_*.png")
     violations = calibration.find_violations(metrics) if getattr(args, "strict", False) else []
     if violations:
@@ -55,11 +61,11 @@ class Evaluation(NamedTuple):
     predictions : dict
         {S/N range: arrays}, see `predict_ranges`.
     generated : dict or None
-        Arrays of the spectra of a generator.
+        Predictions for spectra that a generator made.
     reference : dict or None
         Other estimates of the labels.
     catalogue : dict or None
-        What the figures of a table recipe need.
+        What the figures of a table recipe need, see `read_catalogue`.
     metrics : dict
         The content of metrics.json.
     n_train : int
@@ -77,26 +83,27 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_model(run):
-    """The Evaluation of the model of a run; nothing is written."""
+    """Evaluate the model of a run; nothing is written."""
     cfg = run.cfg
     derived = find_derived(cfg.labels)
     generated = None
     with run.open("2_preprocess") as h5:
         model = load_model.load_trained_model(run)
         test = h5["test"]
-        predictions = predictions_of.predict_ranges(model, test, cfg)
+        predictions = score_held_out.predict_ranges(model, test, cfg)
         if cfg.test.generator:
-            generated = predictions_of.predict_generated(model, test, cfg)
+            generated = score_held_out.predict_generated(model, test, cfg)
         if cfg.wave and not cfg.features:  # a table adds information that the bound does not have
             wave = hdf5_spectra.read_wave(h5)
             sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, test, wave)
-            scoring.add_bounds(predictions, sensitivity)
-        reference = predictions_of.read_reference(test, cfg)
+            score_metrics.add_bounds(predictions, sensitivity)
+        reference = score_held_out.read_reference(test, cfg)
         n_train = len(h5["train/labels"])
         units = hdf5_labels.read_label_units(test)
-        catalogue = test_figures.read_catalogue(h5, cfg)
-        for arrays in predictions.values() if derived else []:
-            arrays |= derived.derive_part(arrays, test, model.offset)
+        catalogue = score_figures.read_catalogue(h5, cfg)
+        if derived:
+            for arrays in predictions.values():
+                arrays |= derived.derive_part(arrays, test, model.offset)
     labels = [get_label(name, units[name]) for name in cfg.labels]
     metrics = score_predictions(cfg, model, predictions, generated, reference)
     return Evaluation(model, labels, predictions, generated, reference, catalogue, metrics, n_train)
@@ -104,14 +111,14 @@ def evaluate_model(run):
 
 def score_predictions(cfg, model, predictions, generated, reference):
     """Scores of the predictions in each S/N range, the content of metrics.json."""
-    score = scoring.score_arrays
+    score = score_metrics.score_arrays
     metrics = {
         "run": cfg.run,
         "labels": cfg.labels,
         "n_test": len(predictions[NOISE_FREE]["true"]),
         "snr": {key: score(arrays, cfg.labels) for key, arrays in predictions.items()},
         "flagged": {
-            key: scoring.count_flags(arrays["flags"], model.bits)
+            key: score_metrics.count_flags(arrays["flags"], model.bits)
             for key, arrays in predictions.items()
         },
         "train_seconds": round(model.seconds, 1),

@@ -8,7 +8,7 @@ from conftest import run_script
 
 from starlabels.config import load
 from starlabels.config import paths as config
-from starlabels.stages import jacobian_flux, test_flux
+from starlabels.stages import jacobian_flux, score_flux
 
 
 def test_errors_put_in_come_out():
@@ -17,8 +17,8 @@ def test_errors_put_in_come_out():
     wrong = truth.copy()
     wrong[:, 7] += 0.01  # one pixel of forty
     wrong[3, 20] += 0.5  # one star
-    found = test_flux.compare_spectra(lambda rows: wrong[rows], truth, len(truth))
-    score = test_flux.score_errors(found)
+    found = score_flux.compare_spectra(lambda rows: wrong[rows], truth, len(truth))
+    score = score_flux.score_errors(found)
     assert score["mae"] == pytest.approx(0.01 / 40, rel=0.05)
     assert score["p95_max"] == pytest.approx(0.01, rel=1e-3) and score["worst"] == pytest.approx(
         0.5, rel=1e-3
@@ -32,8 +32,8 @@ def test_errors_put_in_come_out():
 def test_the_mean_spectrum_explains_nothing():
     truth = np.random.default_rng(1).uniform(0.5, 1, (600, 30)).astype("f4")
     mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
-    found = test_flux.compare_spectra(lambda rows: mean[rows], truth, len(truth))
-    assert test_flux.score_errors(found)["r2"] == pytest.approx(0, abs=1e-4)
+    found = score_flux.compare_spectra(lambda rows: mean[rows], truth, len(truth))
+    assert score_flux.score_errors(found)["r2"] == pytest.approx(0, abs=1e-4)
 
 
 def test_derivatives_that_are_off_by_a_tenth_disagree_by_a_tenth():

@@ -8,7 +8,7 @@ from starlabels.base.labels import get_label
 from starlabels.learning import generator, trained_model
 from starlabels.learning.generator import call_model
 from starlabels.stages import card, locks
-from starlabels.stages.test_labels import write_metrics
+from starlabels.stages.score_labels import write_metrics
 
 CHUNK = 512  # spectra in memory at a time
 # percentiles of the largest error of a star that the figure shows

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starlabels.stages import test_scores
+from starlabels.stages import score_metrics
 
 
 def found_of(residual):
@@ -13,7 +13,7 @@ def found_of(residual):
 
 def test_scores_are_median_scaled_mad_and_rmse():
     residual = np.array([[-1.0, 10.0], [0.0, 10.0], [1.0, 10.0], [2.0, 10.0], [100.0, 10.0]])
-    found = test_scores.score_arrays(found_of(residual), ["teff", "logg"])
+    found = score_metrics.score_arrays(found_of(residual), ["teff", "logg"])
     assert found["bias"] == {"teff": 1.0, "logg": 10.0}
     assert found["sigma"] == {"teff": pytest.approx(1.4826), "logg": 0.0}
     assert found["rmse"] == {"teff": pytest.approx(np.sqrt(10006 / 5)), "logg": 10.0}
@@ -22,7 +22,7 @@ def test_scores_are_median_scaled_mad_and_rmse():
 def test_sigma_of_gaussian_residuals_is_their_standard_deviation_whatever_the_outliers():
     residual = np.random.default_rng(0).normal(0, 3, (20_000, 1))
     residual[:100] = 1e4
-    assert test_scores.score_arrays(found_of(residual), ["teff"])["sigma"]["teff"] == pytest.approx(
+    assert score_metrics.score_arrays(found_of(residual), ["teff"])["sigma"]["teff"] == pytest.approx(
         3, rel=0.03
     )
 
