@@ -1,4 +1,4 @@
-"""The published model atmospheres in ../shared/reference: column mass (g/cm2), temperature (K), gas pressure (cgs)."""
+"""Published model atmospheres in ../shared/reference: column mass, temperature, gas pressure."""
 
 import re
 from pathlib import Path
@@ -60,6 +60,6 @@ MODELS = {
 
 
 def structure(name):
-    """Column mass, temperature and gas pressure (n_layer,) of a model of MODELS, from the top down."""
+    """Column mass (g/cm2), temperature (K) and gas pressure (cgs) (n_layer,) of a model."""
     (reader, *arguments), *_ = MODELS[name]
     return reader(*arguments)

@@ -196,7 +196,8 @@ def check_labels(database, names):
     missing = [name for name in names if name not in database.labels]
     if missing:
         existing = f"{database.path} has labels [{', '.join(database.labels)}]"
-        raise UserError(f"{existing}; config asks {', '.join(missing)} too: fix `labels`")
+        asked = ", ".join(missing)
+        raise UserError(f"{existing}; config also asks for {asked}: fix `labels`")
 
 
 def mask_bad_labels(database, missing):

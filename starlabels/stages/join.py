@@ -112,7 +112,7 @@ def stack_stars(cfg, databases):
         derived.add_to(stars, "join.catalogues")
     if missing := [name for name in cfg.labels if name not in stars.values]:
         columns = f"the joined columns are [{', '.join(stars.values)}]"
-        asked = f"config asks {', '.join(missing)} too"
+        asked = f"config also asks for {', '.join(missing)}"
         raise UserError(f"{cfg.path}: {columns}; {asked}: correct `labels`")
     keep = cuts.apply_cuts(stars, cfg.join.cuts or [], cfg.path)
     for i, database in enumerate(databases):

@@ -1,4 +1,4 @@
-"""Node libraries: spectra on a grid of labels, without rotation and at their own resolving power."""
+"""Node libraries: spectra without rotation on a grid of labels, at a fixed resolving power."""
 
 import hashlib
 import json

@@ -17,8 +17,8 @@ the Sun at t = 0.457 is 1 in all units:
     log10 L/L0 = 0.27 t + 0.15 t^2,  log10 R/R0 = 0.04 t + 0.15 M t^2
 
 Subgiants keep the luminosity of t = 1, and log R is uniform between the main sequence and the
-giant branch. The branch follows Hurley et al. (2000, MNRAS 315, 543), with our metallicity term of 8 % in Teff per
-dex:
+giant branch. The branch follows Hurley et al. (2000, MNRAS 315, 543), with our metallicity term
+of 8 % in Teff per dex:
 
     R = M^-0.26 (L^0.4 + 0.383 L^0.76) 10^(0.07 m)
 
@@ -41,7 +41,8 @@ M_K = -1.5 (Ruiz-Dern et al. 2018, A&A 609, A116: -1.61).
 
 Our own choices: dwarfs of 0.7-2.2 solar masses with Salpeter's mass function have ages of 0-12.
 Evolved stars of ages 1.5-12 have the mass whose main-sequence lifetime equals their age. Two
-thirds of the stars have a mean m of 0 and a standard deviation of 0.2, one third -0.6 and 0.35; |b| is uniform in 0-20 degrees. v sin i is exponential with
+thirds of the stars have a mean m of 0 and a standard deviation of 0.2, one third -0.6 and 0.35;
+|b| is uniform in 0-20 degrees. v sin i is exponential with
 a mean of 40 km/s for dwarfs above 6250 K (Kraft 1967, ApJ 150, 551) and 4 km/s for all others.
 Errors are 0.02 mag in K_s and 10 % in A_K. 3 % are binaries with ruwe above 1.4, whose parallaxes
 are off by 0.3 mas; 2 % lack K_s, 2 % A_K. Negative parallaxes are kept.

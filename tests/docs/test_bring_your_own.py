@@ -1,4 +1,4 @@
-"""The recipes of docs/bring_your_own.md run on what the page says: one's own grid, spectra, a survey, catalogues."""
+"""The recipes of docs/bring_your_own.md run on own grids and spectra, surveys and catalogues."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from starlabels.tools import mock_catalogue, survey
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """own(run): the Config of the recipe of that name on the page of one's own grid, spectra and tables, in an empty folder."""
+    """own(run): the Config of the recipe of that name on the page, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     found = {
         yaml.safe_load(block)["run"]: block for page, block in SNIPPETS if page == "bring_your_own"
@@ -40,7 +40,7 @@ def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(ow
 
 
 def answer(wave):
-    """What predict makes of the first star of data/mine.h5 for a model without a grid that reads the pixels wave (n_pix,)."""
+    """The first star of data/mine.h5 as prepared for a model of pixels wave (n_pix,)."""
     star = next(observed_inputs.read_spectra([Path("data/mine.h5")], ReadOptions(), wave))
     axis = hdf5_spectra.SpectralAxis(wave)
     return observed_inputs.prepare_spectrum(star, None, axis, None, anyway=False)
@@ -79,7 +79,7 @@ def test_a_survey_is_joined_and_tested_as_it_is(own, tmp_path, monkeypatch):
 
 
 def tables_of(n=300):
-    """Write the tables that the recipe of catalogues reads: stars of 2016 that move 1 arcsec a year, and two catalogues."""
+    """Write stars of 2016 that move 1 arcsec a year, and two catalogues to match."""
     made = mock_catalogue.draw_catalogue(np.random.default_rng(1), n).assign(
         ruwe=1.0, pmra=0.0, pmdec=1000.0
     )

@@ -13,7 +13,8 @@ real = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
 @pytest.mark.real
 @real
 def test_observed_harps_spectra_are_in_air_with_their_gap_masked():
-    sun, procyon = read_single(SHARED / "real/sun_harps.fits"), read_single(SHARED / "real/procyon_harps.fits")
+    sun = read_single(SHARED / "real/sun_harps.fits")
+    procyon = read_single(SHARED / "real/procyon_harps.fits")
     assert (sun.medium, sun.resolving_power, sun.flux_err) == ("air", 115000, None)
     assert (procyon.medium, procyon.resolving_power) == ("air", None)
     for star in (sun, procyon):

@@ -1,4 +1,4 @@
-"""Checks on published atmospheres and observed stars in ../shared, absent elsewhere; run with -s to see the numbers."""
+"""Checks on published atmospheres and observed stars in ../shared; -s shows the numbers."""
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -24,7 +24,7 @@ N_POINTS = 30
 
 
 def in_workers(function, tasks, workers=2):
-    """[function(task)] in fresh processes: SMElib keeps state in globals and may end its process."""
+    """[function(task)] in fresh processes: SMElib keeps globals and may end its process."""
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=sme.enter_sandbox
     ) as pool:
@@ -32,20 +32,23 @@ def in_workers(function, tasks, workers=2):
 
 
 def published_and_built_in(name):
-    """Spectra (2, n_pix) of a published structure and of the built-in one at its labels, 4450-4990 A in 0.025 A."""
+    """Spectra (2, n_pix), 4450-4990 A, of a published structure and of the built-in one."""
     from starlabels.tools.rebuild.opacity import BOLTZMANN, solve_saha_electrons
 
     _, teff, logg, mh, _ = MODELS[name]
     column, temperature, pressure = structure(name)
-    wave, line_list, engine = np.arange(4450, 4990, 0.025), lines.read_lines(4450.0, 4990.0), sme.Engine()
+    wave = np.arange(4450, 4990, 0.025)
+    line_list, engine = lines.read_lines(4450.0, 4990.0), sme.Engine()
     total, electrons = (
         pressure / (BOLTZMANN * temperature),
         solve_saha_electrons(temperature, pressure, mh),
     )
-    published = sme.make_structure(column, temperature, electrons, total - electrons, total * 2.1e-24)
+    atoms, density = total - electrons, total * 2.1e-24
+    published = sme.make_structure(column, temperature, electrons, atoms, density)
     engine.load_model(line_list, published, mh, 2.0, teff, logg, adopt_eos=True)
     first = engine.compute_spectrum(wave)
-    engine.load_model(line_list, sme.make_atmosphere("builtin", teff, logg, mh), mh, 2.0, teff, logg)
+    builtin = sme.make_atmosphere("builtin", teff, logg, mh)
+    engine.load_model(line_list, builtin, mh, 2.0, teff, logg)
     return first, engine.compute_spectrum(wave)
 
 
@@ -53,7 +56,8 @@ def test_built_in_atmospheres_agree_with_published_ones():
     for name, (first, second) in zip(MODELS, in_workers(published_and_built_in, MODELS)):
         error = np.abs(second - first)
         print(
-            f"{name:<20} mean |dF| {error.mean():.4f}  max {error.max():.3f}  (at most {MODELS[name][-1]})"
+            f"{name:<20} mean |dF| {error.mean():.4f}  max {error.max():.3f}  "
+            f"(at most {MODELS[name][-1]})"
         )
         assert error.mean() <= MODELS[name][-1], name
 
@@ -61,7 +65,8 @@ def test_built_in_atmospheres_agree_with_published_ones():
 def node_directly(name, point):
     """The spectrum of one off-node point of a library, synthesised."""
     grid = PACKAGED[name]
-    return node_builder.synthesise_node(sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max), grid, *point)
+    line_list = lines.read_lines(grid.wave_min, grid.wave_max)
+    return node_builder.synthesise_node(sme.Engine(), line_list, grid, *point)
 
 
 def degrade(flux, grid, fwhm):
@@ -89,7 +94,8 @@ def test_sampled_spectra_agree_with_synthesised_ones_between_nodes(name, low, hi
     direct = np.array([np.interp(window, wave, degrade(flux, grid, fwhm)) for flux in made])
     error = np.abs(sampled - direct)
     print(
-        f"{name}: sampled against synthesised, R = {R_CHECK}, {N_POINTS} points: mean {error.mean():.1e}, max {error.max():.4f}"
+        f"{name}: sampled against synthesised, R = {R_CHECK}, {N_POINTS} points: "
+        f"mean {error.mean():.1e}, max {error.max():.4f}"
     )
     print(
         "worst at teff {:.0f} logg {:.2f} mh {:+.2f} vmic {:.2f}".format(
@@ -100,7 +106,7 @@ def test_sampled_spectra_agree_with_synthesised_ones_between_nodes(name, low, hi
 
 
 def continuum_matched(observed, model, wave, width=20.0):
-    """Observed flux (n_pix,) over the curve through its median ratio to the model, where lines are weak, every `width` A."""
+    """Observed flux (n_pix,) over its smooth ratio to the model, from medians every `width` A."""
     index = ((wave - wave[0]) / width).astype(int)
     sure = model > np.percentile(model, 60)
     inside = [(index == i) & sure for i in range(index[-1] + 1)]
@@ -131,6 +137,7 @@ def test_the_observed_sun_agrees_with_ours():
     seen = continuum_matched(seen, ours, wave)
     error = np.abs(seen - ours).mean()
     print(f"observed Sun (HARPS) against ours, R = {R_CHECK}: mean |dF| {error:.4f}")
-    name = f"the Sun (HARPS) over ours at 5772 K, 4.44, [M/H] 0, vmic 1 km/s; R = {R_CHECK}, mean |dF| {error:.3f}"
+    name = f"the Sun (HARPS) over ours at 5772 K, 4.44, [M/H] 0, vmic 1 km/s; R = {R_CHECK}, "
+    name += f"mean |dF| {error:.3f}"
     plots.draw_model_comparison(wave, seen, ours, name, ROOT / "figures/real/sun.png")
     assert error <= 0.022

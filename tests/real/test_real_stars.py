@@ -1,7 +1,7 @@
-"""Real stars through predict.py: the Sun, Procyon, an A3 V and an F5 V, and files of surveys; run with -s to see the numbers.
+"""Real stars through predict.py: the Sun, Procyon, an A3 V, an F5 V, and files of surveys.
 
-models/observed_highres and models/observed_lowres are taken if they are there; else smaller ones are trained in a few minutes,
-which may err by half as much again.
+Run with -s to see the numbers. models/observed_highres and models/observed_lowres are used if they
+exist; else smaller ones are trained in a few minutes, whose errors may be 1.5 times as large.
 """
 
 import re
@@ -124,7 +124,7 @@ def test_sdss_dwarfs_have_solar_metallicity_and_the_f5v_its_temperature(sdss):
 
 
 def test_factors_measured_on_the_sun_pay_on_procyon():
-    """Residuals of Procyon, which they were not measured on, at its literature labels, R = 20 000."""
+    """Residuals of Procyon, an independent star, at its literature labels, R = 20 000."""
     labels = {"teff": 6582.0, "logg": 3.98, "mh": -0.02, "vmic": 1.8, "vsini": 2.8}
     labels = {name: np.array([value]) for name, value in labels.items()}
     ranges = {"teff": (6000, 7000), "logg": (3.5, 4.5), "mh": (-0.5, 0.5), "vmic": (0.5, 3)}
@@ -132,7 +132,8 @@ def test_factors_measured_on_the_sun_pay_on_procyon():
     stars = {name: rng.uniform(*ends, 500) for name, ends in ranges.items()} | {
         "vsini": rng.uniform(0, 50, 500)
     }
-    [procyon] = readers.read_spectra(REAL / "procyon_harps.fits", spectrum.ReadOptions(resolving_power=115_000))
+    options = spectrum.ReadOptions(resolving_power=115_000)
+    [procyon] = readers.read_spectra(REAL / "procyon_harps.fits", options)
     error = {}
     for solar in (False, True):
         sampler = Sampler(f"{BLUE}.h5", ranges, f"{BLUE}_vmic.h5", solar)
@@ -142,6 +143,7 @@ def test_factors_measured_on_the_sun_pay_on_procyon():
             np.abs(seen - curve.normalise(sampler.sample_spectra(labels, wave, 20_000))[0])
         )
     print(
-        f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error[False]:.4f}, with the factors {error[True]:.4f}"
+        f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error[False]:.4f}, "
+        f"with the factors {error[True]:.4f}"
     )
     assert error[True] < 0.8 * error[False]

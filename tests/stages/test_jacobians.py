@@ -1,4 +1,4 @@
-"""Jacobians: exact for a linear model, finite differences for a network, and what is made of them."""
+"""Jacobians: exact for a linear model, finite differences for a network, and their moments."""
 
 import keras
 import numpy as np
@@ -69,9 +69,8 @@ def test_ideal_estimator_does_not_invent_what_the_spectrum_cannot_tell():
 def test_moments_do_not_depend_on_the_batches():
     flux = np.random.default_rng(3).normal(5, 2, (30, 8)).astype("f4")
     for size in (30, 7):
-        found = jacobian_labels.compute_moments({"flux": flux[i : i + size]} for i in range(0, 30, size))[
-            "flux"
-        ]
+        batches = ({"flux": flux[i : i + size]} for i in range(0, 30, size))
+        found = jacobian_labels.compute_moments(batches)["flux"]
         np.testing.assert_allclose(found["mean"], flux.mean(axis=0), rtol=1e-5)
         np.testing.assert_allclose(found["std"], flux.std(axis=0), rtol=1e-4)
         np.testing.assert_allclose(found["mean_abs"], np.abs(flux).mean(axis=0), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Preparing: stars never straddle parts, scaling knows the training part only, nothing is lost on the way."""
+"""Preparing: stars are in one part only, scaling is fitted on training stars, nothing is lost."""
 
 import h5py
 import numpy as np

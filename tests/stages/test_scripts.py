@@ -1,4 +1,4 @@
-"""The scripts as a user runs them: in an empty folder, in order, with recipes/smoke.yaml, and with mistakes."""
+"""The scripts as a user runs them: in an empty folder, in order, and with mistakes."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The scripts on a table without spectra, as a user runs them: a catalogue with gaps, in an empty folder, in order."""
+"""The scripts on a table without spectra, as a user runs them: a catalogue with gaps."""
 
 import json
 import os
@@ -17,7 +17,7 @@ LABELS = ["teff", "logg", "mh", "alpha_m"]
 
 
 def catalogue(n, rng):
-    """A random catalogue of n stars whose magnitudes depend on their labels, with a tenth of the values missing."""
+    """A random catalogue of n stars with magnitudes from their labels; 10 % is missing."""
     teff, logg, mh = rng.uniform(4500, 6500, n), rng.uniform(1, 5, n), rng.normal(0, 0.3, n)
     table = pd.DataFrame(
         {

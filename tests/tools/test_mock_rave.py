@@ -140,7 +140,8 @@ def test_0_join_and_the_grid_read_what_was_written(survey, make_config):
     folder = survey[0]
     cfg = make_config({
         "wave.min": 8410.0, "wave.max": 8794.8, "wave.step": 0.4, "labels": ["teff", "al_fe"],
-        "grid.labels_csv": str(folder / "rave.csv"), "join.databases": [{"path": str(folder / "rave.h5"), "where": "snr > 0"}],
+        "grid.labels_csv": str(folder / "rave.csv"),
+        "join.databases": [{"path": str(folder / "rave.h5"), "where": "snr > 0"}],
     })  # fmt: skip
     join.join_databases(Run(cfg))
     with h5py.File("data/afgk/0_joined.h5") as h5:

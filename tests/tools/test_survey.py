@@ -21,7 +21,7 @@ GRID = np.arange(15150, 16950, 0.2)
 
 
 def convert(tmp_path, monkeypatch, *words, table="all.fits"):
-    """Run the reader on a table and the folder `stars` by its command line; path of the database."""
+    """Run the command line on a table and the folder `stars`; path of the database."""
     line = ["survey", table, "stars", "--out", "survey.h5", *map(str, words)]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", line)
