@@ -121,7 +121,7 @@ def test_jacobian_file_holds_all_labels_and_the_physics(finished_folder):
             "0_join.py",
             "labels: [teff, logg, vsini, mh]",
             "labels: [teff, alpha_m]",
-            "asks alpha_m too",
+            "also asks for alpha_m",
         ),
         ("grid.py", "max: 4880.0", "max: 9300.0", "the line list spans 4200 to 9200 A"),
     ],
