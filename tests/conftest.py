@@ -3,6 +3,8 @@
 Toy spectra are Gaussian lines; they stand for spectra in tests only.
 """
 
+import ctypes
+import gc
 import inspect
 import os
 import shutil
@@ -84,6 +86,21 @@ def pytest_xdist_make_scheduler(config, log):
             return RUNS.get(stem, stem)
 
     return FileScheduling(config, log)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def free_memory():
+    """Drop the networks of a test file and return freed memory, to stay below 1 GB."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def slow(*values):
+    """Parameters of a test that make it slow."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def make_once(tmp_path_factory, name, make):

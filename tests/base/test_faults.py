@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, write_grid
+from conftest import ROOT, slow, write_grid
 
 from benchmarks import same
 from starlabels.base import checksums, hdf5
@@ -193,8 +193,8 @@ def no_superuser():
     [
         ("grid.py", 100_000, "data/grids/smoke.h5"),
         ("0_join.py", 1_320_000, "data/smoke/0_joined.h5"),
-        ("1_label_study.py", 20_000, "figures/smoke/1_histograms.png"),
-        ("3_train.py", 20_000, "models/smoke.partial/state"),
+        slow("1_label_study.py", 20_000, "figures/smoke/1_histograms.png"),
+        slow("3_train.py", 20_000, "models/smoke.partial/state"),
     ],
 )
 def test_a_full_disk_is_one_line_and_loses_nothing(
@@ -207,7 +207,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
 
 
 @pytest.mark.parametrize(
-    ("stage", "folder"), [("0_join.py", "data/smoke"), ("1_label_study.py", "figures/smoke")]
+    ("stage", "folder"), [("0_join.py", "data/smoke"), slow("1_label_study.py", "figures/smoke")]
 )
 def test_a_read_only_folder_is_one_line_and_loses_nothing(
     finished_copy, finished_folder, stage, folder

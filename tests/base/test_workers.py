@@ -39,6 +39,7 @@ def scheduler():
         yield local.scheduler_address
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_costs_no_node_and_no_bit(
     expected, tmp_path, monkeypatch, capfd
 ):

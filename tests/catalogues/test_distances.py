@@ -160,6 +160,7 @@ def survey(make_config):
     )
 
 
+@pytest.mark.slow
 def test_a_survey_teaches_distances_and_the_offset_of_its_parallaxes(survey, capsys):
     for stage in (
         join.join_databases,

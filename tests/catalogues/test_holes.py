@@ -114,6 +114,7 @@ def test_a_bitmask_that_is_none_is_an_error(survey, missing, message):
         join.join_databases(Run(change_sections(survey, join={"databases": [entry]})))
 
 
+@pytest.mark.slow
 def test_a_survey_with_holes_is_learnt_and_scored(survey):
     for stage in (
         join.join_databases,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import slow
 
 from starlabels.base.labels import get_label
 from starlabels.learning import calibration
@@ -135,7 +136,7 @@ def results():
     return results
 
 
-@pytest.mark.parametrize("names", [["teff"], NAMES, ["logg", "teff", "vsini", "mh", "vmic"]])
+@pytest.mark.parametrize("names", [["teff"], NAMES, slow(["logg", "teff", "vsini", "mh", "vmic"])])
 def test_figures_are_drawn_for_any_number_of_labels(results, names, tmp_path):
     from starlabels.plots import bounds, predictions, uncertainty
 

@@ -243,6 +243,7 @@ def test_a_network_of_pixels_gets_no_components(make_config):
         make_config(TOY | MOVED | {"preprocess.components": 8})
 
 
+@pytest.mark.slow
 def test_a_model_keeps_its_windows_and_the_jacobian_shows_them(make_config, monkeypatch):
     model = {"builder": "censored_cnn", "windows": {"mg_h": [[4475, 4478]]}, "passes": 10}
     changes = {

@@ -131,6 +131,7 @@ def assert_as(plain, cfg):
     np.testing.assert_allclose(answers(cfg), plain[1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_model_of_one_and_the_chief_alone_writes_it(plain, start):
     cfg = rewrite(devices="workers")
     model = paths.run_paths(cfg).model_dir / "model.keras"
@@ -143,6 +144,7 @@ def test_two_workers_give_the_model_of_one_and_the_chief_alone_writes_it(plain, 
     assert_as(plain, cfg)
 
 
+@pytest.mark.slow
 def test_two_devices_of_a_machine_give_the_model_of_one(plain, start):
     cfg = rewrite(devices="all")
     (printed, wrong) = start("-c", CPUS).communicate(timeout=600)
@@ -162,6 +164,7 @@ def test_the_mean_over_the_shares_of_a_batch_is_that_of_the_batch(rows, n):
         np.testing.assert_array_equal(np.concatenate(one), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_a_network_trained_in_mixed_precision_answers_in_float32_and_about_the_same(
     plain, capsys, precision
@@ -202,6 +205,7 @@ def test_every_network_of_mixed_precision_gives_float32(builder):
     assert "bfloat16" in {layer.compute_dtype for layer in network.layers}
 
 
+@pytest.mark.slow
 def test_a_run_is_followed_by_a_line_an_epoch_and_by_tensorboard(run, monkeypatch):
     cfg, seen = change_sections(run, train={"tensorboard": True}), []
     folder, kept = paths.run_paths(cfg).partial_dir, checkpoints.write_checkpoint

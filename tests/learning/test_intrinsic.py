@@ -114,6 +114,7 @@ def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_
     assert scatter["teff"] < 0.5  # of so short a training
 
 
+@pytest.mark.slow
 def test_its_stages_run(cfg, capsys):
     score_flux.score_generator(Run(cfg))
     jacobian_flux.compare_derivatives(Run(cfg))

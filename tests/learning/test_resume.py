@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import change_sections, fit_run
+from conftest import change_sections, fit_run, slow
 
 from starlabels.base.files import remove_folder
 from starlabels.config import paths
@@ -68,10 +68,13 @@ def test_training_stops_early_and_keeps_the_weights_of_its_best_epoch(run, monke
         np.testing.assert_allclose(weight, expected_weight, atol=1e-5)
 
 
+CASES = [(killed, schedule) for schedule in ("cosine", "plateau") for killed in (2, 4, 5)]
+
+
 @pytest.mark.parametrize(
-    "killed", [2, 4, 5], ids=["before the best epoch", "after it", "after the last"]
+    ("killed", "schedule"),  # epochs before the best, after it and the last
+    [(4, "cosine"), *(slow(*case) for case in CASES if case != (4, "cosine"))],
 )
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_a_killed_training_goes_on_to_the_same_history_and_weights(
     run, monkeypatch, killed, schedule
 ):
@@ -97,6 +100,7 @@ def test_a_killed_training_goes_on_to_the_same_history_and_weights(
         np.testing.assert_allclose(weight, expected_weight, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_of_another_recipe_is_not_gone_on_with(run, monkeypatch):
     undo = kill_after(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
@@ -140,7 +144,7 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
         np.testing.assert_array_equal(weight, expected_weight)
 
 
-@pytest.mark.parametrize("spoilt", [checkpoints.LAST, checkpoints.BEST, "history.json"])
+@pytest.mark.parametrize("spoilt", [checkpoints.LAST, slow(checkpoints.BEST), slow("history.json")])
 def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
     fit_run(stopping(run, 9, 2))
     folder = paths.run_paths(run).partial_dir

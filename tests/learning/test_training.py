@@ -61,6 +61,7 @@ class ToySampler:
         return np.stack(derivatives, axis=1)
 
 
+@pytest.mark.slow
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
     monkeypatch.setattr(recipe_nodes, "open_sampler", lambda cfg, build: ToySampler())
     score_labels.score_labels(Run(run))
@@ -171,6 +172,7 @@ def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_appl
     assert "not all spectra are from grid.py" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_metrics(run, monkeypatch):
     monkeypatch.setattr(score_figures, "draw_figures", lambda *args: None)
     score_labels.score_labels(Run(run))
@@ -184,6 +186,7 @@ def test_same_seed_gives_the_same_metrics(run, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_published_network_trains_on_pixels_without_noise_and_with_a_plateau_schedule(run):
     plateau = run.train.reduce_lr.model_copy(update={"patience": 1})
     values = yaml.safe_load(run.text)

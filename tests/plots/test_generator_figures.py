@@ -105,6 +105,7 @@ def read_widths(paths):
     return {name: imread(path).shape[1] for name, path in paths.items()}
 
 
+@pytest.mark.slow
 def test_figures_are_as_wide_as_a_page_or_a_column_and_leave_nothing_else(stars, tmp_path):
     widths = read_widths(draw_figures(stars, LINES, tmp_path))
     assert widths.pop("stars") == COLUMN
@@ -118,6 +119,7 @@ def test_figures_of_one_star_one_label_and_no_named_line_are_drawn(stars, tmp_pa
     assert widths["labels"] == widths["inferred"] == COLUMN
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_a_generator_without_error_is_drawn(stars, tmp_path, low_dpi):
     labels, truth, _ = stars

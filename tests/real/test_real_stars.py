@@ -23,6 +23,7 @@ from starlabels.synthesis.sampler import Sampler
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here"),
 ]
 ROOT = Path(__file__).parents[2]

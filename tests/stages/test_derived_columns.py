@@ -199,6 +199,7 @@ def predict(*words):
     return done.stdout, pd.read_csv("results/results.csv").set_index("name")
 
 
+@pytest.mark.slow
 def test_a_survey_of_luminosities_gets_distances(train):
     network = {"model": {"builder": "residual_mlp", "width": 32, "blocks": 1}}
     train(network | {"labels": ["fakemag"], "train.loss": "parallax_nll"})
@@ -224,6 +225,7 @@ def test_a_survey_of_luminosities_gets_distances(train):
     assert (rows.distance_err.drop("s2") > 0).all() and "astra_flags" not in rows
 
 
+@pytest.mark.slow
 def test_a_network_of_passes_gives_both_parts_of_its_errors_and_astras_flags(train):
     network = {"model": {"builder": "bayesian_cnn", "passes": 20}, "preprocess.components": None}
     train(network | {"labels": ["teff", "logg", "mh"]})

@@ -67,6 +67,7 @@ def predict(*words):
     return rows.set_axis([name.split()[-1] for name in rows.index])
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_the_file_or_of_a_table_and_a_star_that_lacks_one_says_so(survey):
     own = predict()
     assert own["status"].isin(["ok", "flagged"]).all() and own["teff_err"].gt(0).all()
