@@ -27,6 +27,7 @@ from starlabels.config.data_sections import Range
 from starlabels.config.run import Run
 from starlabels.learning import backend, components
 from starlabels.learning.networks import BUILDERS
+from starlabels.plots import plt
 from starlabels.stages import join, preprocess, train_flux, train_labels
 
 STAGES = [
@@ -56,7 +57,7 @@ SECTIONS = {
 RUNS = {  # test files by the run that they share
     **dict.fromkeys(("test_scripts", "test_predict", "test_faults"), "finished_folder"),
     **dict.fromkeys(
-        ("test_generator", "test_generate", "test_generate_mistakes", "test_flux_scores"),
+        ("test_generator", "test_generate", "test_generate_mistakes", "test_score_flux"),
         "generator_folder",
     ),
 }
@@ -96,6 +97,12 @@ def free_memory():
         sys.modules["keras"].utils.clear_session()
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
+
+
+def draw_quickly(patch):
+    """Draw figures with few pixels and without the layout engine, which takes most of the time."""
+    patch.setitem(plt.rcParams, "figure.constrained_layout.use", False)
+    patch.setitem(plt.rcParams, "savefig.dpi", 40)
 
 
 def slow(*values):

@@ -55,7 +55,7 @@ def find_data_differences(folder, reference):
         ("0_join.py", 1),
         ("1_label_study.py", 2),  # between two figures
         ("2_preprocess.py", 1),
-        ("3_train.py", 2),  # between two checkpoints
+        slow("3_train.py", 2),  # between two checkpoints
         ("3_train.py", 5),  # between the old and the new model
         ("4_test.py", 2),
         ("jacobian.py", 1),

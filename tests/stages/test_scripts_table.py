@@ -1,15 +1,13 @@
 """The scripts on a table without spectra, as a user runs them: a catalogue with gaps."""
 
 import json
-import os
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, STAGES, run_script
+from conftest import ROOT, STAGES, draw_quickly, run_script
 
 from starlabels.config.load import read_recipe
 
@@ -44,7 +42,8 @@ def catalogue(n, rng):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder in which all stages have run on 200 stars, and what each printed."""
-    folder, here, printed = tmp_path_factory.mktemp("table"), Path.cwd(), {}
+    folder = tmp_path_factory.mktemp("table")
+    printed = {}
     recipe = read_recipe(ROOT / "recipes/sos_ours.yaml") | {
         "run": "table",
         "labels": LABELS,
@@ -55,15 +54,14 @@ def finished(tmp_path_factory):
     (folder / "config.yaml").write_text(yaml.safe_dump(recipe))
     (folder / "data").mkdir()
     catalogue(200, np.random.default_rng(0)).to_csv(folder / "data/catalogue.csv", index=False)
-    os.chdir(folder)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        draw_quickly(patch)
+        patch.chdir(folder)
         for stage in STAGES:
             result = run_script(stage)
             assert result.returncode == 0, f"{stage}: {result.stderr}"
             assert "Warning" not in result.stderr, result.stderr
             printed[stage] = result.stdout
-    finally:
-        os.chdir(here)
     return folder, printed
 
 
