@@ -123,7 +123,7 @@ def list_missing_packages():
 def read_source(folder):
     """The ExportSource in models/<run>/.
 
-    UserError as trained_model.open_folder, or if Keras does not run on TensorFlow.
+    UserError as trained_model.open_model, or if Keras does not run on TensorFlow.
     """
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         axis = (
