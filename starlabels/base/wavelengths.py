@@ -29,7 +29,7 @@ def convert_vacuum_to_air(wave):
 
 
 def convert_air_to_vacuum(wave):
-    """Convert wavelengths in standard air (Angstrom) to vacuum, the inverse of `convert_vacuum_to_air`.
+    """Convert wavelengths in air (Angstrom) to vacuum: the inverse of `convert_vacuum_to_air`.
 
     The fixed-point iteration is accurate to 1e-9 Angstrom above SHORTEST_IN_AIR.
     """
