@@ -10,7 +10,7 @@ from starlabels.learning.devices import is_follower, start_devices
 from starlabels.stages import locks, train_code
 
 
-@locks.require_lock("lock", unless=is_follower)
+@locks.require_lock("lock", unless=lambda cfg: is_follower(cfg.train.devices))
 def train_generator(run, args=None):
     """Train the generator of the recipe, save models/<run>/ and draw the loss.
 

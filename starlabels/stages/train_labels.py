@@ -18,7 +18,7 @@ from starlabels.stages.element_windows import find_element_windows
 from starlabels.stages.train_batches import make_batches
 
 
-@locks.require_lock("lock", unless=is_follower)
+@locks.require_lock("lock", unless=lambda cfg: is_follower(cfg.train.devices))
 def train_label_network(run, args=None):
     """Train the network of the recipe, save models/<run>/ and draw the loss.
 
