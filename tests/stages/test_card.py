@@ -37,7 +37,7 @@ def metrics(run):
 def test_the_numbers_of_a_card_are_those_of_metrics_json(run, metrics):
     path, model = paths.run_paths(run).metrics, load_model.load_trained_model(Run(run)).model
     path.write_text(json.dumps(metrics))
-    card.write_card(run, json.loads(path.read_text()), model, 5678)
+    card.write_card(Run(run), json.loads(path.read_text()), model, 5678)
     text = (path.parent / "README.md").read_text()
     rows = {(row["S/N"], row[""]): row for row in table(text, "Accuracy")}
     columns = {"teff": "teff (K)", "logg": "logg (dex)", "vsini": "vsini (km/s)", "mh": "mh (dex)"}
@@ -57,7 +57,7 @@ def test_the_numbers_of_a_card_are_those_of_metrics_json(run, metrics):
 
 def test_a_card_tells_ranges_network_limits_and_origin(run, metrics):
     model, folder = load_model.load_trained_model(Run(run)).model, paths.run_paths(run).model_dir
-    card.write_card(run, metrics, model, 360)
+    card.write_card(Run(run), metrics, model, 360)
     text, made = (folder / "README.md").read_text(), provenance.read_record(folder)
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         low, high = h5["scaling/min"][:], h5["scaling/max"][:]
