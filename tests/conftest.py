@@ -12,6 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Before NumPy and TensorFlow read them: two workers share two cores, and digits depend on threads
+os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", OMP_NUM_THREADS="1")
+
 import h5py
 import numpy as np
 import pytest
@@ -63,10 +66,6 @@ RUNS = {  # test files by the run that they share
 }
 ORDER = {stem: i for i, stem in enumerate(RUNS)}
 
-# TensorFlow is not imported yet; processes that tests start inherit these
-os.environ |= dict.fromkeys(
-    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
-)
 # Training a few epochs gains nothing from freed memory, and a worker has to stay below 1 GB
 backend.keep_freed_memory = lambda: None
 
@@ -100,8 +99,7 @@ def free_memory():
 
 
 def draw_quickly(patch):
-    """Draw figures with few pixels and without the layout engine, which takes most of the time."""
-    patch.setitem(plt.rcParams, "figure.constrained_layout.use", False)
+    """Draw figures with few pixels."""
     patch.setitem(plt.rcParams, "savefig.dpi", 40)
 
 
