@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from one_process import run_captured
 from toy_nodes import libraries  # noqa: F401  a fixture of all wings
 
@@ -99,7 +100,8 @@ def free_memory():
 
 
 def draw_quickly(patch):
-    """Draw figures with few pixels."""
+    """Draw figures with few pixels, and without the layout that takes most of the time."""
+    patch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
     patch.setitem(plt.rcParams, "savefig.dpi", 40)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import train_toy_model
+from conftest import slow, train_toy_model
 
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
@@ -91,6 +91,7 @@ def seed_folder(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_the_published_network_is_exported(seed_folder, monkeypatch, capsys):
     monkeypatch.chdir(seed_folder)
     cfg = load.load_config("config.yaml")
@@ -148,10 +149,8 @@ def make_source(name, each=2, features=0, fit=calibration.fit_calibration, **arg
     [
         ("spectrum_table_cnn", {"features": 5}),
         ("residual_mlp", {"members": 2, "width": 16, "blocks": 1, "harmonics": 1}),
-        (
-            "censored_cnn",
-            {"passes": 5, "dense": (8, 6), "branch": (6, 4)},
-        ),  # and so bayesian_cnn, of which it is made
+        # and so bayesian_cnn, of which it is made
+        slow("censored_cnn", {"passes": 5, "dense": (8, 6), "branch": (6, 4)}),
     ],
 )
 def test_other_networks_are_exported_too(tmp_path, name, options):

@@ -1,12 +1,9 @@
 """The mock survey: known stars, known statistics, and a file that the grid takes."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from one_process import run_captured
 
 from starlabels.tools import mock_survey
 
@@ -67,19 +64,10 @@ def test_magnitudes_give_the_distance_back_but_for_their_errors(survey):
 
 def test_the_command_writes_the_same_survey_for_the_same_seed(tmp_path):
     for name in ("a.csv", "b.csv"):
-        command = [
-            sys.executable,
-            "-m",
-            "starlabels.tools.mock_survey",
-            "--n",
-            "200",
-            "--seed",
-            "3",
-            "--out",
-            str(tmp_path / name),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-        assert "200 stars" in done.stdout and (tmp_path / name).with_suffix(".png").exists()
+        options = ["--n", "200", "--seed", "3", "--out", str(tmp_path / name)]
+        code, output, _ = run_captured(["-m", "starlabels.tools.mock_survey", *options])
+        assert code == 0
+        assert "200 stars" in output and (tmp_path / name).with_suffix(".png").exists()
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert {
         "teff",
