@@ -14,7 +14,7 @@ run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
 	@echo "look at the figures in figures/"
 
-# two processes; tests/conftest.py states which test files stay together
+# two processes; tests/sharing.py states which test files stay together
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 # the fast tests

@@ -18,8 +18,9 @@ os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", OMP_NU
 import h5py
 import numpy as np
 import pytest
+import sharing
 import yaml
-from filelock import FileLock
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from one_process import run_captured
 from toy_nodes import libraries  # noqa: F401  a fixture of all wings
@@ -58,35 +59,19 @@ SECTIONS = {
     "model": {"builder": "residual_mlp", "width": 32, "blocks": 1, "activation": "gelu"},
     "jacobian": {"n_stars": 20, "lines": {"Mg II": [4481.2], "H beta": [4861.3]}},
 }
-RUNS = {  # test files by the run that they share
-    **dict.fromkeys(("test_scripts", "test_predict", "test_faults"), "finished_folder"),
-    **dict.fromkeys(
-        ("test_generator", "test_generate", "test_generate_mistakes", "test_score_flux"),
-        "generator_folder",
-    ),
-}
-ORDER = {stem: i for i, stem in enumerate(RUNS)}
-
 # Training a few epochs gains nothing from freed memory, and a worker has to stay below 1 GB
 backend.keep_freed_memory = lambda: None
 
 
 def pytest_collection_modifyitems(items):
     """Put tests of the shared runs first, so that no worker waits for these at the end."""
-    items.sort(key=lambda item: ORDER.get(item.path.stem, len(ORDER)))
+    items.sort(key=lambda item: sharing.get_place(item.path.stem))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give each worker of pytest-xdist whole files; those that share a run stay together."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class FileScheduling(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            stem = Path(nodeid.partition("::")[0]).stem
-            return RUNS.get(stem, stem)
-
-    return FileScheduling(config, log)
+    return sharing.make_scheduler(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -94,33 +79,27 @@ def free_memory():
     """Drop the networks of a test file and return freed memory, to stay below 1 GB."""
     yield
     if "keras" in sys.modules:
-        sys.modules["keras"].utils.clear_session()
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+        sys.modules["keras"].utils.clear_session(free_memory=False)
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        if not gc.get_freeze_count():
+            gc.freeze()  # TensorFlow itself: to look at its objects takes a second each time
 
 
 def draw_quickly(patch):
-    """Draw figures with few pixels, and without the layout that takes most of the time."""
+    """Draw figures with few pixels and without the layout, which takes half of a stage's time."""
     patch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
     patch.setitem(plt.rcParams, "savefig.dpi", 40)
+
+
+def write_empty_figures(patch):
+    """Write an empty file for each figure."""
+    patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).write_bytes(b""))
 
 
 def slow(*values):
     """Parameters of a test that make it slow."""
     return pytest.param(*values, marks=pytest.mark.slow)
-
-
-def make_once(tmp_path_factory, name, make):
-    """The folder `name` that make(folder) fills; the workers of a session share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    done = folder.with_suffix(".done")
-    with FileLock(folder.with_suffix(".lock")):
-        if not done.exists():
-            folder.mkdir()
-            make(folder)
-            done.touch()
-    return folder
 
 
 def toy_spectra(wave, labels):
@@ -241,7 +220,7 @@ def trained_folder(tmp_path_factory):
     """Folder with a small recipe, toy spectra and models/toy, a model trained on them."""
     trainer = train_labels.train_label_network
     options = {"max_epochs": 3, "passes": 2}
-    return make_once(
+    return sharing.make_once(
         tmp_path_factory, "trained", lambda folder: train_toy_model(folder, trainer, {}, **options)
     )
 
@@ -252,7 +231,7 @@ def generator_folder(tmp_path_factory):
     values = {"target": "flux", "test": {"snr": [], "n_stars": None, "generator": None}}
     options = {"max_epochs": 20, "passes": 10, "loss": "mse", "noise": None}
     trainer = train_flux.train_generator
-    return make_once(
+    return sharing.make_once(
         tmp_path_factory,
         "generator",
         lambda folder: train_toy_model(folder, trainer, values, **options),
@@ -284,21 +263,35 @@ def fit_run(cfg, then=lambda *_: None):
         return history, then(network, h5, basis)
 
 
-def run_all_scripts(folder):
-    """Run all stages of recipes/smoke.yaml in a folder, as a user does."""
+def run_smoke(folder, run_stage):
+    """Run all stages of recipes/smoke.yaml in a folder by run_stage(name of the script)."""
     text = load.load_config(ROOT / "recipes/smoke.yaml").text
     (folder / "config.yaml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for stage in STAGES:
-            result = start_script(stage)
+            result = run_stage(stage)
             assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="session")
 def finished_folder(tmp_path_factory):
     """A folder in which all stages of recipes/smoke.yaml have run; tests only read it."""
-    return make_once(tmp_path_factory, "finished", run_all_scripts)
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            draw_quickly(patch)
+            run_smoke(folder, run_script)
+
+    return sharing.make_once(tmp_path_factory, "finished", make)
+
+
+@pytest.fixture(scope="session")
+def user_folder(tmp_path_factory):
+    """The same, by scripts in processes of their own, as a user runs them; it takes a minute."""
+    return sharing.make_once(
+        tmp_path_factory, "user", lambda folder: run_smoke(folder, start_script)
+    )
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def run_words(words):
     """Exit code of a script, or of a module after -m; a traceback is printed as python does."""
     module = words[0] == "-m"
     if "keras" in sys.modules:  # names of layers count anew, as in a process of its own
-        sys.modules["keras"].utils.clear_session()
+        sys.modules["keras"].utils.clear_session(free_memory=False)
     sys.argv = words[module:]
     try:
         if module:

@@ -69,6 +69,7 @@ def ending(point, grid, digest):
     return np.ones(3)
 
 
+@pytest.mark.slow
 def test_a_node_that_ends_its_worker_fails_and_takes_no_other_with_it(scheduler, monkeypatch):
     monkeypatch.setattr(node_builder, "compute_node", ending)
     made = node_builder.synthesise_nodes(

@@ -144,7 +144,8 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
         np.testing.assert_array_equal(weight, expected_weight)
 
 
-@pytest.mark.parametrize("spoilt", [checkpoints.LAST, slow(checkpoints.BEST), slow("history.json")])
+@pytest.mark.slow
+@pytest.mark.parametrize("spoilt", [checkpoints.LAST, checkpoints.BEST, "history.json"])
 def test_a_damaged_checkpoint_is_not_gone_on_with_and_leaves_the_network_as_it_was(run, spoilt):
     fit_run(stopping(run, 9, 2))
     folder = paths.run_paths(run).partial_dir

@@ -153,6 +153,7 @@ def test_pixels_far_from_the_window_change_nothing(sampler, prepare):
     assert len(near.wave) < 0.5 * len(wide.wave) and are_equal(prepare(near), prepare(wide))
 
 
+@pytest.mark.slow
 def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
     labels = draw_labels(9, 6)
     stars = []

@@ -1,11 +1,10 @@
 """A stage that is killed loses nothing; the next run of it ends as if nothing had happened."""
 
 import os
-from pathlib import Path
+import shutil
 
 import pytest
-from conftest import STAGES, run_script, slow
-from matplotlib.figure import Figure
+from conftest import STAGES, run_script, slow, write_empty_figures
 
 from benchmarks import kills
 from benchmarks.same import find_differences
@@ -56,15 +55,15 @@ def find_data_differences(folder, reference):
         ("1_label_study.py", 2),  # between two figures
         ("2_preprocess.py", 1),
         slow("3_train.py", 2),  # between two checkpoints
-        ("3_train.py", 5),  # between the old and the new model
-        ("4_test.py", 2),
+        slow("3_train.py", 5),  # between the old and the new model
+        slow("4_test.py", 2),
         ("jacobian.py", 1),
     ],
 )
 def test_a_stage_that_dies_before_it_replaces_a_file_loses_nothing(
     finished_copy, finished_folder, monkeypatch, stage, number
 ):
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).write_bytes(b""))
+    write_empty_figures(monkeypatch)
     before = set(kills.list_states(finished_copy))
     with pytest.MonkeyPatch.context() as patch:
         kill_at_replacement(patch, number)
@@ -79,13 +78,22 @@ def test_a_stage_that_dies_before_it_replaces_a_file_loses_nothing(
     assert kills.find_leftovers(finished_copy) == []
 
 
-@pytest.mark.parametrize(
-    "stage",
-    ["0_join.py", *(slow(stage) for stage in STAGES if stage != "0_join.py")],
-)
-def test_a_stage_killed_three_times_loses_nothing_and_then_ends_as_if_undisturbed(
-    finished_copy, finished_folder, stage
-):
-    name = stage.removesuffix(".py")
-    found = kills.kill_repeatedly(name, finished_copy, MOMENTS, finished_folder)["found"]
+def check_kills(stage, folder, reference):
+    """Kill a stage three times in a copy of a finished folder; then its files are the same."""
+    found = kills.kill_repeatedly(stage.removesuffix(".py"), folder, MOMENTS, reference)["found"]
     assert set(found) == (OLD_MODEL if stage == "3_train.py" else set())
+
+
+def test_a_join_killed_three_times_loses_nothing_and_then_ends_as_if_undisturbed(
+    finished_copy, finished_folder
+):
+    check_kills("0_join.py", finished_copy, finished_folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_killed_three_times_loses_nothing_and_then_ends_as_if_undisturbed(
+    tmp_path, user_folder, stage
+):
+    shutil.copytree(user_folder, tmp_path / "run")
+    check_kills(stage, tmp_path / "run", user_folder)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, STAGES, run_script
 
+from benchmarks import same
 from starlabels.base import provenance as provenance_2
 from starlabels.config.load import load_config
 from starlabels.tools import provenance
@@ -51,6 +52,12 @@ def test_every_stage_writes_its_file(finished_folder):
     }
     assert wanted <= figures
     assert not list(finished_folder.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_scripts_in_processes_of_their_own_write_the_same_files(finished_folder, user_folder):
+    lines = same.find_differences(user_folder, finished_folder)
+    assert [line for line in lines if not line.startswith("different figures/")] == []
 
 
 def test_nothing_is_written_outside_data_models_and_figures(finished_folder):

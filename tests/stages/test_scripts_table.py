@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, STAGES, draw_quickly, run_script
+from conftest import ROOT, STAGES, run_script, slow, write_empty_figures
 
 from starlabels.config.load import read_recipe
 
@@ -39,8 +39,8 @@ def catalogue(n, rng):
     return table
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+@pytest.fixture(scope="module", params=["empty figures", slow("figures")])
+def finished(request, tmp_path_factory):
     """A folder in which all stages have run on 200 stars, and what each printed."""
     folder = tmp_path_factory.mktemp("table")
     printed = {}
@@ -55,7 +55,8 @@ def finished(tmp_path_factory):
     (folder / "data").mkdir()
     catalogue(200, np.random.default_rng(0)).to_csv(folder / "data/catalogue.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        draw_quickly(patch)
+        if request.param == "empty figures":
+            write_empty_figures(patch)
         patch.chdir(folder)
         for stage in STAGES:
             result = run_script(stage)

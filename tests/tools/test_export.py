@@ -148,7 +148,7 @@ def make_source(name, each=2, features=0, fit=calibration.fit_calibration, **arg
     ("name", "options"),
     [
         ("spectrum_table_cnn", {"features": 5}),
-        ("residual_mlp", {"members": 2, "width": 16, "blocks": 1, "harmonics": 1}),
+        slow("residual_mlp", {"members": 2, "width": 16, "blocks": 1, "harmonics": 1}),
         # and so bayesian_cnn, of which it is made
         slow("censored_cnn", {"passes": 5, "dense": (8, 6), "branch": (6, 4)}),
     ],
@@ -183,6 +183,7 @@ def shifted(graph):
     return call
 
 
+@pytest.mark.slow
 def test_an_export_that_disagrees_leaves_nothing_and_the_old_one_whole(run, monkeypatch):
     Path("exported").mkdir()
     Path("exported/about.json").write_text("of old")

@@ -13,7 +13,7 @@ from starlabels.learning import training
 
 
 @pytest.mark.parametrize(
-    ("n_configs", "n_files"), [(28, 12), pytest.param(150, 60, marks=pytest.mark.slow)]
+    ("n_configs", "n_files"), [(36, 4), pytest.param(150, 60, marks=pytest.mark.slow)]
 )
 def test_a_sample_of_damaged_inputs_is_refused_in_one_line_or_runs(tmp_path, n_configs, n_files):
     counts = ["--configs", str(n_configs), "--files", str(n_files)]

@@ -1,0 +1,45 @@
+"""Runs that several tests share, among files of tests and the workers of pytest-xdist."""
+
+import os
+from pathlib import Path
+
+from filelock import FileLock
+
+RUNS = {  # test files by the run that they share
+    **dict.fromkeys(("test_scripts", "test_predict", "test_faults"), "finished_folder"),
+    **dict.fromkeys(
+        ("test_generator", "test_generate", "test_generate_mistakes", "test_score_flux"),
+        "generator_folder",
+    ),
+}
+ORDER = {stem: i for i, stem in enumerate(RUNS)}
+
+
+def get_place(stem):
+    """Place of a test file in the order of all: files that share a run come first."""
+    return ORDER.get(stem, len(ORDER))
+
+
+def make_scheduler(config, log):
+    """Scheduler that gives each worker the files that share a run, or one file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            stem = Path(nodeid.partition("::")[0]).stem
+            return RUNS.get(stem, stem)
+
+    return FileScheduling(config, log)
+
+
+def make_once(tmp_path_factory, name, make):
+    """The folder `name` that make(folder) fills; the workers of a session share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
