@@ -142,7 +142,7 @@ def make_file_cases(n, number, template):
             data = None  # a folder in its place
         files = {target.path: data, "config.yaml": make_configuration(target, template)}
         steps = [
-            one for one in target.steps if one != "1_label_study" or i // len(kinds) % 4 == 0
+            one for one in target.steps if one != "1_label_study" or i // len(kinds) % 4 == 3
         ]  # figures take most of the time
         yield Case(kind, i, files, tuple(steps), (target.path, Path(target.path).name, "data/"))
 

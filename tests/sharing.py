@@ -12,11 +12,12 @@ RUNS = {  # test files by the run that they share
         "generator_folder",
     ),
 }
-ORDER = {stem: i for i, stem in enumerate(RUNS)}
+LONG = ("test_fuzz", "test_outliers", "test_resume", "test_training", "test_kills")
+ORDER = {stem: i for i, stem in enumerate([*RUNS, *LONG])}
 
 
 def get_place(stem):
-    """Place of a test file in the order of all: files that share a run come first."""
+    """Place of a test file in the order of all: first those that share a run, then long ones."""
     return ORDER.get(stem, len(ORDER))
 
 

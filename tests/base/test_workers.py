@@ -52,6 +52,7 @@ def test_a_worker_killed_from_outside_costs_no_node_and_no_bit(
     )  # neither dask nor SMElib leaves files or prints anything
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_running_scheduler_make_the_same_nodes(expected, scheduler):
     made = {
         i: flux
@@ -79,6 +80,7 @@ def test_a_node_that_ends_its_worker_fails_and_takes_no_other_with_it(scheduler,
     assert done == {0: (True, "SMElib ended its process")} | dict.fromkeys(range(1, 6), (False, ""))
 
 
+@pytest.mark.slow
 def test_workers_with_other_data_are_refused(scheduler):
     calls = node_builder.compute_node, [tuple(NODES.points[0])], NODES, "another digest"
     with (

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
+from conftest import draw_quickly
 
 from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
@@ -271,7 +272,8 @@ def test_patterns_of_missing_values_are_counted_the_most_common_first():
     )
 
 
-def test_three_stars_have_all_figures_and_those_of_a_table_before_go(make):
+def test_three_stars_have_all_figures_and_those_of_a_table_before_go(make, monkeypatch):
+    draw_quickly(monkeypatch)
     Path("stars.csv").write_text(
         "teff,teff_err,ra,dec,g\n5800,50,10,80,\n4700,0,350,-80,9\n6100,,180,0,8\n"
     )

@@ -57,6 +57,7 @@ def test_every_piece_of_yaml_makes_a_sound_recipe_of_the_one_that_it_names(tmp_p
     load_snippet(block, tmp_path / "config.yaml")
 
 
+@pytest.mark.slow
 def test_the_pages_build_without_a_warning(tmp_path):
     words = [sys.executable, *"-m sphinx -W -n --keep-going -q".split()]
     command = [*words, str(ROOT / "docs"), str(tmp_path / "html")]

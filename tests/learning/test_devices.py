@@ -222,6 +222,7 @@ def test_a_run_is_followed_by_a_line_an_epoch_and_by_tensorboard(run, monkeypatc
     assert {path.parent.name for path in events} == {"train", "validation"}
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_continues_the_lines_of_its_history(run, monkeypatch):
     kept = checkpoints.write_checkpoint
 

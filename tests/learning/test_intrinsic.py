@@ -70,6 +70,7 @@ def cfg(folder, monkeypatch):
     return load.load_config("config.yaml")
 
 
+@pytest.mark.slow
 def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:
         fitted, codes = train_code.fit_intrinsic(cfg, h5)
@@ -89,6 +90,7 @@ def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
         )
 
 
+@pytest.mark.slow
 def test_the_network_reads_no_label_of_rotation_or_instrument_and_yet_has_their_derivatives(cfg):
     small = generator.open_folder("models/small")
     with hdf5.open_stage(paths.run_paths(cfg).prepared, "2_preprocess") as h5:

@@ -126,6 +126,7 @@ def test_a_generator_without_error_is_drawn(stars, tmp_path, low_dpi):
     read_widths(draw_figures((labels, truth, truth), LINES, tmp_path, n_labels=2, n_stars=1))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_equal_stars_without_lines_are_drawn(tmp_path, low_dpi):
     labels = np.full((300, 6), 0.5 * (LOW + HIGH))

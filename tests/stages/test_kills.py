@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from conftest import STAGES, run_script, slow, write_empty_figures
+from conftest import STAGES, run_script, slow, write_blank_figures
 
 from benchmarks import kills
 from benchmarks.same import find_differences
@@ -57,13 +57,13 @@ def find_data_differences(folder, reference):
         slow("3_train.py", 2),  # between two checkpoints
         slow("3_train.py", 5),  # between the old and the new model
         slow("4_test.py", 2),
-        ("jacobian.py", 1),
+        slow("jacobian.py", 1),
     ],
 )
 def test_a_stage_that_dies_before_it_replaces_a_file_loses_nothing(
     finished_copy, finished_folder, monkeypatch, stage, number
 ):
-    write_empty_figures(monkeypatch)
+    write_blank_figures(monkeypatch)
     before = set(kills.list_states(finished_copy))
     with pytest.MonkeyPatch.context() as patch:
         kill_at_replacement(patch, number)

@@ -112,6 +112,7 @@ def results(*words):
     return rows.set_axis([name.split()[-1] for name in rows.index])
 
 
+@pytest.mark.slow
 def test_predict_gives_what_4_test_gives_for_its_stars_also_where_pixels_are_missing(survey):
     cfg = survey
     assert schema.has_own_noise(cfg)
@@ -131,6 +132,7 @@ def test_predict_gives_what_4_test_gives_for_its_stars_also_where_pixels_are_mis
     ).all()  # what is missing is known as that
 
 
+@pytest.mark.slow
 def test_the_medium_is_kept_by_model_card_export_and_figures_and_another_is_refused(
     survey, monkeypatch
 ):

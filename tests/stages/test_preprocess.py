@@ -3,7 +3,14 @@
 import h5py
 import numpy as np
 import pytest
-from conftest import change_sections, draw_labels, toy_spectra, write_grid, write_published
+from conftest import (
+    change_sections,
+    draw_labels,
+    draw_quickly,
+    toy_spectra,
+    write_grid,
+    write_published,
+)
 
 from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.errors import UserError
@@ -161,7 +168,8 @@ def test_the_study_says_what_is_odd():
     assert hole.startswith("logg has a gap: none between 3.49")
 
 
-def test_the_study_draws_figures_with_and_without_logg(make_config, capsys, tmp_path):
+def test_the_study_draws_figures_with_and_without_logg(make_config, capsys, tmp_path, monkeypatch):
+    draw_quickly(monkeypatch)
     cfg = make_config()
     prepare(cfg)
     label_study.study_labels(Run(cfg))

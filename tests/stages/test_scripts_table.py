@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, STAGES, run_script, slow, write_empty_figures
+from conftest import ROOT, STAGES, run_script, slow, write_blank_figures
 
 from starlabels.config.load import read_recipe
 
@@ -39,7 +39,7 @@ def catalogue(n, rng):
     return table
 
 
-@pytest.fixture(scope="module", params=["empty figures", slow("figures")])
+@pytest.fixture(scope="module", params=["blank figures", slow("figures")])
 def finished(request, tmp_path_factory):
     """A folder in which all stages have run on 200 stars, and what each printed."""
     folder = tmp_path_factory.mktemp("table")
@@ -55,8 +55,8 @@ def finished(request, tmp_path_factory):
     (folder / "data").mkdir()
     catalogue(200, np.random.default_rng(0)).to_csv(folder / "data/catalogue.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "empty figures":
-            write_empty_figures(patch)
+        if request.param == "blank figures":
+            write_blank_figures(patch)
         patch.chdir(folder)
         for stage in STAGES:
             result = run_script(stage)

@@ -39,6 +39,7 @@ def answers(flux, snr):
     )
 
 
+@pytest.mark.slow
 def test_the_default_network_is_exported_with_scaling_calibration_and_growth_of_errors(run, capsys):
     import onnx
 
@@ -147,7 +148,7 @@ def make_source(name, each=2, features=0, fit=calibration.fit_calibration, **arg
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("spectrum_table_cnn", {"features": 5}),
+        slow("spectrum_table_cnn", {"features": 5}),
         slow("residual_mlp", {"members": 2, "width": 16, "blocks": 1, "harmonics": 1}),
         # and so bayesian_cnn, of which it is made
         slow("censored_cnn", {"passes": 5, "dense": (8, 6), "branch": (6, 4)}),
