@@ -107,7 +107,7 @@ def time_network(cfg, h5, basis):
         tempfile.TemporaryDirectory() as folder,
         hdf5.create_file(f"{folder}/x.h5", "bench", "", seed.text) as pixels,
     ):
-        for name in ("train/flux", "train/labels", "scaling/mean", "scaling/std"):
+        for name in ("train/flux", "train/labels/value", "scaling/mean", "scaling/std"):
             h5.copy(name, pixels.require_group(name.rpartition("/")[0]), name.rpartition("/")[2])
         published, n_seed = make_epochs(seed, pixels)
         timed = time_alternating({"seed": published["memory"]}) | time_alternating(functions, 11)

@@ -1,9 +1,9 @@
 """Labels in the HDF5 files of this package, see docs/hdf5.md.
 
-`group` is an open file with `labels/value`, or a part of 2_prepared.h5 with `labels`.
+`group` is an open file or a part of 2_prepared.h5; it holds `labels/value`, and perhaps
+`labels/error`.
 """
 
-import h5py
 import numpy as np
 
 from starlabels.base import integrity
@@ -28,16 +28,9 @@ def write_labels(group, value, names, units, error=None):
             data.attrs.update({"names": list(names), "units": list(units)})
 
 
-def get_labels_dataset(group):
-    """The dataset of labels (n, n_labels); UserError if absent."""
-    if isinstance(group.get("labels"), h5py.Dataset):
-        return group["labels"]
-    return get_dataset(group, "labels/value")
-
-
 def read_label_names(group):
     """Names of the labels; UserError unless the labels are numbers with one name per column."""
-    data = get_labels_dataset(group)
+    data = get_dataset(group, "labels/value")
     names = integrity.read_text_attribute(data, "names")
     is_table = data.ndim == 2 and data.dtype.kind in "fiu"
     if not is_table or len(names) != data.shape[1] or len(set(names)) < len(names):
@@ -51,7 +44,7 @@ def read_label_names(group):
 def read_label_units(group):
     """{name: unit} of the labels; "" if unknown."""
     names = read_label_names(group)
-    units = integrity.read_text_attribute(get_labels_dataset(group), "units")
+    units = integrity.read_text_attribute(get_dataset(group, "labels/value"), "units")
     return dict.fromkeys(names, "") | dict(zip(names, units))
 
 
@@ -64,19 +57,17 @@ def read_labels(group, names):
             f"{group.file.filename} has labels [{', '.join(columns)}]; "
             f"config also asks for {', '.join(missing)}"
         )
-    values = integrity.read_whole(get_labels_dataset(group))
+    values = integrity.read_whole(group["labels/value"])
     return values[:, [columns.index(name) for name in names]].astype("f4")
 
 
 def read_label_errors(group, names):
     """Errors (n, len(names)) float32 of labels, NaN where unknown."""
-    data = get_labels_dataset(group)
+    data = get_dataset(group, "labels/value")
     columns = read_label_names(group)
-    is_file = data.name.endswith("value") and "label_errors" not in group
-    key = "labels/error" if is_file else "label_errors"
-    if key not in group:
+    if "labels/error" not in group:
         return np.full((len(data), len(names)), np.nan, "f4")
-    errors = get_dataset(group, key)
+    errors = get_dataset(group, "labels/error")
     if errors.shape != data.shape or errors.dtype.kind not in "fiu":
         raise UserError(
             f"{group.file.filename}: {errors.name} is {errors.dtype} {errors.shape}, "
@@ -87,19 +78,15 @@ def read_label_errors(group, names):
 
 
 def read_columns(group, names):
-    """Columns [(n,)] of all labels of a part of 2_prepared.h5, trained or not; None if absent."""
-    columns = list(group["grid_labels"].attrs["names"])
-    values = group["grid_labels"][:]
-    return [
-        values[:, columns.index(name)].astype(float) if name in columns else None for name in names
-    ]
+    """Columns [(n,)] of labels in double precision; None for one that is absent."""
+    present = [name for name in names if name in read_label_names(group)]
+    columns = dict(zip(present, read_labels(group, present).T.astype(float)))
+    return [columns.get(name) for name in names]
 
 
 def read_column_errors(group, names):
     """Errors [(n,)] of the columns of `read_columns`, NaN where unknown."""
-    columns = list(group["grid_labels"].attrs["names"])
-    unknown = np.full(len(group["grid_labels"]), np.nan)
-    if "grid_label_errors" not in group:
-        return [unknown.copy() for _ in names]
-    values = group["grid_label_errors"][:].astype(float)
-    return [values[:, columns.index(name)] if name in columns else unknown.copy() for name in names]
+    present = [name for name in names if name in read_label_names(group)]
+    errors = dict(zip(present, read_label_errors(group, present).T.astype(float)))
+    unknown = np.full(len(group["labels/value"]), np.nan)
+    return [errors.get(name, unknown.copy()) for name in names]

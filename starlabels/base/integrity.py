@@ -18,14 +18,12 @@ SPECTRA = {
     "spectra/flux?": "n p",
 }
 PART = {
-    "labels": "n l",
-    "grid_labels": "n g",
+    "labels/value": "n g",
+    "labels/error?": "n g",
     "joined_row": "n",
     "star_id": "n",
     "flux?": "n p",
     "features?": "n f",
-    "label_errors?": "n l",
-    "grid_label_errors?": "n g",
     "components?": "n k",
     "outside?": "n b",
     "level?": "n",
@@ -62,7 +60,7 @@ LAYOUTS = {
 }
 # Datasets with one name per column, and the dimension of their columns
 NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}
-NAMED |= {f"{part}/labels": "l" for part in PARTS} | {f"{part}/grid_labels": "g" for part in PARTS}
+NAMED |= {f"{part}/labels/value": "g" for part in PARTS}
 INCREASING = ("spectra/wave", "continuum/edges")
 POSITIVE = ("scaling/std", "basis/variance", "continuum/variance")
 FINITE = (*POSITIVE, *INCREASING, "scaling/mean", "continuum/mean", "continuum/components")

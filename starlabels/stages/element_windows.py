@@ -66,7 +66,7 @@ def compute_line_strengths(cfg, h5, wave, offsets):
 
     UserError if the nodes do not provide it.
     """
-    table = h5["train/grid_labels"]
+    table = h5["train/labels/value"]
     others = [name for name in OFFSETS if name in table.attrs["names"] and name not in offsets]
     rows = np.flatnonzero(np.isfinite(table[:]).all(axis=1))[:N_STARS]
     try:

@@ -196,18 +196,17 @@ def write_part_flux(group, source, rows, cfg, curve):
 
 
 def write_part(group, joined, rows, cfg, curve):
-    """Write joined rows as one part: flux, target labels, all labels, star_id, row in 0_joined.h5.
+    """Write joined rows as one part: flux, labels, star_id, row in 0_joined.h5.
 
     With a continuum model, spectra get the faults of observed ones and are normalised like them.
     """
     if cfg.wave:
         write_part_flux(group, hdf5.get_dataset(joined, "spectra/flux"), rows, cfg, curve)
-    units, all_names = hdf5_labels.read_label_units(joined), hdf5_labels.read_label_names(joined)
-    for key, names in (("labels", cfg.labels), ("grid_labels", all_names)):
-        data = hdf5.write_dataset(group, key, hdf5_labels.read_labels(joined, names)[rows])
-        data.attrs.update({"names": names, "units": [units[name] for name in names]})
+    units = hdf5_labels.read_label_units(joined)
+    labels = hdf5_labels.read_labels(joined, list(units))[rows]
+    errors = None
     if "labels/error" in joined:
-        for key, names in (("label_errors", cfg.labels), ("grid_label_errors", all_names)):
-            hdf5.write_dataset(group, key, hdf5_labels.read_label_errors(joined, names)[rows])
+        errors = hdf5_labels.read_label_errors(joined, list(units))[rows]
+    hdf5_labels.write_labels(group, labels, units, units.values(), errors)
     hdf5.write_text(group, "star_id", hdf5.get_dataset(joined, "star_id")[:][rows])
     hdf5.write_dataset(group, "joined_row", rows.astype("i8"))

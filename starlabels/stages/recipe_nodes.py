@@ -64,7 +64,7 @@ def build_sensitivity(cfg, part, wave, names):
         If the nodes did not make all spectra, or do not vary a label.
     """
     sampler = open_source_sampler(cfg, names)
-    table = part and part["grid_labels"]
+    table = part and part["labels/value"]
 
     def compute_sensitivity(rows):
         labels = dict(zip(table.attrs["names"], table[rows].T))

@@ -37,7 +37,7 @@ def score_generator(run, args=None):
                 lambda rows: call_model(autoencoder, flux[rows]), flux, n
             )
         examples = pick_examples(flux, labels, errors["generator"]["max"], made)
-        n_train, mean_flux = len(h5["train/labels"]), h5["train/flux"][:CHUNK].mean(axis=0)
+        n_train, mean_flux = len(h5["train/labels/value"]), h5["train/flux"][:CHUNK].mean(axis=0)
     metrics = {"run": cfg.run, "labels": cfg.labels, "n_test": n, "versions": stamp.get_versions()}
     metrics |= {name: score_errors(arrays) for name, arrays in errors.items()}
     inputs = {paths.model_dir: made.digest}

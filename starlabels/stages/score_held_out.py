@@ -64,7 +64,7 @@ def read_reference(test, cfg):
         what = f"{test.file.filename} has no column {', '.join(missing)}"
         raise UserError(f"{what}: correct test.reference")
     true = hdf5_labels.read_labels(test, cfg.labels)[: cfg.test.n_stars]
-    blank = np.full(len(test["labels"]), np.nan)
+    blank = np.full(len(test["labels/value"]), np.nan)
     estimates = np.column_stack([columns.get(name, blank) for name in cfg.labels])
     return {"mean": estimates[: len(true)], "true": true}
 

@@ -98,7 +98,7 @@ def evaluate_model(run):
             sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, test, wave)
             score_metrics.add_bounds(predictions, sensitivity)
         reference = score_held_out.read_reference(test, cfg)
-        n_train = len(h5["train/labels"])
+        n_train = len(h5["train/labels/value"])
         units = hdf5_labels.read_label_units(test)
         catalogue = score_figures.read_catalogue(h5, cfg)
         if derived:

@@ -30,7 +30,7 @@ def read_target(cfg, h5, part):
     group, std = h5[part], h5["scaling/std"][:]
     labels = scale_labels(hdf5_labels.read_labels(group, cfg.labels), h5["scaling/mean"][:], std)
     columns = [labels]
-    if "label_errors" in group or np.isnan(labels).any():
+    if "labels/error" in group or np.isnan(labels).any():
         columns.append(hdf5_labels.read_label_errors(group, cfg.labels) / std)
     if cfg.train.loss == "parallax_nll":
         columns.append(find_derived(cfg.labels).compute_slope(group)[:, None] / std)

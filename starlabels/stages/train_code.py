@@ -170,22 +170,22 @@ def fit_intrinsic(cfg, h5):
     except UserError as error:
         hint = "give preprocess.components instead"
         raise UserError(f"{cfg.path}: intrinsic: {error}: {hint}") from None
-    labels = read_grid_labels(group, slice(0, components.N_FIT))
+    labels = read_all_labels(group, slice(0, components.N_FIT))
     flux = np.concatenate(list(sampler.iterate_intrinsic(labels, NODE_CHUNK)))
     basis = components.fit_basis(flux, cfg.intrinsic.components, 1, cfg.seed)
     grid, power = sampler.broadening, cfg.grid.resolving_power
     parts = (basis.mean, basis.components, grid.wave, grid.step, grid.fwhm, power)
 
     def codes(part):
-        chunks = sampler.iterate_intrinsic(read_grid_labels(part, slice(None)), NODE_CHUNK)
+        chunks = sampler.iterate_intrinsic(read_all_labels(part, slice(None)), NODE_CHUNK)
         return np.concatenate([(1 - flux - basis.mean) @ basis.components.T for flux in chunks])
 
     return build_intrinsic(dict(zip(FIELDS, parts))), codes
 
 
-def read_grid_labels(group, rows):
+def read_all_labels(group, rows):
     """All labels {name: (n,)} of the grid, of rows of a part of 2_prepared.h5."""
-    stored = group["grid_labels"]
+    stored = group["labels/value"]
     return dict(zip(stored.attrs["names"], stored[rows].T.astype(float)))
 
 

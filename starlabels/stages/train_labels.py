@@ -35,7 +35,7 @@ def train_label_network(run, args=None):
         with devices.scope():
             network = build_label_network(cfg, h5, basis, windows, devices.precision)
         n_parameters = format_count(network.count_params())
-        n_train = format_count(len(h5["train/labels"]))
+        n_train = format_count(len(h5["train/labels/value"]))
         kind = "spectra" if cfg.wave else "stars"
         print(f"{cfg.model.builder}: {n_parameters} parameters, {n_train} training {kind}")
         history = fit_network(network, cfg, h5, basis, paths.partial_dir, digest, devices)

@@ -57,8 +57,8 @@ def group(tmp_path):
 
     def write(**columns):
         h5 = h5py.File(tmp_path / "part.h5", "w")
-        h5["grid_labels"] = np.column_stack(list(columns.values()))
-        h5["grid_labels"].attrs["names"] = list(columns)
+        h5["labels/value"] = np.column_stack(list(columns.values()))
+        h5["labels/value"].attrs["names"] = list(columns)
         return h5
 
     return write
@@ -77,7 +77,7 @@ def test_stars_with_swapped_magnitudes_and_extinctions_get_swapped_distances(gro
 
 def test_errors_of_magnitudes_are_in_distances_and_in_what_they_are_learnt_from(group):
     h5 = group(k_mag=[9.0], a_k=[0.2], parallax=[2.0])
-    h5["grid_label_errors"] = np.array([[0.03, 0.04, 0.01]])
+    h5["labels/error"] = np.array([[0.03, 0.04, 0.01]])
     found = distances.compute_part_distances(
         {"mean": np.full((1, 1), 100.0), "err": np.zeros((1, 1))}, h5, offset=-0.05
     )

@@ -164,8 +164,8 @@ def toy(make_config, libraries, monkeypatch):
             labels = draw_labels(cfg, 20)
             labels |= grid.compute_abundances(labels)
             hdf5_spectra.write_wave(h5, cfg.wave.grid())
-            h5["train/grid_labels"] = np.stack(list(labels.values()), axis=1)
-            h5["train/grid_labels"].attrs["names"] = list(labels)
+            h5["train/labels/value"] = np.stack(list(labels.values()), axis=1)
+            h5["train/labels/value"].attrs["names"] = list(labels)
             return cfg, h5
 
         yield make

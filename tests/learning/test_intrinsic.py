@@ -76,14 +76,14 @@ def test_components_of_the_nodes_rotated_and_degraded_are_the_spectra(cfg):
         fitted, codes = train_code.fit_intrinsic(cfg, h5)
         test, truth = h5["test"], h5["test/flux"][:]
         flux = fitted.flux(
-            codes(test), train_code.read_grid_labels(test, slice(None)), hdf5_spectra.read_wave(h5)
+            codes(test), train_code.read_all_labels(test, slice(None)), hdf5_spectra.read_wave(h5)
         )
         assert np.abs(flux - truth).max() < 5e-4  # what 60 components leave
         again = intrinsic.build_intrinsic(fitted.table)  # as it is saved
         np.testing.assert_array_equal(
             again.flux(
                 codes(test),
-                train_code.read_grid_labels(test, slice(None)),
+                train_code.read_all_labels(test, slice(None)),
                 hdf5_spectra.read_wave(h5),
             ),
             flux,

@@ -31,13 +31,21 @@ def prepare(cfg, n=200, star_id=None):
 
 
 def read(cfg):
-    """{part: {dataset: array}}, mean and standard deviation of the prepared file."""
+    """{part: {dataset: array}}, mean and standard deviation of the prepared file.
+
+    Of the labels, `labels` (n, n_labels) are those of the recipe and `all_labels` are all.
+    """
     with hdf5.open_stage(
         paths.run_paths(cfg).prepared, "2_preprocess", digests.stage_digest(cfg, "2_preprocess")
     ) as h5:
-        parts = {
-            part: {name: data[:] for name, data in h5[part].items()} for part in preprocess.PARTS
-        }
+        parts = {}
+        for part in preprocess.PARTS:
+            group = h5[part]
+            parts[part] = {
+                "labels": hdf5_labels.read_labels(group, cfg.labels),
+                "all_labels": group["labels/value"][:],
+                **{name: data[:] for name, data in group.items() if name != "labels"},
+            }
         return parts, h5["scaling/mean"][:], h5["scaling/std"][:]
 
 
@@ -71,7 +79,7 @@ def test_spectra_of_a_stepped_grid_never_share_a_node(make_config):
     cfg = make_config({"grid.labels": few, "labels": ["teff", "logg", "mh"]})
     prepare(cfg)
     parts, _, _ = read(cfg)
-    nodes = [set(map(tuple, part["grid_labels"])) for part in parts.values()]
+    nodes = [set(map(tuple, part["all_labels"])) for part in parts.values()]
     assert not nodes[0] & nodes[1] | nodes[0] & nodes[2] | nodes[1] & nodes[2]
 
 
@@ -91,7 +99,7 @@ def test_prepared_rows_are_the_joined_rows_shuffled(make_config):
         assert (np.diff(rows) < 0).any()
         assert np.array_equal(part["flux"], flux[rows])
         assert np.array_equal(part["labels"], labels[rows])
-        assert np.array_equal(part["grid_labels"], everything[rows])
+        assert np.array_equal(part["all_labels"], everything[rows])
         assert np.array_equal(part["star_id"], stars[rows])
     assert sum(len(part["labels"]) for part in parts.values()) == 200
 
