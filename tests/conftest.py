@@ -32,7 +32,7 @@ from starlabels.config import paths as config
 from starlabels.config.data_sections import Range
 from starlabels.config.run import Run
 from starlabels.learning import backend, components, outliers
-from starlabels.learning.networks import BUILDERS
+from starlabels.learning.networks import BUILDERS, CAPABILITIES
 from starlabels.plots import plt
 from starlabels.stages import join, preprocess, train_flux, train_labels
 
@@ -213,7 +213,8 @@ def train_toy_model(folder, trainer, values, **train):
     """Write a recipe of `values` and keys of `train` and toy spectra to a folder; train a model."""
     values = yaml.safe_load((ROOT / "config.yaml").read_text()) | SECTIONS | values
     values["train"] |= {"batch_size": 32, **train}
-    values["preprocess"] |= {"components": 12}
+    reads_components = CAPABILITIES[values["model"]["builder"]].components
+    values["preprocess"] |= {"components": 12 if reads_components else None}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(outliers, "PASSES", 6)  # of 600 toy spectra a decoder needs no more

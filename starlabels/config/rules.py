@@ -3,6 +3,7 @@
 from starlabels.base.labels import LABELS, OFFSETS, select_elemental
 from starlabels.config.data_sections import MOST_PIXELS, Range, SkyMatch
 from starlabels.config.fields import A
+from starlabels.learning.networks import CAPABILITIES
 from starlabels.learning.networks.censored import mask_windows
 
 GRID_RANGES = {  # of any grid; the built-in atmospheres allow less
@@ -16,7 +17,6 @@ GRID_RANGES = {  # of any grid; the built-in atmospheres allow less
 } | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes of spectra were measured at 0.3 dex
 BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 MOST_BYTES = 4 << 30  # of the spectra in memory at a time
-READ_BOTH = ("spectrum_table_cnn",)  # builders that read pixels and features
 
 
 def find_problems(cfg):
@@ -94,7 +94,7 @@ def table_problems(cfg):
         if value != expected:
             shown = {None: "null", False: "false"}.get(expected, expected)
             yield keys, f"expected {shown} where wave is null"
-    if "windows" in cfg.model.arguments:
+    if CAPABILITIES[cfg.model.builder].wave:
         reads = f"found {cfg.model.builder}, which reads spectra"
         yield ("model", "builder"), f"{reads}: expected another where wave is null"
 
@@ -144,13 +144,13 @@ def block_problems(cfg):
 
 def model_problems(cfg):
     """Components for a network that reads pixels, or an ensemble that the loss does not allow."""
-    arguments = cfg.model.arguments
-    components = cfg.preprocess.components
-    if "passes" in arguments and components:
+    arguments, components = cfg.model.arguments, cfg.preprocess.components
+    capabilities = CAPABILITIES[cfg.model.builder]
+    if components and not (capabilities.components or cfg.features):
         problem = f"found {components}, expected null where model.builder is {cfg.model.builder}"
         yield ("preprocess", "components"), problem
     single = cfg.train.loss == "parallax_nll" or cfg.target == "flux"
-    if arguments.get("members", 1) > 1 and single:
+    if capabilities.is_ensemble(arguments) and single:
         yield ("model", "members"), "expected 1 where train.loss is parallax_nll or target is flux"
     if isinstance(arguments.get("windows"), dict) and cfg.wave:
         yield from window_problems(cfg, arguments["windows"])
@@ -199,10 +199,11 @@ def feature_problems(cfg):
     if cfg.target == "flux" or cfg.train.loss == "parallax_nll":
         yield ("features",), "expected none where target is flux or train.loss is parallax_nll"
     reads_pixels = bool(cfg.wave and not cfg.preprocess.components)
-    if (cfg.model.builder in READ_BOTH) != reads_pixels:
+    if CAPABILITIES[cfg.model.builder].pixels_and_features != reads_pixels:
         expected = "another where no pixels are read"
         if reads_pixels:
-            expected = f"one of {', '.join(READ_BOTH)} where pixels and features are read"
+            names = [name for name, can in CAPABILITIES.items() if can.pixels_and_features]
+            expected = f"one of {', '.join(names)} where pixels and features are read"
         yield ("model", "builder"), f"found {cfg.model.builder}, expected {expected}"
 
 

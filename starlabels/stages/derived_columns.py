@@ -10,6 +10,8 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.catalogues import sdss_flags, table_columns, tables
 from starlabels.catalogues.derived_labels import ResultColumn, find_derived
+from starlabels.learning.losses import gives_errors
+from starlabels.learning.networks import CAPABILITIES
 
 PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry in addition to name
 NAME_SPELLINGS = ("name", "Name", "NAME")
@@ -24,10 +26,10 @@ FLAG_COLUMNS = {
 
 def list_derived_columns(cfg):
     """{column: ResultColumn} that a model of this recipe adds to the tables."""
-    if cfg.train.loss == "mse":  # labels without errors
+    if not gives_errors(cfg.train.loss):
         return {}
     columns = {}
-    for name in cfg.labels if "passes" in cfg.model.arguments else []:
+    for name in cfg.labels if CAPABILITIES[cfg.model.builder].passes else []:
         for part in ERROR_PARTS:
             columns[f"{name}_{part}"] = ResultColumn(get_label(name).plain_unit, np.nan)
     if find_metallicity(cfg.labels):

@@ -8,6 +8,7 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import get_positive
 from starlabels.catalogues import features
 from starlabels.learning import components
+from starlabels.learning.losses import gives_errors
 from starlabels.spectra import continuum
 from starlabels.spectra.faults import disturb_spectra
 from starlabels.stages import locks
@@ -29,7 +30,7 @@ def prepare_spectra(run, args=None):
     kind = "spectra" if cfg.wave else "rows"
     with run.open("0_join") as joined:
         labels = hdf5_labels.read_labels(joined, cfg.labels)
-        if cfg.train.loss == "mse":
+        if not gives_errors(cfg.train.loss):
             check_complete_labels(labels, cfg.labels, paths.joined)
         star_id = hdf5.read_text(hdf5.get_dataset(joined, "star_id"))
         rng = np.random.default_rng(cfg.seed)

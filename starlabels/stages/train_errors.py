@@ -4,7 +4,7 @@ import numpy as np
 
 from starlabels.base.labels import get_lowest
 from starlabels.learning import calibration, outliers, sparse
-from starlabels.learning.losses import OUTPUTS_PER_LABEL
+from starlabels.learning.losses import gives_errors
 from starlabels.stages.train_batches import make_batches
 
 BATCH = 1024  # stars in one batch of predictions
@@ -35,7 +35,7 @@ def fit_error_model(network, cfg, h5, basis, offset=0.0):
         The calibration is None if the network gives no errors, the detector also if the network
         reads pixels.
     """
-    if OUTPUTS_PER_LABEL[cfg.train.loss] == 1:
+    if not gives_errors(cfg.train.loss):
         return None, None
     validation = draw_validation(network, cfg, h5, basis)
     table = fit_calibration(validation, cfg, offset)

@@ -197,3 +197,9 @@ def test_print_config_prints_the_complete_configuration_and_does_nothing_else(
         done = run_script(script, "--config", str(path), "--print-config")
         assert done.returncode == 0 and done.stdout == load.load_config(path).text
     assert set(tmp_path.rglob("*")) == files
+
+
+def test_a_network_that_reads_pixels_is_not_given_components(write):
+    path = write("a.yaml", "base: afgk.yaml\nmodel: {builder: seed_cnn}\n")
+    with pytest.raises(UserError, match="components.* expected null where model.builder"):
+        load.load_config(path)

@@ -23,7 +23,9 @@ NAN = float("nan")
 
 def recipe(names, loss="gaussian_nll", **arguments):
     """The part of a configuration that decides on derived columns."""
-    train, model = types.SimpleNamespace(loss=loss), types.SimpleNamespace(arguments=arguments)
+    builder = "bayesian_cnn" if "passes" in arguments else "residual_mlp"
+    train = types.SimpleNamespace(loss=loss)
+    model = types.SimpleNamespace(builder=builder, arguments=arguments)
     return types.SimpleNamespace(labels=names, train=train, model=model)
 
 

@@ -19,7 +19,7 @@ BUILDERS = {
     "spectrum_table_cnn": cnn.spectrum_table_cnn,
 }
 CAPABILITIES = {
-    "seed_cnn": Capabilities(),
+    "seed_cnn": Capabilities(components=False),
     "bayesian_cnn": Capabilities(passes=True, components=False),
     "censored_cnn": Capabilities(
         passes=True, components=False, wave=True, context=("labels", "wave", "windows")
