@@ -9,12 +9,31 @@ import shutil
 from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # of file systems that cannot flush a folder
 
 
 def compute_sha256(path):
     """SHA-256 of a file, 64 hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_to_disk(path):
+    """Wait until a file, or the names in a folder, are on the disk: a power cut loses them else."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_folder_to_disk(folder):
+    """Wait until a folder with all that is in it is on the disk."""
+    for path in (*sorted(Path(folder).rglob("*")), folder):
+        sync_to_disk(path)
 
 
 def get_side_folders(folder):
@@ -50,9 +69,11 @@ def replace_folder(path):
     try:
         with name_full_disk(path):
             yield tmp
+            sync_folder_to_disk(tmp)  # before the last version is given up
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, old)  # a folder that is not empty cannot be replaced in one step
         os.replace(tmp, path)
+        sync_to_disk(tmp.parent)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         restore_folder(path)
@@ -60,8 +81,12 @@ def replace_folder(path):
 
 
 @contextlib.contextmanager
-def replace_file(path):
-    """Yield a path `<path>.tmp` that replaces `path` when the block ends without error."""
+def replace_file(path, sync=True):
+    """Yield a path `<path>.tmp` that replaces `path` when the block ends without error.
+
+    sync: wait for the disk, so that a power cut leaves the old or the new content; figures, which
+    are quickly drawn again, do not need it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f"{path.name}.tmp")
@@ -69,7 +94,11 @@ def replace_file(path):
         tmp.write_bytes(b"")  # empties what a killed run left; an OSError here names the file
         with name_full_disk(path):
             yield tmp
+            if sync:
+                sync_to_disk(tmp)
         os.replace(tmp, path)
+        if sync:
+            sync_to_disk(path.parent)
     finally:
         tmp.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from starlabels.base import integrity, stamp
 from starlabels.base.errors import UserError
-from starlabels.base.files import PatientFile
+from starlabels.base.files import PatientFile, sync_to_disk
 
 # Scripts that write the files of each stage
 SCRIPTS = {
@@ -62,7 +62,9 @@ def create_file(path, stage, digest, config="", inputs=None):
                     raise
             if error := file.error:  # later errors are its consequences
                 raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        sync_to_disk(tmp)
         os.replace(tmp, path)
+        sync_to_disk(path.parent)
     finally:
         tmp.unlink(missing_ok=True)
 

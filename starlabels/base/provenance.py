@@ -65,7 +65,7 @@ def stamp_figure(path, config, inputs):
     for key, value in stamp.make_root_attributes(stage, digest, config, names).items():
         info.add_text(key, str(value))
     image = Path(path).read_bytes()
-    with replace_file(path) as tmp, tmp.open("wb") as file:
+    with replace_file(path, sync=False) as tmp, tmp.open("wb") as file:
         file.write(image[:PNG_HEADER])
         for name, data, *_ in info.chunks:
             body = name + data

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SCHEMA = 1
+# Files that all are in a git checkout of this code, and in no other repository
+OWN_FILES = ["starlabels/base/stamp.py", "grid.py", "data/SHA256SUMS"]
 PACKAGES = ["numpy", "scipy", "scikit-learn", "h5py", "keras", "tensorflow", "pysme-astro"]
 
 
@@ -50,9 +53,26 @@ def get_versions():
 
 @functools.cache
 def get_commit():
-    """The commit of this code, with + if files were changed; "unknown" outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
+    """The commit of this code, with + if files were changed; "unknown" outside its git checkout.
+
+    A repository that merely encloses the package, around a copy or around site-packages, does not
+    count.
+    """
+    root = Path(__file__).resolve().parents[2]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        top = run_git(root, "rev-parse", "--show-toplevel")
+        run_git(root, "ls-files", "--error-unmatch", *OWN_FILES)
+        commit = run_git(root, "describe", "--always", "--dirty=+")
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
+    return commit if Path(top).resolve() == root else "unknown"
+
+
+def run_git(folder, *words):
+    """The output of a git command in a folder; the repository of GIT_DIR, if set, is ignored."""
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=60, env=environment
+    )
+    return done.stdout.rstrip("\n")

@@ -1,22 +1,23 @@
 """State of a training under way, from which a killed one continues.
 
 The folder of a training has history.csv, with a new line after each epoch; tensorboard/ if the
-recipe asks for it; and `state`, which is replaced as a whole.
+recipe asks for it; and `state`, which is replaced as a whole once it is on the disk.
 """
 
 import csv
 import json
 import shutil
-import zipfile
 
 import numpy as np
 
+from starlabels.base.errors import UserError
 from starlabels.base.files import remove_folder, replace_folder, restore_folder
 from starlabels.learning.devices import ONE_DEVICE
 
 STATE = "state"
 LAST = "last.npz"
 BEST = "best.npz"
+PROGRESS = "history.json"
 HISTORY = "history.csv"
 KEYS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 
@@ -52,7 +53,7 @@ def write_checkpoint(network, history, logs, folder, digest, devices=ONE_DEVICE)
             np.savez(file, *map(keras.ops.convert_to_numpy, list_state_variables(network)))
         shutil.copy(tmp / LAST if is_best else folder / STATE / BEST, tmp / BEST)
         state = {"digest": digest, "ended": bool(network.stop_training), "history": history}
-        (tmp / "history.json").write_text(json.dumps(state))
+        (tmp / PROGRESS).write_text(json.dumps(state))
     with (folder / HISTORY).open("a", newline="") as file:
         last = [values[-1] for values in history.values()]
         csv.writer(file).writerow([len(history["loss"]), *last])
@@ -99,19 +100,43 @@ def resume_training(network, folder, digest, devices=ONE_DEVICE):
 def read_checkpoint(network, folder, digest):
     """History in a folder and whether the training had ended; the network gets its state.
 
-    The history is empty if there is no state, or it is damaged or of another digest.
+    The history is empty if there is no state, or, after a printed line, if it is damaged or of
+    another digest. The network is unchanged then.
     """
-    folder = folder / STATE
-    restore_folder(folder)
+    state_folder = folder / STATE
+    restore_folder(state_folder)
+    nothing = {key: [] for key in KEYS}, False
+    if not state_folder.is_dir():
+        return nothing
     try:
-        state = json.loads((folder / "history.json").read_text())
-        if state["digest"] == digest:
-            read_state(folder / BEST)
-            assign_state(network, read_state(folder / LAST))
-            return state["history"], state["ended"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        pass
-    return {key: [] for key in KEYS}, False
+        progress = read_progress(state_folder / PROGRESS)
+        if progress["digest"] != digest:
+            print(f"{folder} has other settings or spectra: the training starts anew")
+            return nothing
+        read_network_state(state_folder / BEST, network)
+        last = read_network_state(state_folder / LAST, network)
+    except UserError as error:
+        print(f"{error}: the training starts anew")
+        return nothing
+    assign_state(network, last)
+    return progress["history"], progress["ended"]
+
+
+def read_progress(path):
+    """The digest, the history and `ended` of history.json; UserError if it is damaged."""
+    try:
+        progress = json.loads(path.read_text())
+        columns = [np.array(progress["history"][key], float) for key in KEYS]
+        n_epochs = len(progress["history"]["loss"])
+        is_sound = n_epochs and all(column.shape == (n_epochs,) for column in columns)
+        is_sound = is_sound and len(progress["history"]) == len(KEYS)
+        if is_sound and isinstance(progress["digest"], str) and isinstance(progress["ended"], bool):
+            return progress
+    except PermissionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is {describe_damage(path)}") from error
+    raise UserError(f"{path} is damaged")
 
 
 def list_state_variables(network):
@@ -119,10 +144,33 @@ def list_state_variables(network):
     return network.variables + network.optimizer.variables
 
 
+def read_network_state(path, network):
+    """Values of the state variables in a file; UserError if they are not those of the network."""
+    values = read_state(path)
+    shapes = [tuple(variable.shape) for variable in list_state_variables(network)]
+    if [array.shape for array in values] != shapes or any(
+        a.dtype.kind not in "fiub" for a in values
+    ):
+        raise UserError(f"{path} is of another network")
+    return values
+
+
 def read_state(path):
-    """Values of the state variables in a file; ValueError or BadZipFile if it is damaged."""
-    with np.load(path, allow_pickle=False) as packed:
-        return [packed[name] for name in packed]
+    """Values of the state variables in a file; UserError if it is empty, damaged or missing."""
+    try:
+        with np.load(path, allow_pickle=False) as packed:
+            return [packed[name] for name in packed]
+    except PermissionError:
+        raise
+    except Exception as error:  # NumPy and zipfile report damage in different ways
+        raise UserError(f"{path} is {describe_damage(path)}") from error
+
+
+def describe_damage(path):
+    """`missing`, `empty` or `damaged`."""
+    if not path.is_file():
+        return "missing"
+    return "damaged" if path.stat().st_size else "empty"
 
 
 def assign_state(network, values):

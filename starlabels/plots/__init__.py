@@ -24,7 +24,7 @@ def color(i):
 def save_figure(fig, path):
     """Write a figure as PNG, whole or not at all, close it and return its path."""
     try:
-        with replace_file(path) as tmp:
+        with replace_file(path, sync=False) as tmp:
             fig.savefig(tmp, format="png")
     finally:
         plt.close(fig)

@@ -13,6 +13,7 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_spectra, provenance, untrusted
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
+from starlabels.base.files import sync_to_disk
 from starlabels.base.workers import LOST, connect_cluster, iterate_results
 from starlabels.synthesis import atmosphere, broaden, lines, sme
 from starlabels.synthesis.nodes import AXES, OVERSAMPLING, QUICK_HYDROGEN, QUICK_LAYERS
@@ -149,7 +150,9 @@ def build_library(grid, path, cluster):
 
 
 def _is_finished(partial, name):
-    return (partial / f"{name}.npy").exists() or (partial / f"{name}.failed").exists()
+    """Whether a node is stored; an empty file, left by a power cut, is no node."""
+    files = [partial / f"{name}.npy", partial / f"{name}.failed"]
+    return any(file.is_file() and file.stat().st_size for file in files)
 
 
 def _store_node(partial, name, flux, reason):
@@ -157,11 +160,13 @@ def _store_node(partial, name, flux, reason):
     temporary = partial / f".{name}.tmp"
     if flux is None:
         temporary.write_text(reason)
+        sync_to_disk(temporary)
         temporary.replace(partial / f"{name}.failed")
         print(f"node {name} failed: {reason}")
         return
     with temporary.open("wb") as file:
         np.save(file, np.round(flux / FLUX_SCALE).astype("u2"))
+    sync_to_disk(temporary)
     temporary.replace(partial / f"{name}.npy")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, write_grid
 
-from starlabels.base import hdf5, hdf5_labels
+from starlabels.base import files, hdf5, hdf5_labels
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
 
@@ -149,3 +149,20 @@ with hdf5.open_hdf5({str(tmp_path / "x.h5")!r}, "") as h5:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert float(result.stdout) == float(flux.sum())
+
+
+def test_new_files_are_on_the_disk_before_they_replace_old_ones(tmp_path, monkeypatch):
+    events, flushed, replaced = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append("sync"), flushed(fd)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (events.append("replace"), replaced(a, b)))
+    with hdf5.create_file(tmp_path / "a.h5", "grid", "d") as h5:
+        h5["x"] = 1
+    assert events == ["sync", "replace", "sync"]
+    events.clear()
+    with files.replace_file(tmp_path / "a.csv") as tmp:
+        tmp.write_text("a")
+    assert events == ["sync", "replace", "sync"]
+    events.clear()
+    with files.replace_file(tmp_path / "a.png", sync=False) as tmp:
+        tmp.write_text("a")
+    assert events == ["replace"]

@@ -146,3 +146,57 @@ def test_a_reader_of_our_lines_that_leaves_early_is_no_error():
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def commit_all(folder):
+    """Make a git repository of all files in a folder; its commit."""
+    for words in (
+        "init -q .",
+        "add -A -f",
+        "-c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -q -m a",
+    ):
+        subprocess.run(["git", "-C", folder, *words.split()], check=True, capture_output=True)
+    return stamp.run_git(folder, "describe", "--always")
+
+
+def copy_code(folder, *names):
+    """Copy files of the repository into a folder; the path of stamp.py in it."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder / "starlabels/base/stamp.py"
+
+
+def commit_of(module, monkeypatch):
+    monkeypatch.setattr(stamp, "__file__", str(module))
+    return stamp.get_commit.__wrapped__()
+
+
+def test_the_commit_is_that_of_a_checkout_of_this_code(tmp_path, monkeypatch):
+    module = copy_code(tmp_path, *stamp.OWN_FILES)
+    commit = commit_all(tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))  # as in a hook of another repository
+    assert commit_of(module, monkeypatch) == commit
+    module.write_text("changed")
+    assert commit_of(module, monkeypatch) == commit + "+"
+
+
+@pytest.mark.parametrize(
+    ("place", "names"),
+    [
+        ("vendor", stamp.OWN_FILES),  # a copy of all inside another repository
+        (".venv/lib/site-packages", stamp.OWN_FILES[:1]),
+        (".", stamp.OWN_FILES[:1]),  # the package alone, at the top of another repository
+    ],
+)
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_the_commit_of_a_repository_that_encloses_the_package_is_not_ours(
+    tmp_path, monkeypatch, place, names, is_committed
+):
+    (tmp_path / "theirs.py").write_text("")
+    if not is_committed:
+        commit_all(tmp_path)
+    module = copy_code(tmp_path / place, *names)
+    if is_committed:
+        commit_all(tmp_path)
+    assert commit_of(module, monkeypatch) == "unknown"

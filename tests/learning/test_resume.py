@@ -1,5 +1,8 @@
 """Trainings that stop early, are killed, and go on as if nothing had happened."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 from conftest import change_sections, fit_run, slow
@@ -142,6 +145,105 @@ def test_dropout_draws_go_on_where_they_were(tmp_path):
     resumed.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
     for weight, expected_weight in zip(resumed.get_weights(), whole.get_weights()):
         np.testing.assert_array_equal(weight, expected_weight)
+
+
+@pytest.fixture
+def tiny():
+    """tiny(units): a compiled network of so many units, with its optimiser built."""
+    import keras
+
+    def build(units=3):
+        keras.utils.set_random_seed(1)
+        network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])
+        network.compile(keras.optimizers.Adam(), loss="mse")
+        network.optimizer.build(network.trainable_variables)
+        return network
+
+    return build
+
+
+def write_epoch(network, folder):
+    logs = {"loss": 1.0, "val_loss": 1.0, "learning_rate": 1e-3, "seconds": 1.0}
+    checkpoints.write_checkpoint(network, {key: [] for key in logs}, logs, folder, "digest")
+    return folder / checkpoints.STATE
+
+
+def resume(network, folder, digest="digest"):
+    """Number of epochs that are resumed; the network must be unchanged if there are none."""
+    before = network.get_weights()
+    history, _ = checkpoints.resume_training(network, folder, digest)
+    for weight, expected in zip(network.get_weights(), before):
+        np.testing.assert_array_equal(weight, expected)
+    return len(history["loss"])
+
+
+@pytest.mark.parametrize("name", [checkpoints.LAST, checkpoints.BEST, checkpoints.PROGRESS])
+@pytest.mark.parametrize("damage", ["empty", "half", "text", "null", "list", "array", "missing"])
+def test_a_damaged_checkpoint_starts_anew_with_a_line_that_names_the_file(
+    tiny, tmp_path, capsys, name, damage
+):
+    network = tiny()
+    path = write_epoch(network, tmp_path) / name
+    content = path.read_bytes()
+    words = {"empty": b"", "half": content[: len(content) // 2], "text": b"abc"}
+    words |= {"null": b"null", "list": b"[1, 2]"}
+    if damage == "missing":
+        path.unlink()
+    elif damage == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        path.write_bytes(words[damage])
+    assert resume(network, tmp_path) == 0
+    found = damage if damage in ("empty", "missing") else "damaged"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{path} is {found}: the training starts anew" and len(said) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"history": {}},
+        {"history": {"loss": [1.0], "val_loss": [], "learning_rate": [1.0], "seconds": [1.0]}},
+        {"history": {key: ["high"] for key in checkpoints.KEYS}},
+        {"history": {key: [] for key in checkpoints.KEYS}},
+        {"ended": "no"},
+        {"digest": None},
+    ],
+)
+def test_a_history_that_is_not_one_starts_anew(tiny, tmp_path, capsys, change):
+    network = tiny()
+    path = write_epoch(network, tmp_path) / checkpoints.PROGRESS
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert resume(network, tmp_path) == 0
+    assert f"{path} is damaged: the training starts anew" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_network_or_recipe_starts_anew(tiny, tmp_path, capsys):
+    path = write_epoch(tiny(2), tmp_path) / checkpoints.BEST
+    assert resume(tiny(3), tmp_path) == 0
+    assert f"{path} is of another network: the training starts" in capsys.readouterr().out
+    write_epoch(tiny(), tmp_path)
+    assert resume(tiny(), tmp_path, "other") == 0
+    assert f"{tmp_path} has other settings or spectra: the train" in capsys.readouterr().out
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_last_one(tiny, tmp_path, monkeypatch):
+    events, names = [], {}
+    opened, flushed, replaced = os.open, os.fsync, os.replace
+
+    def note_open(path, *args, **options):
+        handle = opened(path, *args, **options)
+        names[handle] = os.path.basename(path)
+        return handle
+
+    monkeypatch.setattr(os, "open", note_open)
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append(names[fd]), flushed(fd)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (events.append("replace"), replaced(a, b)))
+    write_epoch(tiny(), tmp_path)
+    files = {checkpoints.LAST, checkpoints.BEST, checkpoints.PROGRESS, "state.tmp"}
+    assert files <= set(events[: events.index("replace")])
+    assert events[-1] == tmp_path.name  # the folder that has the new name
 
 
 @pytest.mark.slow

@@ -126,6 +126,24 @@ def test_finished_nodes_are_not_synthesised_again(tmp_path, monkeypatch):
     assert flux == pytest.approx(0.9, abs=1e-4) and not failed.any()
 
 
+def test_nodes_that_a_power_cut_left_empty_are_synthesised_again(tmp_path, monkeypatch):
+    asked = []
+
+    def fake(grid, points, cluster):
+        asked.append(len(points))
+        yield from ((i, np.full(len(grid.wave()), 0.9, "f4"), "") for i in range(len(points)))
+
+    monkeypatch.setattr(node_builder, "synthesise_nodes", fake)
+    partial = tmp_path / "n.h5.partial" / SMALL_NODES.digest
+    partial.mkdir(parents=True)
+    names = ["_".join(f"{value:g}" for value in point) for point in SMALL_NODES.points]
+    (partial / f"{names[0]}.npy").touch()
+    (partial / f"{names[1]}.failed").touch()
+    (partial / f"{names[2]}.failed").write_text("no such atmosphere")
+    node_builder.build_library(SMALL_NODES, tmp_path / "n.h5", None)
+    assert asked == [3] and nodes.read_nodes(tmp_path / "n.h5")[1].sum() == 1
+
+
 def test_failed_nodes_are_recorded_and_not_tried_again(tmp_path, monkeypatch, capsys):
     def fake(grid, points, cluster):
         for i in range(len(points)):
