@@ -4,6 +4,7 @@ This is the only module that opens HDF5 files.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -25,8 +26,8 @@ SCRIPTS = {
     "4_test": "4_test.py",
     "jacobian": "jacobian.py",
 }
-# Bytes at either end of a foreign file that enter its digest; smaller files enter completely
-ENDS = 1 << 20
+ENDS = 1 << 20  # bytes at either end of a file, see compute_file_digest
+LARGE = 1 << 26  # bytes of a file that takes a tenth of a second to read
 FORMAT = ("v110", "v110")  # HDF5 since 2016, with checksums of all metadata
 
 
@@ -137,7 +138,10 @@ def open_stage(path, stage, digest=None, script=None):
         stored_stage = h5.attrs.get("stage", "unknown")
         if stored_stage != stage:
             raise UserError(f"{path} is a file of stage {stored_stage}, expected {stage}: {hint}")
-        if digest is not None and h5.attrs.get("digest") != digest:
+        if digest is not None and h5.attrs.get("digest") not in (
+            digest,
+            getattr(digest, "former", digest),
+        ):
             parts = json.loads(h5.attrs.get("parts", "{}"))
             changes = f" of {digest.changes(parts)}" if hasattr(digest, "changes") else ""
             raise UserError(f"{path} was made with other settings{changes}: re-{hint}")
@@ -146,22 +150,61 @@ def open_stage(path, stage, digest=None, script=None):
 
 
 def compute_file_digest(path):
-    """Digest of an input file, 16 hex digits; None if it is missing.
+    """Digest of all bytes of a file, 16 hex digits; None if it is missing.
 
-    The stored digest of a file of ours, else a hash of the size and of both ends.
+    What the file states of itself does not count. Large files are read once, unless they change.
     """
     path = Path(path)
     if not path.is_file():
         return None
-    # Errors: the file is damaged, or not HDF5
+    state = path.stat()
+    if state.st_size < LARGE:
+        return _hash_bytes(path, state.st_size)
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return _hash_large_file(path.resolve(), state.st_size, state.st_ino, times)
+
+
+@functools.cache
+def _hash_large_file(path, size, inode, times):
+    """The digest of a file in the state that its size, inode and times describe."""
+    return _hash_bytes(path, size)
+
+
+def _hash_bytes(path, size):
+    """The digest of a file; of small ones it is made as it was before large ones were read."""
+    digest = hashlib.sha256(b"%d" % size)
+    with path.open("rb") as file:
+        if size > 2 * ENDS:
+            while block := file.read(ENDS):
+                digest.update(block)
+        else:
+            digest.update(file.read(ENDS))
+            file.seek(max(0, size - ENDS))
+            digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+def compute_former_digest(path):
+    """The digest that files made before had for an input: the stated one, or that of both ends."""
+    if stated := read_stated_digest(path):
+        return stated
+    path = Path(path)
+    if not path.is_file() or path.stat().st_size <= 2 * ENDS:
+        return compute_file_digest(path)
+    with path.open("rb") as file:
+        first = file.read(ENDS)
+        file.seek(-ENDS, os.SEEK_END)
+        size = b"%d" % path.stat().st_size
+        return hashlib.sha256(size + first + file.read()).hexdigest()[:16]
+
+
+def read_stated_digest(path):
+    """The digest that an HDF5 file states of the settings it was made with; None without one."""
+    # Errors: the file is missing, damaged, or not HDF5
     with contextlib.suppress(OSError, RuntimeError, ValueError), h5py.File(path, "r") as h5:
         if "digest" in h5.attrs:
             return str(h5.attrs["digest"])
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        first = file.read(ENDS)
-        file.seek(max(0, size - ENDS))
-        return hashlib.sha256(b"%d" % size + first + file.read()).hexdigest()[:16]
+    return None
 
 
 def read_recorded_inputs(path):

@@ -23,9 +23,14 @@ NO_EFFECT = [  # keys that change speed or monitoring, but no result
 
 
 class Digest(str):
-    """Digest of 16 hex digits; `parts` holds the digest of each section and file it is made of."""
+    """Digest of 16 hex digits.
+
+    `parts` holds the digest of each section and file that it is made of. `former` is the digest of
+    the same state in files made before the contents of all inputs were hashed.
+    """
 
     parts: dict
+    former: str
 
     def changes(self, parts):
         """Names of the parts that differ from those stored in a file, separated by commas."""
@@ -51,38 +56,43 @@ def stage_digest(cfg, stage):
     parts = dependencies(cfg, stage)
     result = Digest(short_hash(parts))
     result.parts = parts
+    result.former = short_hash(dependencies(cfg, stage, hdf5.compute_former_digest))
     return result
 
 
-def dependencies(cfg, stage):
-    """{section or file: digest} of all that a stage's file depends on, earlier stages included."""
+def dependencies(cfg, stage, compute_digest=hdf5.compute_file_digest):
+    """{section or file: digest} of all that a stage's file depends on, earlier stages included.
+
+    Files are hashed by their contents, except the grid of this recipe: `open_database` checks that
+    its own digest is that of the settings.
+    """
     before, sections = OWN_SECTIONS[stage]
     values = cfg.model_dump(mode="json", include=set(sections))
     for section, key in NO_EFFECT:
         values.get(section, {}).pop(key, None)
     if values.get("train", {}).get("precision") == "float32":
         values["train"].pop("precision")  # models trained before the key existed are float32
-    parts = dependencies(cfg, before) if before else {}
+    parts = dependencies(cfg, before, compute_digest) if before else {}
     parts |= {name: short_hash(values[name]) for name in sections}
     if stage == "grid" and cfg.grid:
         for name in (cfg.grid.labels_csv, cfg.grid.nodes.library):
-            if name and (digest := hdf5.compute_file_digest(name)):
+            if name and (digest := compute_digest(name)):
                 parts[name] = digest
     if stage == "4_test" and cfg.test.generator:
         scaling = Path(cfg.test.generator) / "scaling.h5"
-        parts[cfg.test.generator] = hdf5.compute_file_digest(scaling) or "missing"
+        parts[cfg.test.generator] = compute_digest(scaling) or "missing"
     if stage == "0_join":
         for entry in (*cfg.join.databases, *(cfg.join.catalogues or [])):
             if is_own_grid(cfg, entry.path):
-                parts |= dependencies(cfg, "grid")
+                parts |= dependencies(cfg, "grid", compute_digest)
             else:
-                parts[entry.path] = database_digest(cfg, entry.path)
+                parts[entry.path] = database_digest(cfg, entry.path, compute_digest)
     return parts
 
 
-def database_digest(cfg, path):
+def database_digest(cfg, path, compute_digest=hdf5.compute_file_digest):
     """Digest of a database from elsewhere; if deleted, the digest noted when it was joined."""
-    digest = hdf5.compute_file_digest(path)
+    digest = compute_digest(path)
     return digest or hdf5.read_recorded_inputs(run_paths(cfg).joined).get(path, "missing")
 
 

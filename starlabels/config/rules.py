@@ -3,7 +3,7 @@
 from starlabels.base.labels import LABELS, OFFSETS, select_elemental
 from starlabels.config.data_sections import MOST_PIXELS, Range, SkyMatch
 from starlabels.config.fields import A
-from starlabels.learning.networks import CAPABILITIES
+from starlabels.learning.networks import CAPABILITIES, get_capabilities
 from starlabels.learning.networks.censored import mask_windows
 
 GRID_RANGES = {  # of any grid; the built-in atmospheres allow less
@@ -94,7 +94,7 @@ def table_problems(cfg):
         if value != expected:
             shown = {None: "null", False: "false"}.get(expected, expected)
             yield keys, f"expected {shown} where wave is null"
-    if CAPABILITIES[cfg.model.builder].wave:
+    if get_capabilities(cfg.model.builder).wave:
         reads = f"found {cfg.model.builder}, which reads spectra"
         yield ("model", "builder"), f"{reads}: expected another where wave is null"
 
@@ -145,7 +145,7 @@ def block_problems(cfg):
 def model_problems(cfg):
     """Components for a network that reads pixels, or an ensemble that the loss does not allow."""
     arguments, components = cfg.model.arguments, cfg.preprocess.components
-    capabilities = CAPABILITIES[cfg.model.builder]
+    capabilities = get_capabilities(cfg.model.builder)
     if components and not (capabilities.components or cfg.features):
         problem = f"found {components}, expected null where model.builder is {cfg.model.builder}"
         yield ("preprocess", "components"), problem
@@ -199,7 +199,7 @@ def feature_problems(cfg):
     if cfg.target == "flux" or cfg.train.loss == "parallax_nll":
         yield ("features",), "expected none where target is flux or train.loss is parallax_nll"
     reads_pixels = bool(cfg.wave and not cfg.preprocess.components)
-    if CAPABILITIES[cfg.model.builder].pixels_and_features != reads_pixels:
+    if get_capabilities(cfg.model.builder).pixels_and_features != reads_pixels:
         expected = "another where no pixels are read"
         if reads_pixels:
             names = [name for name, can in CAPABILITIES.items() if can.pixels_and_features]

@@ -14,7 +14,7 @@ from starlabels.learning import checkpoints
 from starlabels.learning.callbacks import make_callbacks, make_epoch_reporter, replay_callbacks
 from starlabels.learning.devices import ONE_DEVICE
 from starlabels.learning.losses import LOSSES
-from starlabels.learning.networks import BUILDERS, CAPABILITIES
+from starlabels.learning.networks import BUILDERS, get_capabilities
 from starlabels.learning.schedules import build_cosine_schedule
 
 TENSORBOARD = "tensorboard"  # folder next to history.csv
@@ -53,7 +53,7 @@ def build_network(model, seed, recipe, n_inputs, n_outputs, precision="float32",
 
     keras.utils.set_random_seed(seed)
     builder = BUILDERS[model.builder]
-    names = [name for name in CAPABILITIES[model.builder].context if name in context]
+    names = [name for name in get_capabilities(model.builder).context if name in context]
     arguments = model.arguments | {name: context[name] for name in names}
     try:
         with dtype_policy(precision):

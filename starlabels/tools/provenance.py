@@ -13,8 +13,7 @@ from starlabels.stages import command_line
 
 EXPLANATION = """\
 The digest of a file made by starlabels stands for the settings and inputs that it was made with.
-The digest of any other file stands for its bytes: for its size and its first and last MB only, if
-it is larger than 2 MB."""
+The digest of any other file stands for its bytes."""
 
 
 def describe_state(path, digest):
@@ -25,8 +24,12 @@ def describe_state(path, digest):
         return "is missing now"
     if path.is_dir() and not find_record_file(path).is_file():
         return "a folder, not checked"
-    now = hdf5.compute_file_digest(find_record_file(path))
-    return "unchanged" if now == digest else f"has CHANGED, it is now {now}"
+    file = find_record_file(path)
+    # of an input from elsewhere the bytes were recorded, whatever it states
+    computed, stated = hdf5.compute_file_digest(file), hdf5.read_stated_digest(file)
+    if digest in (computed, stated, hdf5.compute_former_digest(file)):
+        return "unchanged"
+    return f"has CHANGED, it is now {stated or computed}"
 
 
 def describe_model_file(path, digest):

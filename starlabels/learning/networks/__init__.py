@@ -32,6 +32,11 @@ CAPABILITIES = {
 }
 
 
+def get_capabilities(builder):
+    """The Capabilities of a builder by its name; those of a plain network if none are listed."""
+    return CAPABILITIES.get(builder, Capabilities())
+
+
 def build_predictor(network, builder, arguments, errors=True):
     """Build the model that predicts with a trained network.
 
@@ -52,7 +57,7 @@ def build_predictor(network, builder, arguments, errors=True):
         The network itself, or the mean of its passes or members; with `errors` see
         `bayesian.Passes` for the outputs.
     """
-    capabilities = CAPABILITIES[builder]
+    capabilities = get_capabilities(builder)
     if capabilities.passes:
         from starlabels.learning.networks import bayesian
 
