@@ -6,7 +6,9 @@ from pathlib import Path
 from filelock import FileLock
 
 RUNS = {  # test files by the run that they share
-    **dict.fromkeys(("test_scripts", "test_predict", "test_faults"), "finished_folder"),
+    **dict.fromkeys(
+        ("test_scripts", "test_predict", "test_predict_batch", "test_faults"), "finished_folder"
+    ),
     **dict.fromkeys(
         ("test_generator", "test_generate", "test_generate_mistakes", "test_score_flux"),
         "generator_folder",

@@ -86,7 +86,7 @@ class ContinuumModel(NamedTuple):
         scale = np.sum(flux * weight, axis=1) / np.maximum(light, 1e-30)
         flux = np.where(weight > 0, flux / scale[:, None], 1.0)
         prior = np.r_[np.full(m, STIFF**-2), 1 / self.variance] * MISFIT**2  # unit noise is MISFIT
-        prior[0] = 0  # any scale
+        prior[0] = MISFIT**2  # the scale, within a factor e of the mean flux
         log_curve = np.zeros((len(flux), m))
         star = np.zeros((len(flux), len(self.variance)))
         trust = weight.copy()

@@ -4,6 +4,8 @@ import numpy as np
 from scipy.interpolate import Akima1DInterpolator
 from scipy.ndimage import gaussian_filter1d, median_filter
 
+from starlabels.synthesis.broaden import LIGHT
+
 SPIKE = 6.0  # times the noise above its neighbours: a cosmic ray
 
 
@@ -64,3 +66,26 @@ def estimate_noise(flux):
     if len(good) <= 4:
         return np.nan
     return 0.6052697 * float(np.median(np.abs(2 * good[2:-2] - good[:-4] - good[4:])))
+
+
+def measure_coverage(wave, flux, window):
+    """Fraction of the pixels `window` (n_pix,) that lie within a good pixel of a spectrum (n,)."""
+    if len(wave) < 2:
+        return 0.0
+    nearest = np.searchsorted(0.5 * (wave[1:] + wave[:-1]), window)
+    inside = np.abs(window - wave[nearest]) <= np.median(np.diff(wave))
+    return float(np.mean(inside & np.isfinite(flux)[nearest]))
+
+
+def compare_errors(flux, flux_err):
+    """Median stated error over the scatter of neighbouring pixels (n,); 1 without errors."""
+    if flux_err is None:
+        return 1.0
+    scatter = estimate_noise(flux)
+    return float(np.nanmedian(flux_err) / scatter) if scatter > 0 else np.nan
+
+
+def find_near_pixels(wave, window, margin):
+    """Mask (n,) of the pixels `wave` inside a window (n_pix,), or up to `margin` km/s beyond."""
+    margin = 1 + margin / LIGHT
+    return (wave > window[0] / margin) & (wave < window[-1] * margin)

@@ -7,13 +7,21 @@ from scipy.ndimage import gaussian_filter1d
 
 from starlabels.base.errors import UserError
 from starlabels.base.wavelengths import convert_vacuum_to_air
-from starlabels.spectra.pixels import SPIKE, estimate_noise, rebin_spectrum, remove_spikes
-from starlabels.spectra.velocity import WEAK, Correlator, RadialVelocity
+from starlabels.spectra.pixels import (
+    SPIKE,
+    compare_errors,
+    estimate_noise,
+    find_near_pixels,
+    measure_coverage,
+    rebin_spectrum,
+    remove_spikes,
+)
+from starlabels.spectra.velocity import REACH, WEAK, Correlator, RadialVelocity
 from starlabels.synthesis.broaden import FWHM, LIGHT
 
 PIXELS = 6  # of the working grid per resolution element
 LEAST = 0.15  # fraction of the window that must be observed
-EDGE = 1000.0  # km/s: a spectrum is cut this far beyond the window
+EDGE = 300.0  # km/s: a spectrum is cut this far beyond the window and the velocities searched
 SLACK = 0.97  # of the recipe's resolving power: a spectrum above this fraction is accepted
 
 
@@ -34,6 +42,8 @@ class PreparedSpectrum(NamedTuple):
         True if the spectrum was on the pixels of the model already.
     stored : ndarray (n_pix,) or None
         See ObservedSpectrum.
+    noise_ratio : float
+        Stated error of the file over the scatter of its neighbouring pixels; NaN if unknown.
     """
 
     flux: np.ndarray
@@ -43,11 +53,17 @@ class PreparedSpectrum(NamedTuple):
     velocity: RadialVelocity | None
     unchanged: bool = False
     stored: np.ndarray | None = None
+    noise_ratio: float = np.nan
 
     @property
     def weak(self):
         """True if the velocity was measured and is not reliable."""
         return self.velocity is not None and self.velocity.r < WEAK
+
+    @property
+    def snr_scatter(self):
+        """S/N per pixel, with the noise that the scatter of neighbouring pixels shows."""
+        return self.snr * self.noise_ratio
 
 
 class SpectrumPreparer:
@@ -64,9 +80,11 @@ class SpectrumPreparer:
     continuum : ContinuumModel
     sampler : Sampler
         Node spectra for the radial velocity.
+    reach : float
+        Radial velocities searched to either side of 0 (km/s).
     """
 
-    def __init__(self, wave, resolving_power, least, continuum, sampler):
+    def __init__(self, wave, resolving_power, least, continuum, sampler, reach=REACH):
         self.wave = wave
         self.resolving_power = resolving_power
         self.least = least
@@ -74,7 +92,8 @@ class SpectrumPreparer:
         step = 1 / (PIXELS * resolving_power)
         self.grid = wave[0] * np.exp(np.arange(int(np.log(wave[-1] / wave[0]) / step)) * step)
         self.velocity_step = step * LIGHT
-        self.correlator = Correlator(sampler, self.grid, resolving_power)
+        self.correlator = Correlator(sampler, self.grid, resolving_power, reach)
+        self.reach = reach
 
     def __call__(self, observed, rv=None):
         """Prepare a spectrum.
@@ -100,21 +119,26 @@ class SpectrumPreparer:
         if observed.medium == "vacuum":
             wave = convert_vacuum_to_air(wave)
         power = self._check_resolving_power(observed)
-        near = wave > self.wave[0] * (1 - EDGE / LIGHT)
-        near &= wave < self.wave[-1] * (1 + EDGE / LIGHT)
+        near = find_near_pixels(wave, self.wave, max(self.reach, abs(rv or 0)) + EDGE)
+        check_seen(measure_coverage(wave[near], observed.flux[near], self.wave))
+        if (median := np.nanmedian(observed.flux[near])) <= 0:
+            found = f"the median flux around the model's window is {median:.3g}, not above 0"
+            raise UserError(f"{observed.name}: {found}: check the background that was subtracted")
         flux = remove_spikes(observed.flux[near])
         if observed.flux_err is not None:
             flux_err = observed.flux_err[near]
         else:
             flux_err = np.full(len(flux), estimate_noise(flux), "f8")
+        noise_ratio = compare_errors(flux, None if observed.flux_err is None else flux_err)
         *pixels, memory = self._degrade_resolution(wave[near], flux, flux_err, power)
         velocity = None
         if rv is None and observed.rest:
             rv = 0.0
         if rv is None:
             velocity = self._measure_velocity(*pixels)
-            rv = velocity.rv
-        return self._normalise_at_rest(*pixels, memory, rv, velocity)
+            rv = velocity.shift
+        prepared = self._normalise_at_rest(*pixels, memory, rv, velocity)
+        return prepared._replace(noise_ratio=noise_ratio)
 
     def _check_resolving_power(self, observed):
         """Resolving power of the spectrum; UserError if unknown or below the training range."""
@@ -160,24 +184,30 @@ class SpectrumPreparer:
             at_rest = rebin_spectrum(wave / (1 + rv / LIGHT), flux, flux_err, self.wave)[0]
             level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
             velocity = self.correlator.measure(seen / level)
-            rv = velocity.rv
+            rv = velocity.shift
         return velocity
 
     def _normalise_at_rest(self, wave, flux, flux_err, memory, rv, velocity):
         """PreparedSpectrum, corrected for rv (km/s) and divided by its continuum."""
         at_rest = wave / (1 + rv / LIGHT)
         flux, flux_err = rebin_spectrum(at_rest, flux, flux_err, self.wave, memory)
+        check_seen(float(np.mean(np.isfinite(flux))))
         level = self.continuum.fit(flux[None])[0]
         flux = (flux / level).astype("f4")
         flux_err = (flux_err / level).astype("f4")
         noise = np.where(np.isfinite(flux_err), flux_err, 0)
         flux[flux > 1 + np.maximum(SPIKE * noise, 0.15)] = np.nan
         coverage = float(np.mean(np.isfinite(flux)))
-        if coverage < LEAST:
-            found = f"{coverage:.0%} of the model's pixels are observed, expected {LEAST:.0%}"
-            raise UserError(f"{found}: check the masked pixels")
+        check_seen(coverage)
         snr = float(np.nanmedian(flux / flux_err))
         return PreparedSpectrum(flux, flux_err, snr, coverage, velocity)
+
+
+def check_seen(coverage):
+    """Raise a UserError if too small a fraction of the model's pixels is observed."""
+    if coverage < LEAST:
+        found = f"{coverage:.0%} of the model's pixels are observed, expected {LEAST:.0%}"
+        raise UserError(f"{found}: check the masked pixels, gaps and radial velocity")
 
 
 def check_window(observed, wave):
@@ -197,7 +227,7 @@ def check_window(observed, wave):
         raise UserError(f"{observed.name}: {found}: {hint}")
 
 
-def cut_around_window(observed, wave):
+def cut_around_window(observed, wave, reach=REACH):
     """Copy of an ObservedSpectrum without pixels far outside a window, which change no result.
 
     Parameters
@@ -205,9 +235,10 @@ def cut_around_window(observed, wave):
     observed : ObservedSpectrum
     wave : ndarray (n_pix,)
         Pixels of the model (Angstrom).
+    reach : float
+        Greatest radial velocity to either side of 0 (km/s).
     """
-    near = observed.wave > wave[0] * (1 - 2 * EDGE / LIGHT)
-    near &= observed.wave < wave[-1] * (1 + 2 * EDGE / LIGHT)
+    near = find_near_pixels(observed.wave, wave, 2 * (reach + EDGE))
     fields = {}
     for name in ("wave", "flux", "flux_err", "stored"):
         values = getattr(observed, name)
@@ -254,4 +285,5 @@ def accept_on_model_pixels(observed, axis, preparer):
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = float(np.nanmedian(flux / flux_err))  # inf for a spectrum without noise
     coverage = float(np.mean(np.isfinite(flux)))
-    return PreparedSpectrum(flux, flux_err, snr, coverage, None, True, observed.stored)
+    ratio = compare_errors(flux, observed.flux_err)
+    return PreparedSpectrum(flux, flux_err, snr, coverage, None, True, observed.stored, ratio)

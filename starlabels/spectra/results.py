@@ -13,7 +13,14 @@ from starlabels.base.files import replace_file
 CSV = "results.csv"
 FORMULA = ("=", "+", "-", "@")  # first characters of a formula in a spreadsheet
 FITS = "results.fits"
-TEXTS = ("name", "status", "reasons")  # columns that are not numbers
+TEXTS = (
+    "name",
+    "status",
+    "reasons",
+    "medium",
+    "medium_source",
+    "notes",
+)  # columns that are not numbers
 
 
 class StarResult(NamedTuple):
@@ -41,6 +48,14 @@ class StarResult(NamedTuple):
         Fraction of the model's pixels that were observed.
     extras : dict
         {column: value} of columns that only some models have, see stages/derived_columns.py.
+    snr_scatter : float
+        S/N per pixel of the file by the scatter of neighbouring pixels; `snr` is by its errors.
+    medium, medium_source : str
+        "air" or "vacuum", and how it is known, such as `header`, `option` or `assumed`.
+    notes : tuple of str
+        What was assumed or combined when the file was read.
+    trace : str
+        Traceback of an error that was not foreseen, for the log.
     """
 
     name: str
@@ -55,6 +70,11 @@ class StarResult(NamedTuple):
     reasons: list[str]
     coverage: float
     extras: dict = {}
+    snr_scatter: float = math.nan
+    medium: str = ""
+    medium_source: str = ""
+    notes: tuple[str, ...] = ()
+    trace: str = ""
 
     @property
     def status(self):
@@ -104,7 +124,8 @@ class ResultTables:
             self.columns |= {name: unit, f"{name}_err": unit}
         self.columns |= {name: extra.unit for name, extra in self.extras.items()}
         self.columns |= {"rv": "km/s", "rv_err": "km/s"}
-        self.columns |= dict.fromkeys(("snr", "coverage", "chi2", "flags", "reasons"), "")
+        self.columns |= dict.fromkeys(("snr", "snr_scatter", "coverage", "chi2", "flags"), "")
+        self.columns |= dict.fromkeys(TEXTS[2:], "")
 
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -142,10 +163,11 @@ def build_row(result, names, extras):
     for name in names:
         row += [float(result.labels.get(name, np.nan)), float(result.errors.get(name, np.nan))]
     row += [result.extras.get(name, extra.blank) for name, extra in extras.items()]
-    numbers = (result.rv, result.rv_err, result.snr, result.coverage, result.chi2)
-    row += [float(number) for number in numbers]
+    numbers = (result.rv, result.rv_err, result.snr, result.snr_scatter)
+    row += [float(number) for number in (*numbers, result.coverage, result.chi2)]
     reasons = result.failure or "; ".join(result.reasons)
-    return [*row, int(result.flags), clean_text(reasons)]
+    texts = (reasons, result.medium, result.medium_source, "; ".join(result.notes))
+    return [*row, int(result.flags), *map(clean_text, texts)]
 
 
 def format_cell(value):

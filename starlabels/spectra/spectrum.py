@@ -30,6 +30,7 @@ class ReadOptions(NamedTuple):
     flux_column: str | None = None
     error_column: str | None = None
     wave_unit: str | None = None
+    error_kind: str | None = None  # "sigma", "variance" or "ivar", of the error column
 
 
 class RawSpectrum(NamedTuple):
@@ -44,6 +45,10 @@ class RawSpectrum(NamedTuple):
     resolving_power: float | None = None
     rest: bool = False
     normalised: bool = False
+    medium_source: str = ""  # how the medium is known, such as "header"
+    error_kind: str = ""  # "sigma", "variance", "ivar", "snr" or "relative"
+    notes: tuple[str, ...] = ()  # what was assumed
+    name: str = ""  # of the order, arm or extension
 
 
 class ObservedSpectrum(NamedTuple):
@@ -71,6 +76,14 @@ class ObservedSpectrum(NamedTuple):
         {column: value} of what is known about the star besides its spectrum.
     stored : ndarray (n,) or None
         Flux of a row of our HDF5 including masked pixels: the values a network was trained on.
+    rv : float or None
+        Radial velocity (km/s) that the user gives; None to measure it.
+    medium_source : str
+        How the medium is known, such as "header", "option" or "assumed".
+    notes : tuple of str
+        What was assumed or combined.
+    error_kind : str
+        What the file gives: "sigma", "variance", "ivar", "snr" or "relative"; "" without errors.
     """
 
     name: str
@@ -84,6 +97,10 @@ class ObservedSpectrum(NamedTuple):
     star: str = ""
     table: dict = {}
     stored: np.ndarray | None = None
+    rv: float | None = None
+    medium_source: str = ""
+    notes: tuple[str, ...] = ()
+    error_kind: str = ""
 
 
 def build_observed_spectrum(path, raw, options):

@@ -9,7 +9,7 @@ import scipy.fft
 from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.nodes import AXES
 
-REACH = 700.0  # km/s searched to either side
+REACH = 700.0  # km/s searched to either side, if nothing else is asked for
 DECIMATE = 4  # pixels averaged for the search through all templates
 WEAK = 4.0  # peak over the spurious ones, r of Tonry & Davis: a velocity below it is not reliable
 TEMPLATE_LABELS = {  # of spectra to correlate with, as far as the nodes hold them
@@ -23,13 +23,20 @@ TEMPLATE_LABELS = {  # of spectra to correlate with, as far as the nodes hold th
 class RadialVelocity(NamedTuple):
     """Radial velocity and its error (km/s), peak height (0 to 1) and significance of the peak.
 
-    The significance `r` is defined by Tonry & Davis (1979, AJ 84, 1511).
+    The significance `r` is defined by Tonry & Davis (1979, AJ 84, 1511). A peak at the edge of the
+    searched range is no velocity: rv and err are NaN, and `edge` (km/s) is the place of the peak.
     """
 
     rv: float
     err: float
     peak: float
     r: float
+    edge: float | None = None
+
+    @property
+    def shift(self):
+        """Velocity (km/s) that brings the spectrum nearest to rest: rv, or the edge."""
+        return self.rv if self.edge is None else self.edge
 
 
 class Correlator:
@@ -43,9 +50,12 @@ class Correlator:
         Log-uniform wavelengths (Angstrom).
     resolving_power : float
         Resolving power lambda / FWHM of the templates.
+    reach : float
+        Velocities searched to either side of 0 (km/s).
     """
 
-    def __init__(self, sampler, wave, resolving_power):
+    def __init__(self, sampler, wave, resolving_power, reach=REACH):
+        self.reach = reach
         self.step = LIGHT * np.log(wave[1] / wave[0])  # km/s per pixel
         combinations = np.array(list(itertools.product(*TEMPLATE_LABELS.values()))).T
         labels = dict(zip(TEMPLATE_LABELS, combinations))
@@ -73,15 +83,18 @@ class Correlator:
         weight = seen.astype(float)
         rough_depth = _decimate(depth, DECIMATE)
         rough_weight = _decimate(weight, DECIMATE)
-        curves = _correlate(rough_depth, rough_weight, self.rough, REACH, self.step * DECIMATE)
+        curves = _correlate(rough_depth, rough_weight, self.rough, self.reach, self.step * DECIMATE)
         best = curves.max(axis=1).argmax()
         template = self.templates[best : best + 1]
-        curve = _correlate(depth, weight, template, REACH, self.step)[0]
+        curve = _correlate(depth, weight, template, self.reach, self.step)[0]
         return self._fit_peak(curve, seen.sum())
 
     def _fit_peak(self, curve, n_seen):
         """RadialVelocity of a correlation curve centred on 0 km/s, by a parabola at its maximum."""
-        top = int(np.clip(curve.argmax(), 1, len(curve) - 2))
+        top = int(curve.argmax())
+        if top in (0, len(curve) - 1):
+            edge = float((top - len(curve) // 2) * self.step)
+            return RadialVelocity(np.nan, np.nan, float(curve[top]), 0.0, edge)
         left, height, right = curve[top - 1 : top + 2]
         bend = min(left + right - 2 * height, -1e-12)
         rv = (top + 0.5 * (left - right) / bend - len(curve) // 2) * self.step

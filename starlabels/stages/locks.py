@@ -41,13 +41,15 @@ def require_lock(name, unless=lambda cfg: False):
 
 
 @contextlib.contextmanager
-def hold_lock(path):
+def hold_lock(path, hint="give this recipe another name"):
     """Hold a lock file inside a `with` block; a file left by a killed process is no obstacle.
 
     Parameters
     ----------
     path : Path
         It states which process holds the lock, and is deleted afterwards.
+    hint : str
+        What to do other than to wait.
 
     Raises
     ------
@@ -62,13 +64,12 @@ def hold_lock(path):
         lock.acquire(timeout=PATIENCE)
     except Timeout:
         problem = f"{path.stem} is being written by {describe_holder(path)}"
-        hint = "wait until it ends, or give this recipe another name"
-        raise UserError(f"{path}: {problem}: {hint}") from None
+        raise UserError(f"{path}: {problem}: wait until it ends, or {hint}") from None
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
             raise
-        hint = f"make sure that no other process writes {path.stem}"
-        print(f"{path}: this file system has no locks: {hint}")
+        advice = f"make sure that no other process writes {path.stem}"
+        print(f"{path}: this file system has no locks: {advice}")
         yield
         return
     try:

@@ -1,6 +1,6 @@
 """Observed spectra as the input of a network: read, prepared, and with small gaps filled."""
 
-from pathlib import Path
+from collections import Counter
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from starlabels.spectra.preparation import (
 )
 from starlabels.spectra.results import StarResult
 from starlabels.spectra.spectrum import check_spectrum
+from starlabels.stages.guard import build_failure, explain_error, run_guarded
 
 
 def read_spectra(files, options, wave):
@@ -24,7 +25,7 @@ def read_spectra(files, options, wave):
     Parameters
     ----------
     files : list of Path
-    options : ReadOptions
+    options : SpectrumOptions
     wave : array (n_pix,)
         Pixels of the model in A.
 
@@ -33,20 +34,35 @@ def read_spectra(files, options, wave):
     ObservedSpectrum or StarResult
         The latter gives the reason why a spectrum cannot be used.
     """
+    names = name_files(files)
     for path in show_progress(files, "spectra") if len(files) > 1 else files:
         try:
-            for observed in readers.read_spectra(path, options):
-                try:
-                    check_spectrum(observed)
-                    check_window(observed, wave)
-                    yield cut_around_window(observed, wave)
-                except UserError as error:
-                    yield build_failure(observed.name, error)
-        except UserError as error:
-            yield build_failure(Path(path).name, error)
+            given = options.get_file_options(path)
+            for observed in readers.read_spectra(path, given.read):
+                name = names[path] + observed.name.removeprefix(path.name)
+                observed = observed._replace(name=name, rv=given.rv)
+                yield run_guarded(name, "reading", select_window, observed, wave, options.reach)
+        except Exception as error:
+            yield explain_error(names[path], "reading", error)
 
 
-def prepare_batch(batch, preparer, axis, options, call):
+def name_files(files):
+    """{path: name in tables}: the name of the file, or its path if several have that name."""
+    counts = Counter(path.name for path in set(files))
+    return {path: str(path) if counts[path.name] > 1 else path.name for path in files}
+
+
+def select_window(observed, wave, reach):
+    """An ObservedSpectrum around the pixels (n_pix,) of a model; UserError if it cannot be used.
+
+    reach: greatest radial velocity to either side of 0 (km/s).
+    """
+    check_spectrum(observed)
+    check_window(observed, wave)
+    return cut_around_window(observed, wave, reach)
+
+
+def prepare_batch(batch, preparer, axis, anyway, call):
     """Prepare spectra for a model.
 
     Parameters
@@ -57,8 +73,8 @@ def prepare_batch(batch, preparer, axis, options, call):
         None if the model was not trained for observed spectra.
     axis : SpectralAxis
         Pixels of the model.
-    options : object
-        `rv` and `prepare` of the command line.
+    anyway : bool
+        Prepare also spectra that their file calls normalised.
     call : callable
         Of `workers.open_caller`.
 
@@ -67,7 +83,7 @@ def prepare_batch(batch, preparer, axis, options, call):
     list of (ObservedSpectrum, PreparedSpectrum) or StarResult
     """
     spectra = [item for item in batch if not isinstance(item, StarResult)]
-    shared = (preparer, axis, options.rv, options.prepare)
+    shared = (preparer, axis, anyway)
     outcomes = iter(call(prepare_spectrum, spectra, *shared) if spectra else [])
     prepared = []
     for item in batch:
@@ -77,25 +93,28 @@ def prepare_batch(batch, preparer, axis, options, call):
     return prepared
 
 
-def prepare_spectrum(observed, preparer, axis, rv, anyway):
+def prepare_spectrum(observed, preparer, axis, anyway):
     """PreparedSpectrum of an ObservedSpectrum on the pixels of a model, or its failed StarResult.
 
-    rv: radial velocity in km/s, or None; anyway: prepare also what its file calls normalised.
+    anyway: prepare also what its file calls normalised.
     """
-    try:
-        is_on_axis = observed.normalised and (observed.rest or axis.frame == "observer")
-        if is_on_axis and not anyway:
-            return accept_on_model_pixels(observed, axis, preparer)
-        if preparer is None:
-            raise UserError(
-                f"{observed.name}: the model was not trained for observed spectra: "
-                'give HDF5 with attributes frame "rest" of spectra/wave and continuum 1 of '
-                "spectra/flux, without --prepare, or, if the recipe has a grid, train it with "
-                "preprocess.observed, as recipes/observed_highres.yaml does"
-            )
-        return preparer(observed, rv)
-    except UserError as error:
-        return build_failure(observed.name, error)
+    arguments = (observed, preparer, axis, anyway)
+    return run_guarded(observed.name, "preparation", prepare_on_axis, *arguments)
+
+
+def prepare_on_axis(observed, preparer, axis, anyway):
+    """PreparedSpectrum of an ObservedSpectrum; UserError if it cannot be prepared."""
+    is_on_axis = observed.normalised and (observed.rest or axis.frame == "observer")
+    if is_on_axis and not anyway:
+        return accept_on_model_pixels(observed, axis, preparer)
+    if preparer is None:
+        raise UserError(
+            f"{observed.name}: the model was not trained for observed spectra: "
+            'give HDF5 with attributes frame "rest" of spectra/wave and continuum 1 of '
+            "spectra/flux, without --prepare, or, if the recipe has a grid, train it with "
+            "preprocess.observed, as recipes/observed_highres.yaml does"
+        )
+    return preparer(observed, observed.rv)
 
 
 def pair_with_outcome(observed, outcome):
@@ -131,10 +150,3 @@ def fill_flux(prepared, basis, as_stored=False):
         return np.where(np.isfinite(flux), flux, 1).astype("f4")
     noise = max(float(np.nanmedian(prepared.flux_err)), 1e-3)
     return components.fill_missing_pixels(flux.copy(), basis, noise)
-
-
-def build_failure(name, reason):
-    """StarResult of a spectrum that cannot be used."""
-    nan = float("nan")
-    reason = str(reason).removeprefix(f"{name}: ")
-    return StarResult(name, reason, {}, {}, nan, nan, nan, nan, 0, [], nan)

@@ -1,5 +1,6 @@
 """The stage predict: labels of observed spectra as tables, figures and a page."""
 
+import contextlib
 import itertools
 from importlib.metadata import version
 from pathlib import Path
@@ -8,21 +9,23 @@ import numpy as np
 from pydantic import ValidationError
 
 from starlabels.base import hdf5, stamp, workers
-from starlabels.base.console import format_count
+from starlabels.base.console import format_count, make_printable
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
-from starlabels.base.provenance import stamp_figure
+from starlabels.base.provenance import read_record, stamp_figure
 from starlabels.config.data_sections import Cluster
 from starlabels.spectra import result_page
 from starlabels.spectra.results import ResultTables, StarResult
-from starlabels.spectra.spectrum import ReadOptions
-from starlabels.stages import derived_columns, predict_tables
-from starlabels.stages.observed_inputs import prepare_batch, read_spectra
+from starlabels.stages import derived_columns, locks, predict_tables
+from starlabels.stages.guard import LOG, log_traces, run_guarded
+from starlabels.stages.observed_inputs import name_files, prepare_batch, read_spectra
 from starlabels.stages.predict_spectra import open_predictor
 from starlabels.stages.predict_with_table import StarTable
+from starlabels.stages.spectrum_options import SpectrumOptions, add_file_arguments
 
 DEFAULT_MODEL = Path("models/observed_highres")
 BATCH_SIZE = 256  # spectra
+LOCK = "results.lock"
 
 
 def add_arguments(parser):
@@ -45,23 +48,6 @@ def add_arguments(parser):
     parser.add_argument("--table", type=Path, help=text)
     add_file_arguments(parser)
     add_cluster_arguments(parser)
-
-
-def add_file_arguments(parser):
-    """Add the arguments that state what a file does not."""
-    medium = parser.add_mutually_exclusive_group()
-    for name in ("air", "vacuum"):
-        text = f"wavelengths are in {name}"
-        medium.add_argument(f"--{name}", dest="medium", action="store_const", const=name, help=text)
-    text = "lambda / FWHM, if the file does not state it"
-    parser.add_argument("--resolving-power", type=float, help=text)
-    text = "radial velocity (km/s) to use instead of the measured one; 0: at rest"
-    parser.add_argument("--rv", type=float, help=text)
-    for quantity in ("wave", "flux", "error"):
-        text = f"column of the {quantity}, if its name does not show it"
-        parser.add_argument(f"--{quantity}-column", help=text)
-    text = "Angstrom, nm or micron, if the file does not state it"
-    parser.add_argument("--wave-unit", help=text)
 
 
 def add_cluster_arguments(parser):
@@ -118,6 +104,19 @@ def predict_labels(run, args):
     if args.photometry:
         photometry = derived_columns.read_photometry(args.photometry, columns)
     stars = StarTable(args.table, cfg, photometry)
+    options = SpectrumOptions(args)
+    with locks.hold_lock(args.out / LOCK, "give another --out"):
+        clear_folder(args.out)
+        results = predict_files(run, args, options, stars, columns)
+    print_summary(results, stars, args.out)
+
+
+def predict_files(run, args, options, stars, columns):
+    """Write tables, figures and page of all files; list of StarResult.
+
+    columns: {column: ResultColumn} that the model adds to the tables.
+    """
+    cfg = run.cfg
     units = [get_label(name).plain_unit for name in cfg.labels]
     figures = FigureFolder(run, args)
     results = []
@@ -126,15 +125,26 @@ def predict_labels(run, args):
         workers.open_caller(read_cluster_options(args), BATCH_SIZE) as call,
         ResultTables(args.out, cfg.labels, units, describe_origin(args), columns) as tables,
     ):
-        for batch, fitted in predict_batches(cfg, args, stars, call):
+        for batch, fitted in predict_batches(cfg, args, options, stars, call):
             tables.add(batch)
+            log_traces(batch, args.out)
             pictures += [figures.draw_star(*star) for star in zip(batch, fitted)]
             results += batch
             if len(results) <= args.figures:
                 for result in batch:
                     print(format_result(result))
     result_page.write_page(results, pictures, args.out)
-    print_summary(results, stars, args.out)
+    return results
+
+
+def clear_folder(folder):
+    """Delete what an earlier run of predict.py left in a folder; other files stay."""
+    for name in (LOG, result_page.PAGE):
+        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("*.png"):
+        with contextlib.suppress(UserError, OSError):
+            if "predict.py" in read_record(path).command:
+                path.unlink()
 
 
 def describe_origin(args):
@@ -147,29 +157,26 @@ def describe_origin(args):
     }
 
 
-def predict_batches(cfg, args, stars, call):
+def predict_batches(cfg, args, options, stars, call):
     """Yield (StarResults, FittedSpectra or Nones) of the files, BATCH_SIZE spectra at a time.
 
     The model is opened when the first usable spectrum has been read.
     """
-    options = ReadOptions(
-        args.medium,
-        args.resolving_power,
-        args.wave_column,
-        args.flux_column,
-        args.error_column,
-        args.wave_unit,
-    )
     predictor = None
     spectra = read_spectra(args.files, options, cfg.wave.grid())
     while batch := list(itertools.islice(spectra, BATCH_SIZE)):
         if predictor is None and not all(isinstance(item, StarResult) for item in batch):
-            predictor = open_predictor(cfg, args.model)
+            predictor = open_predictor(cfg, args.model, args.rv_range)
         if predictor is None:
             yield batch, [None] * len(batch)
             continue
-        batch = [item if isinstance(item, StarResult) else stars.add_row(item) for item in batch]
-        prepared = prepare_batch(batch, predictor.preparer, predictor.axis, args, call)
+        batch = [
+            item
+            if isinstance(item, StarResult)
+            else run_guarded(item.name, "the table", stars.add_row, item)
+            for item in batch
+        ]
+        prepared = prepare_batch(batch, predictor.preparer, predictor.axis, args.prepare, call)
         yield predictor.predict_batch(prepared)
 
 
@@ -185,6 +192,14 @@ class FigureFolder:
         """Draw a FittedSpectrum; name of the file, or None if there is nothing to draw."""
         if fitted is None or len(self.names) >= self.args.figures:
             return None
+        name = run_guarded(result.name, "the figure", self._draw, result, fitted)
+        if isinstance(name, StarResult):
+            log_traces([name], self.args.out)
+            return None
+        return name
+
+    def _draw(self, result, fitted):
+        """Draw a FittedSpectrum; name of the file."""
         from starlabels.plots import observed_spectra
 
         name = result_page.choose_picture_name(result.name, self.names)
@@ -192,8 +207,8 @@ class FigureFolder:
         observed_spectra.draw_star(fitted, result, path, self.run.cfg.lines)
         scaling = self.args.model / "scaling.h5"
         inputs = {self.args.model: hdf5.compute_file_digest(scaling)}
-        for file in self.args.files:
-            if result.name.startswith(file.name):
+        for file, shown in name_files(self.args.files).items():
+            if result.name.startswith(shown):
                 inputs[file] = hdf5.compute_file_digest(file)
         stamp_figure(path, self.run.text, inputs)
         return name
@@ -202,7 +217,7 @@ class FigureFolder:
 def format_result(result):
     """A StarResult as one line of text."""
     if result.failure:
-        return f"{result.name}: failed: {result.failure}"
+        return make_printable(f"{result.name}: failed: {result.failure}")
     parts = []
     for name, value in result.labels.items():
         parts.append(f"{name} {result_page.format_value(value, result.errors[name])}")
@@ -212,7 +227,7 @@ def format_result(result):
         parts.append(f"distance {text} pc")
     if np.isfinite(result.rv):
         parts.append(f"rv {result_page.format_value(result.rv, result.rv_err)}")
-    return "; ".join([f"{result.name}: {', '.join(parts)}", *result.reasons])
+    return make_printable("; ".join([f"{result.name}: {', '.join(parts)}", *result.reasons]))
 
 
 def print_summary(results, stars, folder):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from starlabels.learning import outliers, trained_model
 from starlabels.spectra import continuum
 from starlabels.spectra.preparation import SpectrumPreparer
 from starlabels.spectra.results import FittedSpectrum, StarResult
+from starlabels.spectra.velocity import REACH
 from starlabels.stages import derived_columns, predict_with_table
-from starlabels.stages.observed_inputs import build_failure, fill_flux
+from starlabels.stages.guard import build_failure, explain_error
+from starlabels.stages.observed_inputs import fill_flux
 from starlabels.stages.recipe_nodes import open_sampler
 
 # Of the regenerated spectrum, if the recipe neither predicts nor fixes them
@@ -24,14 +27,21 @@ NODE_LABELS = ("teff", "logg", "mh", "vmic", "vsini")
 MAX_CHI2 = 10.0  # reduced chi-square of a sound spectrum; the Sun has 3, Procyon 1
 # Of the continuum: errors of atomic data in the nodes, measured on the Sun and Procyon
 MODEL_ERROR = 0.02
-BITS = outliers.BITS | {"misfit": 8, "velocity": 16}
+# Stated errors over the scatter of neighbouring pixels. The scatter includes the lines between
+# pixels of low resolution, and lacks what is correlated in oversampled ones.
+SOUND_NOISE = (0.02, 10.0)
+BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64}
 RULES = outliers.RULES | {
     "misfit": (
         "no node spectrum fits: reduced chi-square above 10, with a 2 % error allowed for the nodes"
     ),
     "velocity": (
-        "the radial velocity is uncertain: "
-        "the peak of the correlation is hardly above the spurious ones"
+        "the radial velocity is uncertain: the peak of the correlation is hardly above the "
+        "spurious ones, or at the edge of the search"
+    ),
+    "noise": (
+        "the stated errors do not fit the scatter of neighbouring pixels: "
+        "compare snr and snr_scatter, and check --error-column and --error-kind"
     ),
 }
 
@@ -67,6 +77,8 @@ class Predictor:
     def predict_batch(self, batch):
         """Predict the labels of prepared spectra.
 
+        If the batch fails, its spectra are tried one by one.
+
         Parameters
         ----------
         batch : list of (ObservedSpectrum, PreparedSpectrum) or StarResult
@@ -78,6 +90,17 @@ class Predictor:
         fitted : list of FittedSpectrum or None
             None for spectra without labels.
         """
+        try:
+            return self._predict_rows(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                outcomes = [self.predict_batch([item]) for item in batch]
+                return [list(chain(*column)) for column in zip(*outcomes)]
+            [(observed, _)] = batch
+            return [explain_error(observed.name, "prediction", error)], [None]
+
+    def _predict_rows(self, batch):
+        """Results and FittedSpectra, as `predict_batch`, of all spectra at once."""
         results = list(batch)
         fitted = [None] * len(batch)
         rows = [i for i, item in enumerate(batch) if not isinstance(item, StarResult)]
@@ -93,7 +116,7 @@ class Predictor:
                 continue
             row = {key: values[k] for key, values in prediction.items()}
             result = build_result(stars[k].name, prepared[k], row, flux[k], self.model.names)
-            results[i] = result._replace(extras=extras[k])
+            results[i] = describe_reading(result._replace(extras=extras[k]), stars[k])
             fitted[i] = self._build_fitted(prepared[k], flux[k])
         return results, fitted
 
@@ -162,7 +185,7 @@ class Predictor:
         return flux
 
 
-def open_predictor(cfg, folder):
+def open_predictor(cfg, folder, reach=REACH):
     """Open the Predictor of a model.
 
     Parameters
@@ -171,6 +194,8 @@ def open_predictor(cfg, folder):
         Configuration of the model.
     folder : Path
         models/<run>.
+    reach : float
+        Radial velocities to search on either side of 0 (km/s).
 
     Returns
     -------
@@ -191,7 +216,7 @@ def open_predictor(cfg, folder):
         power = cfg.grid.resolving_power
         least = cfg.grid.labels.get("resolving_power", power)
         least = least.min if isinstance(least, Range) else float(least)
-        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler)
+        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach)
     return Predictor(cfg, model, axis, preparer, sampler)
 
 
@@ -215,6 +240,9 @@ def build_result(name, prepared, prediction, flux, labels):
     chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
     flags = int(prediction["flags"])
     flags |= BITS["misfit"] * (chi2 > MAX_CHI2) | BITS["velocity"] * prepared.weak
+    if np.isfinite(prepared.noise_ratio):
+        low, high = SOUND_NOISE
+        flags |= BITS["noise"] * (not low < prepared.noise_ratio < high)
     values = dict(zip(labels, map(float, prediction["mean"])))
     errors = dict(zip(labels, map(float, prediction["err"])))
     rv = rv_err = np.nan
@@ -222,8 +250,16 @@ def build_result(name, prepared, prediction, flux, labels):
         rv = prepared.velocity.rv
         rv_err = prepared.velocity.err
     reasons = [RULES[flag] for flag, bit in BITS.items() if flags & bit]
-    return StarResult(
-        name, "", values, errors, rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage
+    numbers = (rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage)
+    return StarResult(name, "", values, errors, *numbers, snr_scatter=prepared.snr_scatter)
+
+
+def describe_reading(result, observed):
+    """The StarResult with what was known or assumed when its ObservedSpectrum was read."""
+    return result._replace(
+        medium=observed.medium,
+        medium_source=observed.medium_source,
+        notes=tuple(observed.notes),
     )
 
 

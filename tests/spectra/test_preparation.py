@@ -13,7 +13,7 @@ from starlabels.spectra.pixels import estimate_noise, rebin_spectrum, remove_spi
 from starlabels.spectra.preparation import SpectrumPreparer, check_window, cut_around_window
 from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.spectra.velocity import WEAK
-from starlabels.stages import observed_inputs
+from starlabels.stages import guard, observed_inputs
 from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 
@@ -161,7 +161,7 @@ def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
         star = {name: values[i : i + 1] for name, values in labels.items()}
         stars.append(observe(sampler, star, rv=10.0 * i, seed=i))
     stars[3] = stars[3]._replace(resolving_power=None)
-    stars[5] = observed_inputs.build_failure("star", "it has no numbers")
+    stars[5] = guard.build_failure("star", "it has no numbers")
     axis = hdf5_spectra.SpectralAxis(WAVE)
     options = SimpleNamespace(rv=None, prepare=False)
     batches = []

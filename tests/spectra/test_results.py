@@ -31,7 +31,7 @@ def test_tables_hold_labels_units_and_failures_in_order(tmp_path):
     table = read_fits_table(tmp_path / "out/results.fits")
     assert list(csv) == table.colnames
     assert list(csv)[:4] == ["name", "status", "teff", "teff_err"]
-    assert list(csv)[-2:] == ["flags", "reasons"]
+    assert list(csv)[-5:] == ["flags", "reasons", "medium", "medium_source", "notes"]
     assert list(csv["name"]) == list(table["name"]) == [result.name for result in RESULTS]
     assert list(csv["status"]) == list(table["status"]) == ["flagged", "failed", "ok"]
     reasons = ["too hot; odd", "no pixel was observed"]
