@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from starlabels.base.labels import LABELS
 from starlabels.base.ranges import Section
-from starlabels.config import builders, fields, rules
+from starlabels.config import builders, fields, recipe_rules, rules
 from starlabels.config.schema import Config
 from starlabels.learning.networks import BUILDERS, censored
 
@@ -156,11 +156,12 @@ def write_label_ranges():
 
 
 def write_rules():
-    """What starlabels/config/rules.py refuses, one line per rule."""
+    """What the modules of rules in starlabels/config refuse, one line per rule."""
     checks = [
         inspect.getdoc(function)
-        for name, function in inspect.getmembers(rules, inspect.isfunction)
-        if name.endswith("_problems") and name != "find_problems"
+        for module in (rules, recipe_rules)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.endswith("_problems") and not name.startswith("find_")
     ]
     lines = [f"- {escape_cell(text)}" for text in checks]
     return "\n".join(["Refused, with the line of the key:", "", *lines])

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from starlabels.base import hdf5
-from starlabels.config.paths import grid_path, run_paths
+from starlabels.config.paths import grid_path, resolve_path, run_paths
 
 OWN_SECTIONS = {  # stage -> (the stage it builds on, the sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
@@ -98,7 +98,7 @@ def database_digest(cfg, path, compute_digest=hdf5.compute_file_digest):
 
 def is_own_grid(cfg, path):
     """Whether a database is the file that grid.py writes with this configuration."""
-    return bool(cfg.grid) and Path(path).resolve() == grid_path(cfg).resolve()
+    return bool(cfg.grid) and resolve_path(path) == resolve_path(grid_path(cfg))
 
 
 def short_hash(value):

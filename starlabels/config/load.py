@@ -9,6 +9,7 @@ from starlabels.config import mistakes, yaml_files
 from starlabels.config.builders import build_schema
 from starlabels.config.data_sections import Database
 from starlabels.config.paths import grid_path
+from starlabels.config.recipe_rules import find_recipe_problems
 from starlabels.config.recipes import merge_trees, read_recipe, read_trees
 from starlabels.config.rules import find_problems
 from starlabels.config.write import write_config
@@ -16,13 +17,16 @@ from starlabels.config.write import write_config
 __all__ = ["load_config", "read_recipe"]
 
 
-def load_config(path):
+def load_config(path, is_trained=False):
     """Read a configuration file, merge it with its base and validate it.
 
     Parameters
     ----------
     path : path-like
         ``config.yaml`` or a recipe.
+    is_trained : bool
+        True for the copy that is stored with a trained model: the rules of `recipe_rules` are for
+        runs to come.
 
     Returns
     -------
@@ -46,7 +50,8 @@ def load_config(path):
     cfg, errors = validate_values(values)
     lines += mistakes.describe_errors(tree, errors)
     if cfg:
-        lines += [mistakes.locate(tree, keys, problem) for keys, problem in find_problems(cfg)]
+        problems = [*find_problems(cfg), *([] if is_trained else find_recipe_problems(cfg))]
+        lines += [mistakes.locate(tree, keys, problem) for keys, problem in problems]
     if lines:
         raise UserError("\n".join(lines))
     cfg._text = text if len(trees) == 1 else write_config(cfg)

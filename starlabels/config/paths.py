@@ -1,12 +1,23 @@
 """Names of every file and folder of a run."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
+
+
+def resolve_path(path):
+    """The absolute path behind all links; a link to itself stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def grid_path(cfg):
     """The file that grid.py writes, or None if the configuration has no grid."""
     return Path("data/grids") / f"{cfg.grid.name}.h5" if cfg.grid else None
+
+
+def get_library_path(cfg, kind):
+    """The file of the `nodes` or the `elements` that grid.py synthesises for the grid."""
+    return Path("data/grids") / f"{cfg.grid.name}_{kind}.h5"
 
 
 def run_paths(cfg):

@@ -143,12 +143,9 @@ def block_problems(cfg):
 
 
 def model_problems(cfg):
-    """Components for a network that reads pixels, or an ensemble that the loss does not allow."""
-    arguments, components = cfg.model.arguments, cfg.preprocess.components
+    """An ensemble that the loss does not allow, or windows that do not fit."""
+    arguments = cfg.model.arguments
     capabilities = get_capabilities(cfg.model.builder)
-    if components and not (capabilities.components or cfg.features):
-        problem = f"found {components}, expected null where model.builder is {cfg.model.builder}"
-        yield ("preprocess", "components"), problem
     single = cfg.train.loss == "parallax_nll" or cfg.target == "flux"
     if capabilities.is_ensemble(arguments) and single:
         yield ("model", "members"), "expected 1 where train.loss is parallax_nll or target is flux"

@@ -38,7 +38,7 @@ def run_command(stage, description, arguments=None, recipe=None, argv=None):
     arguments : callable, optional
         arguments(parser) adds the arguments of the script.
     recipe : callable, optional
-        recipe(args) is the path of the recipe, or None; for scripts without --config.
+        recipe(args) is the recipe of a trained model, or None; for scripts without --config.
     argv : sequence, optional
         Words of the command line after the name of the script; default: those of the process.
 
@@ -92,7 +92,7 @@ def call_stage(stage, args, recipe):
     from starlabels.config.run import Run
 
     path = recipe(args) if recipe else args.config
-    run = Run(load.load_config(path)) if path else None
+    run = Run(load.load_config(path, is_trained=bool(recipe))) if path else None
     if not recipe and args.print_config:
         print(run.text, end="")
         return

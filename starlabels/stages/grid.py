@@ -8,6 +8,7 @@ from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, provenance
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, abundance_name, get_label, offset_name
+from starlabels.config.recipe_rules import is_only_source
 from starlabels.stages import locks
 from starlabels.stages.recipe_nodes import open_sampler
 from starlabels.stages.recipe_stars import list_stars
@@ -28,7 +29,8 @@ def make_grid(run, args=None):
     Raises
     ------
     UserError
-        If the spectra do not fit on the disk, or if no star has sound nodes around it.
+        If the spectra do not fit on the disk, if a label to learn is constant, or if no star has
+        sound nodes around it.
     """
     cfg = run.cfg
     if cfg.grid is None:
@@ -39,6 +41,7 @@ def make_grid(run, args=None):
     stars = list_stars(cfg)
     for remark in stars.remarks:
         print(remark)
+    check_varied_labels(cfg, stars)
     sampler = open_sampler(cfg)
     stars = drop_failed_nodes(stars, sampler)
     files = [*sampler.files, *([cfg.grid.labels_csv] if cfg.grid.labels_csv else [])]
@@ -66,16 +69,26 @@ def check_disk_space(run):
         raise UserError(f"{cfg.path}: grid.n_spectra: {problem}: lower it, or raise wave.step")
 
 
+def check_varied_labels(cfg, stars):
+    """UserError if a label to learn is the same for all stars, before anything is synthesised."""
+    for name in cfg.labels if is_only_source(cfg) else []:
+        values = stars.labels.get(name, stars.columns.get(name))
+        if values is not None and len(values) > 1 and (values == values[0]).all():
+            source = cfg.grid.labels_csv or "grid.labels"
+            problem = f"{name} is constant, {values[0]:g} in every row of {source}"
+            raise UserError(f"{cfg.path}: labels: {problem}: vary it, or take it out of labels")
+
+
 def drop_failed_nodes(stars, sampler):
-    """Stars without those next to failed nodes; UserError if none is left."""
+    """Stars without those that need a failed node; UserError if none is left."""
     covered = sampler.covers(stars.labels)
     n_all = format_count(len(covered))
+    failed = f"synthetic spectra (nodes of {sampler.path}) that could not be computed"
     if not covered.any():
-        problem = f"all {n_all} label sets lie next to failed nodes of {sampler.path}"
-        raise UserError(f"grid.labels: {problem}")
+        raise UserError(f"grid.labels: all {n_all} stars need {failed}: change the ranges")
     if not covered.all():
-        n_kept = format_count(int(covered.sum()))
-        print(f"kept {n_kept} of {n_all} label sets: the others lie next to failed nodes")
+        n_out = format_count(int((~covered).sum()))
+        print(f"left out {n_out} of {n_all} stars: they need {failed}")
     return stars.select(covered)
 
 

@@ -11,7 +11,7 @@ from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, OFFSET_OF, offset_name
 from starlabels.config import digests
-from starlabels.config.paths import run_paths
+from starlabels.config.paths import get_library_path
 from starlabels.stages.recipe_stars import (
     NUISANCE_LABELS,
     OPTIONAL_LABELS,
@@ -157,7 +157,7 @@ def find_library(cfg, ranges, build):
             combined = replace(grid, vmic=VMIC_LIBRARIES[coarse].vmic)
             if covers_recipe(combined, cfg, ranges):
                 return NODE_FOLDER / name, NODE_FOLDER / coarse
-    path = run_paths(cfg).grid.with_name(f"{cfg.grid.name}_nodes.h5")
+    path = get_library_path(cfg, "nodes")
     grid = plan_nodes(cfg, ranges)
     provide_library(path, grid, cfg, build, "no packaged library covers the grid")
     return path, None
@@ -188,7 +188,7 @@ def find_element_library(cfg, ranges, main_path, build):
         resolving_power=nodes.read_grid(verify_checksum(main_path)).resolving_power,
         elements=elements,
     )
-    path = run_paths(cfg).grid.with_name(f"{cfg.grid.name}_elements.h5")
+    path = get_library_path(cfg, "elements")
     provide_library(path, grid, cfg, build, "single elements are varied")
     return path
 

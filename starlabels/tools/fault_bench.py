@@ -89,7 +89,7 @@ def make_sampler(cfg):
 def draw_stars(cfg, sampler, n):
     """Draw new stars as the recipe does, from its ranges or its CSV file.
 
-    Stars next to failed nodes are left out, and counted in a printed line.
+    Stars that need a failed node are left out, and counted in a printed line.
 
     Returns
     -------
@@ -110,7 +110,8 @@ def draw_stars(cfg, sampler, n):
         problem = f"only {n_sound} of {format_count(n)} stars drawn have sound nodes"
         raise UserError(f"{sampler.path}: {problem}: raise --n-stars")
     kept = f"kept {format_count(n_sound)} of {format_count(n)} stars"
-    print(f"{kept}: {format_count(n - n_sound)} lie next to failed nodes")
+    failed = f"synthetic spectra (nodes of {sampler.path}) that could not be computed"
+    print(f"{kept}: {format_count(n - n_sound)} need {failed}")
     return {name: values[sound] for name, values in labels.items()}
 
 

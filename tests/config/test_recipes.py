@@ -75,7 +75,7 @@ def test_mappings_merge_and_everything_else_is_replaced(write):
 def test_mappings_of_the_users_own_keys_and_models_of_other_builders_are_replaced(write):
     path = write(
         "a.yaml",
-        "base: afgk.yaml\ngrid: {labels: {teff: 5000, logg: {min: 2, max: 5}}}\n"
+        "base: afgk.yaml\nlabels: [logg]\ngrid: {labels: {teff: 5000, logg: {min: 2, max: 5}}}\n"
         "jacobian: {lines: {Na: [4500]}}\npreprocess: {components: null}\n"
         "model: {builder: seed_cnn}\n",
     )

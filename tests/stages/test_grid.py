@@ -10,11 +10,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 
 from starlabels.base.errors import UserError
-from starlabels.stages import recipe_nodes, recipe_stars
+from starlabels.config.run import Run
+from starlabels.stages import grid, recipe_nodes, recipe_stars
 from starlabels.stages.recipe_nodes import choose_axis_nodes
 from starlabels.synthesis import node_builder, nodes
 from starlabels.synthesis.library import PACKAGED
@@ -169,10 +171,40 @@ def test_a_library_of_failures_is_not_kept(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_label_that_is_constant_in_the_table_is_refused_before_the_synthesis(
+    make_config, monkeypatch
+):
+    labels = {"teff": [6000, 7000], "logg": [4, 4.5], "mh": [0, 0.1], "vsini": [5, 9]}
+    pd.DataFrame(labels | {"hue": [3, 3]}).to_csv("stars.csv", index=False)
+    monkeypatch.setattr(grid, "open_sampler", lambda cfg: pytest.fail("nodes are sought"))
+    for name in ("vmic", "hue"):  # of grid.labels, and of the table
+        cfg = make_config({"grid.labels_csv": "stars.csv", "labels": ["teff", name]})
+        with pytest.raises(UserError, match=f"{name} is constant, . in every row of stars.csv"):
+            grid.make_grid(Run(cfg))
+
+
+def test_stars_that_need_a_failed_node_are_left_out_in_plain_words(capsys):
+    class FakeSampler:
+        path = "n.h5"
+
+        def covers(self, labels):
+            return labels["teff"] < limit
+
+    stars = recipe_stars.Catalogue({"teff": np.array([5000.0, 6000])}, np.array([b"a", b"b"]))
+    limit = 5500
+    assert len(grid.drop_failed_nodes(stars, FakeSampler()).ids) == 1
+    words = "synthetic spectra (nodes of n.h5) that could not be computed"
+    assert capsys.readouterr().out == f"left out 1 of 2 stars: they need {words}\n"
+    limit = 0
+    with pytest.raises(UserError, match="all 2 stars need synthetic spectra .nodes of n.h5."):
+        grid.drop_failed_nodes(stars, FakeSampler())
+
+
 @pytest.mark.slow
 def test_a_killed_grid_continues_where_it_stopped(make_config):
     changes = {"wave.min": 5000.0, "wave.max": 5004.0, "wave.step": 0.1}
     changes |= {"grid.name": "three", "grid.nodes.padding": 0, "grid.labels.mh": 0.0}
+    changes |= {"labels": ["teff", "logg", "vsini"]}
     changes |= {"grid.labels.teff": {"min": 6000, "max": 7000}}
     changes |= {"grid.labels.logg": {"min": 3.5, "max": 4.5}}
     make_config(changes)

@@ -56,6 +56,7 @@ def test_elements_of_a_narrower_window_change_the_same_lines(libraries, tmp_path
 
 
 FEW = {
+    "labels": ["vsini"],
     "grid.labels.teff": 6000,
     "grid.labels.logg": 4.5,
     "grid.labels.mh": 0,
