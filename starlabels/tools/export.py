@@ -1,10 +1,10 @@
 """Export a trained model as ONNX and as a TensorFlow SavedModel, for use without this package.
 
 Reads  models/<run>/ of --model
-Writes model.onnx, saved_model/ and about.json into the folder of --out
+Writes model.onnx, saved_model/, about.json and SHA256SUMS into the folder of --out
 
-Both map flux to labels and errors in physical units. Both are compared with the model before the
-folder appears.
+Both map flux to labels and errors in physical units. Both are compared with the model before they
+appear. The folder must be new, empty, or hold an earlier export and nothing else.
 """
 
 import io
@@ -17,12 +17,11 @@ import numpy as np
 
 from starlabels.base import hdf5, hdf5_spectra, provenance, stamp
 from starlabels.base.errors import UserError
-from starlabels.base.files import replace_folder
 from starlabels.base.labels import get_label
 from starlabels.config import load, schema
 from starlabels.learning import trained_model
 from starlabels.stages import command_line
-from starlabels.tools import export_check
+from starlabels.tools import export_check, export_folder
 
 INPUTS = {
     "flux": "(n, n_pix) float32, continuum 1, at rest, on `wave`, resolved as in training",
@@ -91,26 +90,18 @@ def add_arguments(parser):
 
 def export_model(run, args):
     """Write the folder args.out, and print differences and speeds; UserError if they disagree."""
-    check_output_folder(args.out)
-    source = read_source(args.model)
     if missing := list_missing_packages():
         raise UserError(f"export needs {', '.join(missing)}: pip install -r requirements.txt")
-    with replace_folder(args.out) as folder, redirect_stdout(io.StringIO()):  # TensorFlow prints
-        names, serve = build_graph(source)
-        about = describe_export(source, args.model)
-        write_export(serve, about, source.model, folder)
-        lines = export_check.check_export(source, folder)
+    with export_folder.fill_folder(args.out, args.model) as folder:
+        source = read_source(args.model)
+        with redirect_stdout(io.StringIO()):  # TensorFlow prints
+            names, serve = build_graph(source)
+            about = describe_export(source, args.model)
+            write_export(serve, about, source.model, folder)
+            lines = export_check.check_export(source, folder)
     print(*lines, sep="\n")
-    files = "model.onnx, saved_model/, about.json"
+    files = ", ".join(export_folder.NAMES)
     print(f"{args.out}: {files}: {', '.join(names)} to {', '.join(about['outputs'])}")
-
-
-def check_output_folder(out):
-    """UserError if it is a file, or a folder with other files than an earlier export."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: name an empty or a new folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / "about.json").is_file():
-        raise UserError(f"--out {out} holds other files: name an empty or a new folder")
 
 
 def list_missing_packages():
@@ -154,7 +145,9 @@ def read_source(folder):
         low=low,
         high=high,
         units=[get_label(name, str(units[name])).plain_unit for name in model.names],
-        has_own_noise=schema.has_own_noise(load.load_config(folder / "config.yaml")),
+        has_own_noise=schema.has_own_noise(
+            load.load_config(folder / "config.yaml", is_trained=True)
+        ),
         medium=axis.medium,
     )
 

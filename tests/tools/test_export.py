@@ -1,6 +1,7 @@
 """Exported models give the labels and errors of the model, without Keras and this package."""
 
 import json
+import subprocess
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from starlabels.config.run import Run
 from starlabels.learning import calibration, trained_model
 from starlabels.learning.networks import BUILDERS, build_predictor
 from starlabels.stages import load_model, train_labels
-from starlabels.tools import export, export_check
+from starlabels.tools import export, export_check, export_folder
 
 NAMES = ["teff", "logg", "vsini", "mg_h"]
 N_PIX = 60
@@ -186,8 +187,7 @@ def shifted(graph):
 
 @pytest.mark.slow
 def test_an_export_that_disagrees_leaves_nothing_and_the_old_one_whole(run, monkeypatch):
-    Path("exported").mkdir()
-    Path("exported/about.json").write_text("of old")
+    before = write_export("exported")
     as_it_is = export_check.load_onnx
     monkeypatch.setattr(export_check, "load_onnx", lambda folder: shifted(as_it_is(folder)))
     with pytest.raises(
@@ -195,7 +195,7 @@ def test_an_export_that_disagrees_leaves_nothing_and_the_old_one_whole(run, monk
     ) as error:
         exported(paths.run_paths(run).model_dir)
     assert "\n" not in str(error.value) and not list(Path().glob("exported.*"))
-    assert [path.name for path in Path("exported").iterdir()] == ["about.json"]
+    assert list_files("exported") == before
 
 
 def test_a_folder_of_other_files_is_not_replaced(run):
@@ -204,3 +204,115 @@ def test_a_folder_of_other_files_is_not_replaced(run):
     ):
         exported(paths.run_paths(run).model_dir, "data")
     assert paths.run_paths(run).prepared.is_file()
+
+
+def list_files(folder):
+    """{name: content} of all files in a folder; None for folders."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in sorted(Path(folder).rglob("*"))
+    }
+
+
+def fill(folder, text="new"):
+    """Write files of the names of an export."""
+    about = dict.fromkeys(export_folder.ABOUT_KEYS, text)
+    (folder / "about.json").write_text(json.dumps(about))
+    (folder / "model.onnx").write_text(text)
+    (folder / "saved_model/assets").mkdir(parents=True)
+    (folder / "saved_model/saved_model.pb").write_text(text)
+
+
+def write_export(out, text="old"):
+    """Write an export by our own means; its files."""
+    with export_folder.fill_folder(Path(out), Path("models/toy")) as folder:
+        fill(folder, text)
+    return list_files(out)
+
+
+@pytest.mark.parametrize("out", ["new", "a/b/new", "empty", ".", "earlier", "link"])
+def test_an_export_fills_new_and_empty_folders_and_replaces_an_earlier_export(
+    tmp_path, monkeypatch, out
+):
+    monkeypatch.chdir(tmp_path)
+    if out == "empty":
+        Path(out).mkdir()
+    if out == "earlier":
+        write_export(out)
+        Path(out, "saved_model/variables").mkdir()
+    if out == "link":
+        monkeypatch.chdir(tmp_path / "..")
+        Path("target").mkdir(exist_ok=True)
+        (tmp_path / "link").symlink_to(Path("target").resolve())
+        monkeypatch.chdir(tmp_path)
+    files = write_export(out, "new")
+    names = {"about.json", "model.onnx", "SHA256SUMS", "saved_model", "saved_model/assets"}
+    assert files.keys() == names | {"saved_model/saved_model.pb"}
+    assert files["model.onnx"] == b"new"
+    subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=out, check=True, capture_output=True)
+    assert not list(Path().glob("*.tmp")) and not list(Path().glob("*.old"))
+
+
+SPOILT = {
+    "notes": lambda out: (out / "notes.txt").write_text("mine"),
+    "folder": lambda out: (out / "thesis").mkdir(),
+    "inside": lambda out: (out / "saved_model/thesis.tex").write_text("mine"),
+    "changed": lambda out: (out / "model.onnx").write_text("mine"),
+    "about": lambda out: (out / "about.json").write_text("{}"),
+    "sums": lambda out: (out / "SHA256SUMS").write_text("mine"),
+    "no sums": lambda out: (out / "SHA256SUMS").unlink(),
+    "link": lambda out: (out / "saved_model/thesis").symlink_to("/etc"),
+    "killed": lambda out: (out / export_folder.WORK).mkdir(),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_an_export_with_files_of_the_user_is_not_replaced(tmp_path, name):
+    out = tmp_path / "mine"
+    write_export(out)
+    SPOILT[name](out)
+    before = list_files(out)
+    with pytest.raises(UserError) as error:
+        write_export(out, "new")
+    assert "\n" not in str(error.value) and f"--out {out} h" in str(error.value)
+    assert list_files(out) == before
+
+
+def test_a_folder_with_an_about_json_and_checksums_of_its_own_is_not_ours(tmp_path):
+    (tmp_path / "about.json").write_text('{"name": "my data"}')
+    export_folder.write_sums(tmp_path)
+    before = list_files(tmp_path)
+    with pytest.raises(UserError, match="holds other files: .*about.json.*no unchanged export"):
+        write_export(tmp_path)
+    assert list_files(tmp_path) == before
+
+
+def test_the_folder_of_out_is_checked_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(export, "read_source", lambda folder: pytest.fail("work has begun"))
+    Path("models/toy").mkdir(parents=True)
+    Path("thesis.tex").write_text("mine")
+    for out, message in {
+        ".": "holds other files: name an empty or a new folder .found models, thesis.tex",
+        "models": "holds other files",
+        "models/toy": "is in models/toy, which training replaces",
+        "models/toy/exported": "is in models/toy, which training replaces",
+        "thesis.tex": "is a file: name an empty or a new folder",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            exported(Path("models/toy"), out)
+    assert list_files(".") == {"models": None, "models/toy": None, "thesis.tex": b"mine"}
+
+
+def test_a_failed_export_leaves_no_folder_and_no_file_but_those_that_were_there(tmp_path):
+    for out in ("a/b", "."):
+        context = export_folder.fill_folder(tmp_path / out, tmp_path / "model")
+        with pytest.raises(RuntimeError), context as folder:
+            fill(folder)
+            raise RuntimeError
+        assert not list(tmp_path.iterdir())
+    before = write_export(tmp_path)
+    context = export_folder.fill_folder(tmp_path, tmp_path / "model")
+    with pytest.raises(RuntimeError), context as folder:
+        raise RuntimeError
+    assert list_files(tmp_path) == before
