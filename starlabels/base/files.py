@@ -37,8 +37,11 @@ def sync_folder_to_disk(folder):
 
 
 def get_side_folders(folder):
-    """Paths of the next version of a folder (.tmp) and of the last one (.old) during a swap."""
-    return Path(f"{folder}.tmp"), Path(f"{folder}.old")
+    """Paths of the next version of a folder (.tmp) and of the last one (.old.tmp) during a swap.
+
+    A folder that ends in .old may be a copy that the user keeps.
+    """
+    return Path(f"{folder}.tmp"), Path(f"{folder}.old.tmp")
 
 
 def remove_folder(folder):

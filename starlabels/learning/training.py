@@ -10,7 +10,7 @@ from starlabels.base import memory
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.files import remove_folder
-from starlabels.learning import checkpoints
+from starlabels.learning import checkpoints, training_report
 from starlabels.learning.callbacks import make_callbacks, make_epoch_reporter, replay_callbacks
 from starlabels.learning.devices import ONE_DEVICE
 from starlabels.learning.losses import LOSSES
@@ -163,6 +163,10 @@ def train_network(
                 run_epochs(network, train, (batches, validation), history, keep, board, devices)
         check_convergence(history, folder, recipe, devices)
         if devices.is_chief:
+            constant_loss = training_report.compute_constant_loss(
+                train.loss, validation, network.outputs[0].shape[-1]
+            )
+            print(*training_report.describe_training(history, train, constant_loss), sep="\n")
             best = checkpoints.read_state(folder / checkpoints.STATE / checkpoints.BEST)
             checkpoints.assign_state(network, best)
         checkpoints.assign_from_chief(network.variables, devices)

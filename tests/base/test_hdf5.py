@@ -166,3 +166,14 @@ def test_new_files_are_on_the_disk_before_they_replace_old_ones(tmp_path, monkey
     with files.replace_file(tmp_path / "a.png", sync=False) as tmp:
         tmp.write_text("a")
     assert events == ["replace"]
+
+
+def test_a_copy_that_the_user_keeps_next_to_a_folder_is_not_deleted(tmp_path):
+    for name in ("model", "model.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text("mine")
+    with files.replace_folder(tmp_path / "model") as folder:
+        (folder / "new.txt").write_text("new")
+    files.remove_folder(tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.old"]
+    assert (tmp_path / "model.old/notes.txt").read_text() == "mine"
