@@ -1,172 +1,211 @@
-"""Spectra in FITS images: wavelengths by keyword, errors in rows or extensions; APOGEE files."""
+"""Spectra in FITS images: in one row, in named rows, or in a row for each order."""
 
 import re
-from collections import ChainMap
 
 import numpy as np
 
 from starlabels.base.errors import UserError
+from starlabels.spectra.column_names import find_name_medium, recognise_content
+from starlabels.spectra.error_kinds import read_errors
+from starlabels.spectra.fits_extensions import (
+    ROW_NAMES,
+    find_error_extension,
+    find_error_row,
+    find_mask_extension,
+    find_wave_extension,
+    name_row,
+    split_rows,
+)
 from starlabels.spectra.headers import read_keyword, read_metadata
-from starlabels.spectra.spectrum import UNITS, RawSpectrum
-from starlabels.spectra.table_columns import (
-    ERROR_NAMES,
-    IVAR_NAMES,
-    VARIANCE_NAMES,
-    WAVE_NAMES,
-    convert_to_errors,
+from starlabels.spectra.image_wavelengths import (
+    NO_WAVELENGTH,
+    Scale,
+    compute_multispec,
+    compute_wavelengths,
+    find_spectral_axis,
+    move_axis_first,
 )
+from starlabels.spectra.spectrum import RawSpectrum
 
-ROW_NAMES = ("BANDID", "ARRAY", "ROW")  # with the number of a row: keywords that name its content
 MOST_ROWS = 10  # an image of more is no spectrum with its errors and masks
-ALL_ERROR_NAMES = (*ERROR_NAMES, *IVAR_NAMES, *VARIANCE_NAMES)
-NO_WAVELENGTH = (  # in CTYPE1
-    r"^(RA|DEC|[GES]L(ON|AT)|X|Y|VELO|VRAD|FREQ|ENER|PIXEL|STOKES)\b"
-)
-# APOGEE_PIXMASK: BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR, NOSKY (bits 0-7),
-# SIG_SKYLINE (12), NOT_ENOUGH_PSF (14). Ghosts, persistence and corrected telluric lines
-# (8-11, 13) are warnings only.
-APOGEE_BAD = 0xFF | 1 << 12 | 1 << 14
-APOGEE_POWER = 22_500.0  # Wilson et al. 2019
+MOST_ORDERS = 300
+MOST_COLUMNS = 5  # of an image (n, columns) that is a table
+LEAST_PIXELS = 50
 RAVE_NAME = r"RAVE_\d{8}_\w+\.fits?"  # file names of data release 6
 RAVE_POWER = 7_500.0  # Steinmetz et al. 2006
 
 
-def read_apogee(hdus):
-    """RawSpectrum of an apVisit or apStar file, given as (header, data) pairs; None for others."""
-    data = [data for _, data in hdus[1:5]]
-    if len(data) < 3:
-        return None
-    if any(d is None or d.dtype.names or d.shape != data[0].shape for d in data[:3]):
-        return None
-    metadata = read_metadata(hdus[0][0], APOGEE_POWER, "vacuum")
-    header = ChainMap(hdus[1][0], hdus[0][0])
-    if read_keyword(header, "CTYPE1") == "LOG-LINEAR":
-        # apStar: flux, error and mask of the combined spectrum, then of each visit
-        flux, error, mask = (np.atleast_2d(d)[0] for d in data[:3])
-        values = compute_linear_scale(header, len(flux))
-        if values is None:
-            return None
-        wave = 10**values
-        metadata["rest"] = True
-    elif (
-        len(data) == 4
-        and np.shape(data[3]) == data[0].shape
-        and "WAVELENGTH" in read_keyword(hdus[4][0], "BUNIT")
-    ):
-        flux, error, mask, wave = (d.ravel() for d in data)  # apVisit: three chips, (3, 4096)
-    else:
-        return None
-    flux_err = np.array(error, "f8")
-    if mask.dtype.kind in "iu":  # aspcapStar has a model there
-        flux_err[(mask.astype("i8") & APOGEE_BAD) != 0] = np.inf
-    wave = np.array(wave, "f8")
-    return RawSpectrum(wave, np.array(flux, "f8"), flux_err, "Angstrom", **metadata)
+def read_image(path, images, image, metadata, options):
+    """Read the spectra of an image: one, or one of each order.
 
+    Parameters
+    ----------
+    path : Path
+    images : list of Extension
+        All images of the file.
+    image : Extension
+    metadata : mapping
+        Header of the image and the primary header.
+    options : ReadOptions
 
-def read_image(path, hdus, index, metadata):
-    """RawSpectrum of image `index` among (header, data) pairs; None if it is no spectrum.
+    Returns
+    -------
+    list of RawSpectrum
+        Empty if the image is no spectrum.
 
-    `metadata` holds the header of the image and the primary header.
+    Raises
+    ------
+    UserError
+        If it is a spectrum that cannot be read.
     """
-    header, data = hdus[index]
-    kind = read_keyword(header, "CTYPE1")
+    axis = find_spectral_axis(image.header, image.data.ndim)
+    header = move_axis_first(image.header, axis)
+    data = np.moveaxis(image.data, image.data.ndim - axis, -1)
+    if re.match(NO_WAVELENGTH, read_keyword(header, "CTYPE1")):
+        return []
+    if read_keyword(header, "CTYPE1").startswith("MULTISPE"):
+        return read_multispec(path, image, metadata, options)
     rows = split_rows(data)  # (n_rows, n)
-    if rows is None or re.match(NO_WAVELENGTH, kind):
-        return None
-    if kind == "MULTISPE":
-        found = "an IRAF multispec file of several orders"
-        raise UserError(f"{path} is {found}: bring them to one linear scale by scombine")
-    flux_err = find_error_row(header, rows)
-    if flux_err is None:
-        flux_err = find_error_extension(hdus[index + 1 :], data.shape)
-    values, log, unit = compute_wavelengths(header, rows.shape[1])
-    if read_keyword(metadata, "TELESCOP") == "LAMOST" and len(rows) >= 3:
-        # data releases 1-7: flux, inverse variance, wavelength, masks
-        values = rows[2]
-        log = None
-        flux_err = convert_to_errors("ivar", rows[1])
-    elif "COEFF0" in header and len(rows) >= 3:
-        # SDSS spSpec: flux, flux without continuum, error, mask
-        flux_err = np.array(rows[2], "f8")
-    if values is None:
-        values = find_wave_extension(hdus, rows.shape[1])
-    if values is None:
-        return None
-    named = any(f"{key}1" in header for key in ROW_NAMES)
-    if len(rows) > 1 and flux_err is None and not named:
-        found = f"an image of {len(rows)} rows and does not say what they are"
-        raise UserError(f"{path} is {found}: give one spectrum per file")
+    if rows is None:
+        return []
     fields = read_metadata(metadata)
     if fields["resolving_power"] is None and re.match(RAVE_NAME, path.name):
         fields["resolving_power"] = RAVE_POWER
-    return RawSpectrum(values, np.array(rows[0], "f8"), flux_err, unit, log, **fields)
+    waves = find_wave_extension(images, image)
+    if waves is not None:
+        return read_orders(path, images, image, waves, fields, options)
+    has_scale = "CRVAL1" in header or "COEFF0" in header
+    scale = compute_wavelengths(path, header if has_scale else metadata, rows.shape[1])
+    if scale is None or (has_scale is False and scale.log is None and counts_pixels(scale)):
+        return read_columns_of_image(path, image, metadata, options)
+    if len(rows) > MOST_ROWS:
+        return []
+    named = {key: metadata.get(key) for key in ("TELESCOP",)}
+    if str(named["TELESCOP"]).strip().upper() == "LAMOST" and len(rows) >= 3:
+        # data releases 1-7: flux, inverse variance, wavelength, masks
+        scale = Scale(rows[2])
+        found = read_errors("ivar", rows[1], rows[0])
+    elif "COEFF0" in header and len(rows) >= 3:
+        # SDSS spSpec: flux, flux without continuum, error, mask
+        found = read_errors("error", rows[2], rows[0])
+    else:
+        found = find_error_row(header, rows, options)
+        found = found or find_error_extension(images, image, rows[0], options)
+    has_names = any(f"{key}1" in header for key in ROW_NAMES)
+    if len(rows) > 1 and found is None and not has_names:
+        text = f"an image of {len(rows)} rows and does not say what they are"
+        raise UserError(f"{path} is {text}: give one spectrum per file")
+    return [assemble(images, image, scale, rows[0], found, fields, metadata)]
 
 
-def split_rows(data):
-    """Rows (n_rows, n), flux first, of an image (n,), (n_rows, n) or (n_bands, 1, n); else None."""
-    if data is None or data.dtype.names or data.ndim > 3 or data.size == 0:
-        return None
-    if data.ndim == 3 and data.shape[1] != 1:
-        return None
-    rows = data.reshape(-1, data.shape[-1])
-    return rows if len(rows) <= MOST_ROWS else None
+def assemble(images, image, scale, flux, found, fields, metadata):
+    """RawSpectrum of a Scale, flux (n,), (errors, kind, remarks) or None, and metadata."""
+    flux = np.array(flux, "f8")
+    flux_err, kind, notes = found or (None, "", [])
+    bad, mask_notes = find_mask_extension(images, image, flux, metadata)
+    if bad is not None:
+        flux[bad] = np.nan
+    notes = (*scale.notes, *notes, *mask_notes)
+    raw = RawSpectrum(scale.values, flux, flux_err, scale.unit, scale.log, **fields)
+    return raw._replace(error_kind=kind, notes=notes, name=image.name)
 
 
-def compute_linear_scale(header, n):
-    """Linear scale (n,) of CRVAL1, CRPIX1 (default 1) and CD1_1 or CDELT1; None if absent."""
-    step = header.get("CD1_1") or header.get("CDELT1")
-    start = header.get("CRVAL1")
-    first = header.get("CRPIX1", 1.0)
-    if not step or not all(isinstance(value, (int, float)) for value in (step, start, first)):
-        return None
-    return start + step * (np.arange(1, n + 1) - first)
+def counts_pixels(scale):
+    """True if a Scale runs through the numbers of pixels."""
+    return bool(abs(scale.values[0]) < 2 and abs(scale.values[1] - scale.values[0]) == 1)
 
 
-def compute_wavelengths(header, n):
-    """(values (n,) or None, None, "log10" or "ln", unit or None) of an image by its keywords."""
-    values = compute_linear_scale(header, n)
-    kind = read_keyword(header, "CTYPE1")
-    match = re.search(r"units=(\w+)", str(header.get("WAT1_001", "")))  # IRAF
-    unit = header.get("CUNIT1") or (match and match[1]) or (kind if kind.lower() in UNITS else None)
-    if values is None:
-        return None, None, unit
-    start = header["CRVAL1"]
-    if kind.endswith("-LOG") and not 1e-3 < start < 20:
-        # Greisen et al. 2006, eq. 5; else CRVAL1 is itself a logarithm
-        values = start * np.exp((values - start) / start)
-    if unit is None and kind.split("-")[0] in ("WAVE", "AWAV") and values.max() < 1e-3:
-        unit = "m"  # the unit of FITS if none is given
-    if header.get("DC-FLAG") == 1 or ("LOG" in kind and values.max() < 20 and unit != "m"):
-        return values, "log10" if values.max() < 6 else "ln", unit
-    return values, None, unit
+def read_multispec(path, image, metadata, options):
+    """RawSpectra of the orders of an IRAF multispec image (n,), (orders, n), (bands, orders, n)."""
+    bands = image.data.reshape((-1, *np.atleast_2d(image.data).shape[-2:]))
+    scales = compute_multispec(path, image.header, bands.shape[1], bands.shape[2])
+    fields = read_metadata(metadata)
+    spectra = []
+    for order, scale in enumerate(scales):
+        rows = bands[:, order]
+        found = find_error_row(image.header, rows, options)
+        name = f"order {order + 1}" if len(scales) > 1 else ""
+        raw = assemble([], image, scale, rows[0], found, fields, metadata)
+        spectra.append(raw._replace(name=name))
+    return spectra
 
 
-def find_error_row(header, rows):
-    """Standard errors (n,) of the row that BANDIDn, ARRAYn or ROWn names as such; else None."""
-    for i in range(1, len(rows)):
-        for key in ROW_NAMES:
-            name = read_keyword(header, f"{key}{i + 1}").lower().split(" ")[0].strip(":,-")
-            if name in ALL_ERROR_NAMES:
-                return convert_to_errors(name, rows[i])
-    return None
-
-
-def find_error_extension(hdus, shape):
-    """Standard errors (n,) of the first extension of that shape with a name of errors; or None."""
-    for header, data in hdus:
-        name = read_keyword(header, "EXTNAME").lower()
-        if data is None or name not in ALL_ERROR_NAMES:
+def read_orders(path, images, image, waves, fields, options):
+    """RawSpectra of the rows of an image with wavelengths of its shape, or (n,) for all rows."""
+    wave_image, values = waves
+    flux = np.atleast_2d(split_rows(image.data))
+    n_rows = len(flux)
+    values = np.atleast_2d(values)
+    if n_rows > 1 and (len(values) == 1 or not are_orders(values)):
+        found = f"{n_rows} spectra of the same wavelengths in the rows of an image"
+        raise UserError(f"{path} holds {found}: write each to a file, or all as HDF5")
+    if n_rows > MOST_ORDERS:
+        return []
+    stated = find_name_medium(wave_image.name)
+    if stated:
+        fields = fields | {"medium": stated, "medium_source": "extension name"}
+    unit = wave_image.header.get("BUNIT")
+    log = re.search(r"log|ln", wave_image.name.lower())
+    log = None if not log else "log10" if log[0] == "log" else "ln"
+    found = find_error_extension(images, image, flux, options)
+    bad, notes = find_mask_extension(images, image, flux, fields)
+    spectra = []
+    for i in range(n_rows):
+        row = np.array(flux[i], "f8")
+        if bad is not None:
+            row[bad.reshape(flux.shape)[i]] = np.nan
+        wave = np.array(values[i], "f8")
+        if np.isfinite(row).sum() < 2 or not (np.nan_to_num(wave) > 0).any():
             continue
-        if not data.dtype.names and data.shape == shape:
-            return convert_to_errors(name, split_rows(data)[0])
-    return None
+        flux_err, kind, error_notes = (None, "", []) if found is None else found
+        flux_err = None if flux_err is None else flux_err.reshape(flux.shape)[i]
+        name = f"order {i + 1}" if n_rows > 1 else image.name
+        raw = RawSpectrum(wave, row, flux_err, unit, log, **fields)
+        raw = raw._replace(error_kind=kind, notes=(*error_notes, *notes), name=name)
+        spectra.append(raw)
+    return spectra
 
 
-def find_wave_extension(hdus, n):
-    """Wavelengths (n,) of an extension with a name of wavelengths; None if absent."""
-    for header, data in hdus:
-        if data is None or read_keyword(header, "EXTNAME").lower() not in WAVE_NAMES:
-            continue
-        if not data.dtype.names and data.size == n:
-            return np.array(data, "f8").ravel()
-    return None
+def are_orders(waves):
+    """True if rows (n_rows, n) of wavelengths differ like orders: most overlap by less than 60%."""
+    with np.errstate(invalid="ignore"):
+        waves = np.where(waves > 0, waves, np.nan)
+    waves = waves[np.isfinite(waves).any(axis=1)]
+    low, high = np.nanmin(waves, axis=1), np.nanmax(waves, axis=1)
+    order = np.argsort(low)
+    shared = np.minimum(high[order][:-1], high[order][1:]) - low[order][1:]
+    return len(low) < 2 or bool(np.median(shared / (high - low)[order][1:]) < 0.6)
+
+
+def read_columns_of_image(path, image, metadata, options):
+    """RawSpectrum of an image whose rows or columns are wavelength, flux and perhaps error."""
+    data = image.data
+    if data.ndim != 2 or recognise_content(image.name).quantity in ("error", "mask", "wave"):
+        return []
+    rows = data if len(data) <= MOST_COLUMNS else data.T
+    if not 2 <= len(rows) <= MOST_COLUMNS or rows.shape[1] < LEAST_PIXELS:
+        return []
+    rows = np.array(rows, "f8")
+    names = [name_row(image.header, i) for i in range(len(rows))]
+    kinds = [recognise_content(name) for name in names]
+    wave = next((i for i, kind in enumerate(kinds) if kind.quantity == "wave"), 0)
+    usual = 1 if wave == 0 else 0
+    flux = next((i for i, kind in enumerate(kinds) if kind.quantity == "flux"), usual)
+    step = np.diff(rows[wave][np.isfinite(rows[wave])])
+    if wave == flux or not ((step > 0).all() or (step < 0).all()):
+        return []
+    error = next((i for i, kind in enumerate(kinds) if kind.quantity == "error"), None)
+    if error is None and len(rows) >= 3 and not any(names):
+        error = 2
+    fields = read_metadata(metadata)
+    stated = find_name_medium(names[wave])
+    if stated:
+        fields |= {"medium": stated, "medium_source": "header"}
+    order = "wavelength and flux" if error is None else "wavelength, flux and error"
+    notes = [] if any(names) else [f"its rows were taken for {order}"]
+    raw = RawSpectrum(rows[wave], rows[flux], None, image.header.get("CUNIT1"), **fields)
+    if error is not None:
+        found = read_errors(names[error], rows[error], rows[flux], options.error_kind)
+        raw = raw._replace(flux_err=found[0], error_kind=found[1])
+        notes += found[2]
+    return [raw._replace(notes=tuple(notes))]

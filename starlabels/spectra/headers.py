@@ -2,6 +2,8 @@
 
 import re
 
+from starlabels.spectra.column_names import find_text_medium
+
 POWER_KEYS = (
     "SPEC_RP SPECRP RESPOWER RESOLPOW RESOLVPW RESOLUTN RESOLUTI RESOLUTION SPEC_RES R".split()
 )
@@ -19,14 +21,23 @@ POWERS = [  # pattern in INSTRUME, TELESCOP or EXTNAME -> lambda / FWHM of the u
     (r"LAMOST", 1_800),  # Cui et al. 2012
     (r"\bSDSS\b|\bBOSS\b", 1_850),  # Smee et al. 2013, at 4500-5000 Angstrom
 ]  # UVES, HIRES, XSHOOTER and GIRAFFE vary with the slit: none is assumed
-IN_VACUUM = r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST"
+# Pipelines with one medium, in INSTRUME, TELESCOP or EXTNAME
+IN_VACUUM = (
+    r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST|CARMENES|EXPRES|NEID|\bKPF\b"
+    r"|MAROON|SPIROU|\bHPF\b|\bRVS\b"
+)
+IN_AIR = r"HARPS|HARPN|UVES|FEROS|SOPHIE|ELODIE|NARVAL|ESPADONS|HERMES|GIRAFFE|RAVE|MUSE|XSHOOTER"
+PYPEIT = ("DMODCLS", "PYP_SPEC", "PYPELINE")  # keywords of PypeIt, which writes vacuum
 
 
-def read_metadata(header, power=None, medium=None):
+def read_metadata(header, power=None, medium=None, source=None):
     """{field of RawSpectrum: value} of a header; power and medium if the format implies them."""
     frame = read_keyword(header, "FRAME")
+    if medium is None:
+        medium, source = find_medium(header)
     return {
-        "medium": medium or find_medium(header),
+        "medium": medium,
+        "medium_source": source or "survey format",
         "resolving_power": power or find_resolving_power(header),
         "rest": read_keyword(header, "SPECSYS") == "SOURCE"
         or frame in ("REST", "SOURCE", "STELLAR"),
@@ -48,18 +59,30 @@ def name_instrument(header):
 
 
 def find_medium(header):
-    """ "air" or "vacuum" by keyword, else by an instrument with a known pipeline; else None."""
-    for key in ("VACUUM", "WAVEVAC"):
+    """("air" or "vacuum", how it is known) by keyword, comment or pipeline; else (None, "")."""
+    for key in ("VACUUM", "WAVEVAC", "VACWAVE"):
         if key in header:
-            return "vacuum" if header[key] in (True, 1, "T", "True", "true") else "air"
-    for key in ("AIRORVAC", "WAVETYPE", "MEDIUM"):
+            return ("vacuum" if header[key] in (True, 1, "T", "True", "true") else "air"), "header"
+    for key in ("AIRORVAC", "AIRVAC", "WAVETYPE", "MEDIUM", "LAMTYPE", "CTYPEDSC"):
         start = read_keyword(header, key)[:3]
         if start in ("AIR", "VAC"):
-            return "air" if start == "AIR" else "vacuum"
+            return ("air" if start == "AIR" else "vacuum"), "header"
     kind = read_keyword(header, "CTYPE1").split("-")[0]
     if kind in ("AWAV", "WAVE"):  # Greisen et al. 2006, table 1
-        return "air" if kind == "AWAV" else "vacuum"
-    return "vacuum" if re.search(IN_VACUUM, name_instrument(header)) else None
+        return ("air" if kind == "AWAV" else "vacuum"), "header"
+    if kind in ("FREQ", "WAVN", "ENER"):
+        return "vacuum", "header"
+    unit = find_text_medium(read_keyword(header, "CUNIT1"))
+    if unit:
+        return unit, "header"
+    comment = f"{read_keyword(header, 'COMMENT')} {read_keyword(header, 'HISTORY')}"
+    about = re.findall(r"[^.;]*WAVEL[^.;]*", comment)
+    if stated := find_text_medium(" ".join(about)):
+        return stated, "comment"
+    instrument = name_instrument(header)
+    if re.search(IN_VACUUM, instrument) or any(key in header for key in PYPEIT):
+        return "vacuum", "survey format"
+    return ("air", "survey format") if re.search(IN_AIR, instrument) else (None, "")
 
 
 def find_resolving_power(header):

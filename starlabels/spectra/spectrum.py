@@ -1,24 +1,13 @@
 """One observed spectrum: ascending wavelengths in Angstrom, bad pixels as NaN."""
 
-import re
 from typing import NamedTuple
 
 import numpy as np
-from astropy import units as u
 
 from starlabels.base.errors import UserError
-from starlabels.base.hdf5_spectra import assume_medium
 
 ABSURD = 1e25  # files fill missing pixels with numbers such as 1e30
 LEAST_PIXELS = 50
-UNITS = {  # name in small letters -> Angstrom; astropy takes A for ampere
-    **dict.fromkeys(["a", "å", "aa", "ang", "angs", "angstrom", "angstroms", "ångström"], 1.0),
-    **dict.fromkeys(["nm", "nanometer", "nanometers", "nanometre", "nanometres"], 10.0),
-    **dict.fromkeys(
-        ["um", "µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre"], 1e4
-    ),
-    **dict.fromkeys(["m", "meter", "meters", "metre", "metres"], 1e10),
-}
 
 
 class ReadOptions(NamedTuple):
@@ -103,25 +92,6 @@ class ObservedSpectrum(NamedTuple):
     error_kind: str = ""
 
 
-def build_observed_spectrum(path, raw, options):
-    """Build the ObservedSpectrum of a file's RawSpectrum; UserError if it cannot be used."""
-    wave = convert_to_angstrom(path, raw.wave, raw.unit, raw.log, options.wave_unit)
-    flux = np.array(raw.flux, "f8")
-    n_absurd = int((np.abs(flux) > ABSURD).sum())
-    if n_absurd > len(flux) / 2:
-        found = f"{n_absurd} of {len(flux)} fluxes are beyond {ABSURD:g}, so mark missing pixels"
-        raise UserError(f"{path}: {found}: take another file")
-    flux, flux_err = mask_bad_pixels(flux, raw.flux_err)
-    wave, flux, flux_err = sort_by_wavelength(wave, flux, flux_err)
-    medium = options.medium or raw.medium or assume_medium(wave)
-    power = options.resolving_power or raw.resolving_power
-    observed = ObservedSpectrum(
-        path.name, wave, flux, flux_err, medium, power, raw.rest, raw.normalised
-    )
-    check_spectrum(observed, path)
-    return observed
-
-
 def check_spectrum(spectrum, path=None):
     """Raise a UserError of one line if an ObservedSpectrum has too few good pixels or no light.
 
@@ -146,59 +116,6 @@ def check_spectrum(spectrum, path=None):
     if np.median(flux) < 0:
         found = f"the median flux is {np.median(flux):.4g}, below 0"
         raise UserError(f"{where}: {found}: too much background was subtracted")
-
-
-def convert_to_angstrom(path, wave, unit, log, wanted_unit=None):
-    """Wavelengths (n,) in Angstrom, NaN where not positive.
-
-    A missing unit is Angstrom above 2000, and logarithms are recognised; else a UserError asks.
-
-    `wanted_unit` overrides `unit`; log is "log10", "ln" or None.
-    """
-    unit_text = wanted_unit or unit
-    wave = np.array(wave, "f8").ravel()
-    wave[~(np.isfinite(wave) & (wave > 0))] = np.nan  # padding
-    if not np.isfinite(wave).any():
-        found = f"none of its {len(wave)} wavelengths is a positive number"
-        raise UserError(f"{path}: {found}: name others with --wave-column")
-    low = np.nanmin(wave)
-    high = np.nanmax(wave)
-    if low == high:
-        raise UserError(f"{path}: its wavelengths are all {low:g}: name others with --wave-column")
-    scale, unit_log = parse_unit(path, unit_text) if unit_text else (1.0, None)
-    log = log or unit_log
-    if log is None and scale == 1.0:
-        log = guess_logarithm(low, high)
-    if log:
-        with np.errstate(over="ignore"):
-            wave = np.exp(wave) if log == "ln" else 10.0**wave
-    elif not unit_text and high < 2000:
-        guess = "nm" if high > 100 else "micron" if high > 0.01 else "m"
-        found = f"wavelengths {low:.6g}-{high:.6g} have no unit and look like {guess}"
-        raise UserError(f"{path}: {found}: give --wave-unit {guess} (or Angstrom)")
-    return wave * scale
-
-
-def guess_logarithm(low, high):
-    """Kind of logarithm, "log10" or "ln", of wavelengths from low to high; None for Angstrom."""
-    if 3 < low and high < 5:
-        return "log10"
-    return "ln" if 6.9 < low and high < 11.5 else None
-
-
-def parse_unit(path, text):
-    """Angstrom per unit, and kind of logarithm ("log10", "ln" or None), of a unit of length."""
-    match = re.match(r"\W*(log10|log|dex|ln)\b\W*(.*)$", text.strip(), re.IGNORECASE)
-    log = None if not match else "ln" if match[1].lower() == "ln" else "log10"
-    name = (match[2] if match else text).strip(" ()[]{}'\"")
-    if name.lower() in UNITS:
-        return UNITS[name.lower()], log
-    try:
-        return float(u.Unit(name).to(u.AA)), log
-    except (ValueError, TypeError, u.UnitsError):
-        found = f"{text!r} is no unit of wavelength known here"
-        hint = "give --wave-unit nm, micron or Angstrom"
-        raise UserError(f"{path}: {found}: {hint}") from None
 
 
 def mask_bad_pixels(flux, flux_err):

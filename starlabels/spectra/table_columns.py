@@ -1,61 +1,57 @@
-"""Spectra in table columns: which column holds what, its unit, and the spectrum of a FITS table."""
+"""Spectra in table columns: which column holds what, its unit, and the spectra of a FITS table."""
 
 import re
 
 import numpy as np
 
 from starlabels.base.errors import UserError
+from starlabels.spectra.column_names import (
+    FLUX_NAMES,
+    find_name_medium,
+    recognise_content,
+    split_unit,
+)
+from starlabels.spectra.error_kinds import PREFERRED, read_errors
 from starlabels.spectra.headers import read_metadata
-from starlabels.spectra.spectrum import UNITS, RawSpectrum
+from starlabels.spectra.masks import find_bad_pixels
+from starlabels.spectra.spectrum import RawSpectrum
 from starlabels.synthesis.broaden import FWHM
 
-WAVE_NAMES = """wave wavelength wavelengths lambda lam wl wav waveobs wave_obs wave_vac wave_vacuum
-wavelength_vac wavelength_vacuum wave_air wavelength_air loglam log_lam loglambda log_lambda
-logwave log_wave log_wavelength log10_wave lnlam lnlambda""".split()
-FLUX_NAMES = """flux fluxes spec spectrum flam f_lambda norm_flux flux_norm normalized_flux
-flux_reduced intensity counts""".split()
-ERROR_NAMES = """err error errs errors sigma sig flux_err fluxerr flux_error fluxerror e_flux
-err_flux error_flux properr uncertainty unc noise err_reduced flux_sigma flux_std std
-stdev""".split()
-IVAR_NAMES = "ivar invvar inv_var flux_ivar inverse_variance".split()
-VARIANCE_NAMES = "var variance flux_var stat".split()
-# Bit of SDSS's and_mask (SPPIXMASK): sky far above the light of the star. Worse pixels have ivar 0.
-BRIGHTSKY = 1 << 23
 # Angstrom: range in which the resolving power of SDSS is measured; it doubles along the spectrum.
 WINDOW = (4500.0, 5000.0)
+PYPEIT_BASES = ("opt", "box")  # of columns such as OPT_WAVE
 
 
-def split_unit(name):
-    """(name in small letters, unit or None) of a column such as wave_nm or wavelength [nm]."""
-    name = str(name).strip().strip("\"'")
-    in_brackets = re.fullmatch(r"(.+?)\s*[\(\[]\s*(.+?)\s*[\)\]]", name)
-    match = in_brackets or re.fullmatch(r"(.+)_([^_]+)", name)
-    if match and (name[-1] in ")]" or match[2].lower() in UNITS):
-        return split_unit(match[1])[0], match[2]
-    return re.sub(r"[\s-]+", "_", name.lower()), None
+def choose_column(names, wanted, quantity, base=None):
+    """The wanted column, or the first that holds a quantity by its name; None if absent.
 
-
-def convert_to_errors(name, values):
-    """Standard errors (n,) of a column, which by its name holds errors, variances or inverses."""
-    name = split_unit(name)[0]
-    values = np.array(values, "f8")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if name in IVAR_NAMES:
-            return np.where(values <= 0, np.inf, values**-0.5)  # 0 marks a bad pixel
-        if name in VARIANCE_NAMES:
-            return np.sqrt(values)
-    return values
-
-
-def choose_column(names, wanted, usual):
-    """The wanted column, or the first of the usual names if none is wanted; None if absent."""
+    base: the rest of the name that the column must have, None for any. Usual names come first.
+    """
     if wanted is not None:
         for name in names:
             if wanted.lower() in (name.lower(), split_unit(name)[0]):
                 return name
         return None
-    known = {split_unit(name)[0]: name for name in reversed(names)}
-    return next((known[name] for name in usual if name in known), None)
+    found = [name for name in names if recognise_content(name).quantity == quantity]
+    if base is not None:
+        found = [name for name in found if recognise_content(name).base == base]
+    usual = FLUX_NAMES if quantity == "flux" else []
+    known = {split_unit(name)[0]: name for name in reversed(found)}
+    exact = (known[name] for name in usual if name in known)
+    plain = (name for name in found if not recognise_content(name).base)
+    return next(exact, next(plain, next(iter(found), None)))
+
+
+def choose_error(names, wanted, base, flux):
+    """Column of the errors of a flux: the wanted one, or one with its base; None if absent."""
+    if wanted is not None:
+        return choose_column(names, wanted, "error")
+    found = [name for name in names if recognise_content(name).quantity == "error"]
+    same = [name for name in found if recognise_content(name).base == base]
+    plain = [name for name in found if not recognise_content(name).base]
+    best = same or plain or (found if len(found) == 1 else [])
+    rank = {name: PREFERRED.index(recognise_content(name).form) for name in best}
+    return min(best, key=rank.get, default=None)
 
 
 def list_named_columns(options):
@@ -64,44 +60,139 @@ def list_named_columns(options):
     return [name for name in named if name]
 
 
-def build_from_columns(path, columns, options, header, units=None, media=None):
-    """RawSpectrum of {name: values (n,)} and a header; None if a needed column is absent.
+def list_bases(names, options):
+    """Bases of the spectra in the columns of a table: [None], or one of each arm."""
+    if list_named_columns(options):
+        return [None]
+    contents = [recognise_content(name) for name in names]
+    waves = [c.base for c in contents if c.quantity == "wave"]
+    fluxes = [c.base for c in contents if c.quantity == "flux"]
+    bases = [base for base in dict.fromkeys(waves) if base and base in fluxes]
+    return bases if len(bases) > 1 and "" not in waves else [None]
 
-    units, media: {name: unit} and {name: "air" or "vacuum"} as far as the file states them.
+
+def build_from_columns(path, columns, options, header, units=None, media=None, concepts=None):
+    """Build the spectra that named columns hold.
+
+    Parameters
+    ----------
+    path : Path
+        File to name in a message.
+    columns : dict
+        {name: values (n,)}.
+    options : ReadOptions
+    header : mapping
+        Metadata.
+    units, media, concepts : dict, optional
+        {name: unit}, {name: ("air" or "vacuum", how it is known)} and {name: "wave", "flux" or
+        "error"}, as far as the file states them.
+
+    Returns
+    -------
+    list of RawSpectrum
+        Empty if a needed column is absent; several if the columns are of several arms.
+
+    Raises
+    ------
+    UserError
+        If columns that belong together differ in length.
     """
     names = list(columns)
-    wave = choose_column(names, options.wave_column, WAVE_NAMES)
-    flux = choose_column(names, options.flux_column, FLUX_NAMES)
-    error_names = [*ERROR_NAMES, *IVAR_NAMES, *VARIANCE_NAMES]
-    error = choose_column(names, options.error_column, error_names)
-    if wave is None or flux is None or (error is None and options.error_column):
+    spectra = []
+    for base in list_bases(names, options):
+        chosen = choose_columns(names, options, base, concepts or {})
+        if chosen is None:
+            continue
+        raw = build_raw(path, columns, chosen, options, header, units or {}, media or {})
+        if not any(have_same_wave(raw, other) for other in spectra):
+            spectra.append(raw._replace(name=base or ""))
+    return spectra
+
+
+def choose_columns(names, options, base, concepts):
+    """(wave, flux, error or None) columns of a base; None if one is absent."""
+    by_concept = {kind: name for name, kind in reversed(list(concepts.items()))}
+    wave = choose_column(names, options.wave_column, "wave", base)
+    flux = choose_column(names, options.flux_column, "flux", base)
+    if wave is None and options.wave_column is None and base is None:
+        wave = by_concept.get("wave")
+    if flux is None and options.flux_column is None and base is None:
+        flux = by_concept.get("flux")
+    if wave is None or flux is None or wave == flux:
         return None
-    lengths = {name: len(columns[name]) for name in (wave, flux, error) if name}
+    error = choose_error(names, options.error_column, recognise_content(flux).base, flux)
+    if error is None and options.error_column:
+        return None
+    if error is None:
+        error = by_concept.get("error")
+    return wave, flux, error
+
+
+def have_same_wave(raw, other):
+    """True if two RawSpectra have the same wavelengths."""
+    return len(raw.wave) == len(other.wave) and np.array_equal(raw.wave, other.wave)
+
+
+def build_raw(path, columns, chosen, options, header, units, media):
+    """RawSpectrum of the chosen (wave, flux, error or None) columns, without masked pixels."""
+    wave, flux, error = chosen
+    lengths = {name: len(columns[name]) for name in chosen if name}
+    if error and lengths[error] != lengths[flux] and not options.error_column:
+        lengths.pop(error)  # a single number, such as the S/N
+        error = None
     if len(set(lengths.values())) > 1:
         sizes = ", ".join(f"{name} {n}" for name, n in lengths.items())
         hint = "name those that belong together"
         raise UserError(f"{path} has columns of unequal length, {sizes}: {hint}")
     values = np.array(columns[flux], "f8")
-    mask = next((name for name in names if name.lower() == "and_mask"), None)
-    if mask and len(columns[mask]) == len(values):
-        values[(columns[mask].astype("i8") & BRIGHTSKY) != 0] = np.nan
-    flux_err = None if error is None else convert_to_errors(error, columns[error])
+    flux_err, kind, notes = None, "", []
+    if error is not None:
+        flux_err, kind, notes = read_errors(error, columns[error], values, options.error_kind)
+    bad, mask_notes = find_masked(columns, recognise_content(flux).base, wave, header, len(values))
+    values[bad] = np.nan
     name, unit = split_unit(wave)
     log = "log10" if name.startswith("log") else "ln" if name.startswith("ln") else None
-    medium = find_column_medium(wave, names) or (media or {}).get(wave)
-    metadata = read_metadata(header, measure_sdss_resolution(columns), medium)
-    unit = (units or {}).get(wave) or unit
-    return RawSpectrum(np.array(columns[wave], "f8"), values, flux_err, unit, log, **metadata)
+    medium, source = find_column_medium(wave, list(columns), units.get(wave) or unit)
+    if medium is None:
+        medium, source = media.get(wave, (None, ""))
+    if medium is None and recognise_content(wave).base in PYPEIT_BASES:
+        medium, source = "vacuum", "survey format"
+    metadata = read_metadata(header, measure_sdss_resolution(columns), medium, source)
+    unit = units.get(wave) or unit
+    if name == "waveobs" and unit is None and np.nanmax(columns[wave]) < 2000:
+        unit = "nm"  # of iSpec
+    raw = RawSpectrum(np.array(columns[wave], "f8"), values, flux_err, unit, log, **metadata)
+    return raw._replace(error_kind=kind, notes=(*notes, *mask_notes))
 
 
-def find_column_medium(wave, names):
-    """ "air" or "vacuum" by the name of the wavelength column; None if the name is neutral."""
+def find_masked(columns, base, wave, header, n):
+    """(bad pixels (n,), remarks) by the columns of masks that belong to a flux of some base."""
+    bad, notes = np.zeros(n, bool), []
+    sdss = split_unit(wave)[0] == "loglam" or "SDSS" in str(header.get("TELESCOP", "")).upper()
+    header = dict(header) | ({"PYPELINE": "?"} if base in PYPEIT_BASES else {})
+    named = [name for name in columns if recognise_content(name).quantity == "mask"]
+    both = any(re.match(r"and_?mask", name.lower()) for name in named)
+    for name in named:
+        values = columns[name]
+        other = recognise_content(name).base not in (base, "", "and", "or")
+        if other or len(values) != n or both and re.match(r"or_?mask", name.lower()):
+            continue
+        marked, remarks = find_bad_pixels(name, values, header, sdss)
+        bad |= marked
+        notes += remarks
+    return bad, notes
+
+
+def find_column_medium(wave, names, unit=None):
+    """("air" or "vacuum", how it is known) by the wavelength column; (None, "") if neutral."""
     name = split_unit(wave)[0]
-    if "air" in name.split("_"):
-        return "air"
-    if name.split("_")[-1] in ("vac", "vacuum") or name == "loglam":  # loglam: SDSS
-        return "vacuum"
-    return "vacuum" if f"{name}_air" in [split_unit(other)[0] for other in names] else None
+    if medium := find_name_medium(wave) or find_name_medium(unit or ""):
+        return medium, "column name"
+    if name == "loglam":
+        return "vacuum", "survey format"  # SDSS
+    if f"{name}_air" in [split_unit(other)[0] for other in names]:
+        return "vacuum", "column name"
+    return None, ""
 
 
 def measure_sdss_resolution(columns):
@@ -122,33 +213,3 @@ def measure_sdss_resolution(columns):
     inside = good & (wave > WINDOW[0]) & (wave < WINDOW[1])
     sigma = np.median(wdisp[inside if inside.any() else good]) * step * np.log(10)  # d ln(lambda)
     return float(1 / (FWHM * sigma)) if sigma else None
-
-
-def read_fits_table(path, header, table, metadata, options):
-    """RawSpectrum of a FITS table; None if it holds no spectrum.
-
-    The table has one row per pixel, or a single row with arrays in its cells. `header` is the
-    header of the table; `metadata` also holds the primary header.
-    """
-    if len(table) == 0:
-        return None
-    names = list(table.names)
-    single = len(table) == 1
-    columns = {}
-    row_arrays = []  # columns with one array per row
-    for name in (n for n in names if table[n].dtype.kind in "fiuO"):
-        values = np.atleast_1d(np.asarray(table[name][0] if single else table[name]))
-        if values.ndim > 1 and not single or values.dtype.kind == "O":
-            row_arrays.append(name)
-        else:
-            columns[name] = values.ravel()
-    if choose_column(row_arrays, None, WAVE_NAMES) and choose_column(row_arrays, None, FLUX_NAMES):
-        found = f"{len(table)} spectra in the rows of a table"
-        raise UserError(f"{path} holds {found}: write each to a file, or all as HDF5")
-    concepts = {"em.wl;obs.atmos": "air", "em.wl": "vacuum"}  # ESO's science data products
-    units = {}
-    media = {}
-    for i, name in enumerate(names, 1):
-        units[name] = header.get(f"TUNIT{i}")
-        media[name] = concepts.get(str(header.get(f"TUCD{i}")).lower())
-    return build_from_columns(path, columns, options, metadata, units, media)

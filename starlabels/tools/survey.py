@@ -25,7 +25,7 @@ from starlabels.config.data_sections import MOST_PIXELS
 from starlabels.spectra import readers
 from starlabels.spectra import spectrum as io
 from starlabels.spectra.apogee import CHIPS, normalise_on_grid, select_chip_pixels
-from starlabels.spectra.fits_images import APOGEE_POWER
+from starlabels.spectra.apogee_files import APOGEE_POWER
 from starlabels.stages import command_line
 
 BLOCK_SPECTRA = 64  # spectra in memory at a time
