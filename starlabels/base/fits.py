@@ -1,6 +1,7 @@
 """FITS files opened safely: compressed or not, damaged or not."""
 
 import contextlib
+import errno
 import gzip
 import warnings
 import zlib
@@ -9,6 +10,7 @@ from textwrap import shorten
 import numpy as np
 from astropy.io import fits
 
+from starlabels.base import memory
 from starlabels.base.errors import UserError
 
 # Errors of astropy on damaged files
@@ -24,6 +26,9 @@ DAMAGED = (
     fits.VerifyError,
 )
 
+# A gzip file may hold this many times its size, or this many bytes
+MAX_RATIO, LEAST_LIMIT = 200, 100_000_000
+
 
 def is_gzipped(path):
     """True if a file is compressed by gzip."""
@@ -32,10 +37,22 @@ def is_gzipped(path):
 
 
 def read_bytes(path, n=-1):
-    """The first n bytes of a file (all by default), decompressed; UserError if gzip is damaged."""
+    """The first n bytes of a file (all by default), decompressed.
+
+    UserError if gzip is damaged, or if the content is far larger than any data would be.
+    """
     try:
-        with gzip.open(path) if is_gzipped(path) else path.open("rb") as file:
-            return file.read(n)
+        if not is_gzipped(path):
+            with path.open("rb") as file:
+                return file.read(n)
+        limit = max(LEAST_LIMIT, MAX_RATIO * path.stat().st_size)
+        limit = min(limit, memory.get_memory_limit() // 4)
+        with gzip.open(path) as file:
+            data = file.read(limit + 1 if n < 0 else n)
+        if len(data) > limit:
+            problem = f"holds more than {limit / 1e9:.2g} GB in {path.stat().st_size} bytes"
+            raise UserError(f"{path} is refused: it {problem}: unpack and check it")
+        return data
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"{path} is a damaged gzip file: copy it anew") from None
 
@@ -72,9 +89,18 @@ def read_fits(path):
                         "copy it anew"
                     )
             return [(read_keywords(hdu.header), hdu.data) for hdu in hdus]
-    except (*DAMAGED, AttributeError) as error:  # astropy's _CorruptedHDU has no data
-        reason = shorten(str(error), 80)
+    # astropy's _CorruptedHDU has no data
+    except (*DAMAGED, AttributeError, MemoryError, OverflowError) as error:
+        reason = describe_damage(error)
         raise UserError(f"{path} is a damaged FITS file, {reason}: copy it anew") from None
+
+
+def describe_damage(error):
+    """Reason of an error of astropy, for a message."""
+    too_large = isinstance(error, (MemoryError, OverflowError))
+    if too_large or getattr(error, "errno", None) == errno.EINVAL:
+        return "its header declares more data than it holds"
+    return shorten(str(error), 80) or type(error).__name__
 
 
 def read_keywords(header):

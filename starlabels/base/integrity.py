@@ -165,9 +165,30 @@ def read_text_attribute(item, name):
 
 def read_whole(data):
     """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
+    check_size(data)
+    return data[()]
+
+
+def check_size(data):
+    """UserError if the memory cannot hold a few copies of the values of a dataset."""
     subject = f"{data.file.filename}: {data.name.lstrip('/')}, {data.dtype} {data.shape}, would"
     memory.check_memory(4 * data.size * data.dtype.itemsize, subject, "write the file anew")
-    return data[()]
+
+
+def check_written(data):
+    """UserError if values of a dataset were declared but never written; HDF5 would make them up."""
+    if not data.size or data.is_virtual or data.external:
+        return
+    if data.chunks:
+        needed = np.prod([-(-n // size) for n, size in zip(data.shape, data.chunks)], dtype=float)
+        written = data.id.get_num_chunks()
+    else:
+        needed = data.size * data.id.get_type().get_size()
+        written = data.id.get_storage_size()
+    if written < needed:
+        share = f"only {written / needed:.2%} of {data.shape} values were written"
+        name = data.name.lstrip("/")
+        raise UserError(f"{data.file.filename}: {name}: {share}: fill the rest, or cut it off")
 
 
 def check_links(h5, path, fix="make it, or copy it, anew"):

@@ -11,6 +11,8 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
 from starlabels.config.data_sections import SkyMatch
 
+POSITION_UNIT, MOTION_UNIT = "deg", "mas/yr"
+
 
 class Pairs(NamedTuple):
     """Candidate matches (m,): row of the star, row of the catalogue, separation (arcsec)."""
@@ -163,9 +165,10 @@ def read_positions(stars, table, match):
     ours = [
         stars.get_numbers(name, table.path).astype("f8") for name in list_position_columns(match.to)
     ]
+    targets = (POSITION_UNIT, POSITION_UNIT, MOTION_UNIT, MOTION_UNIT)
     theirs = [
-        table_columns.read_numbers(table, table.frame[name]).astype("f8")
-        for name in list_position_columns(match)
+        table_columns.read_quantity(table, name, target).astype("f8")
+        for name, target in zip(list_position_columns(match), targets)
     ]
     check_positions("join.databases", match.to, *ours[:2])
     check_positions(table.path, match, *theirs[:2])

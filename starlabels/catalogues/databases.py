@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, integrity
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, identifiers, integrity
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
@@ -147,10 +147,7 @@ def read_own_layout(h5, path):
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
     check_not_infinite(path, labels)
-    if "star_id" in h5:
-        star_id = hdf5.read_text(hdf5.get_dataset(h5, "star_id"))
-    else:
-        star_id = format_star_ids(labels)
+    star_id = identifiers.read_star_ids(h5) if "star_id" in h5 else format_star_ids(labels)
     errors = None
     if "labels/error" in h5:
         errors = pd.DataFrame(hdf5_labels.read_label_errors(h5, names), columns=names)

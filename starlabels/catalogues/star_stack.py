@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base.errors import UserError
-from starlabels.catalogues import table_columns, tables
+from starlabels.catalogues import table_choice, table_columns, tables
 
 
 @dataclass
@@ -61,7 +61,7 @@ class StarStack:
     def require_column(self, name, path):
         """UserError unless there is a column of that name."""
         if name not in self.values:
-            end = tables.suggest_column(name, [*self.keys, *self.values])
+            end = table_choice.suggest_column(name, [*self.keys, *self.values])
             problem = f"match: the databases have no column {name}{end}"
             raise UserError(f"{path}: join.catalogues: {problem}")
 

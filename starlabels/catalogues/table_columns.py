@@ -8,10 +8,14 @@ import pandas as pd
 
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.labels import get_label
-from starlabels.catalogues.csv_tables import MISSING
+from starlabels.base.identifiers import MISSING, check_identifiers, require_identifiers
+from starlabels.base.labels import LABELS
+from starlabels.base.sentinels import blank_sentinels
+from starlabels.catalogues.units import convert_to_unit, get_target_unit
 
 MAX_EXACT = 1 << 24  # float32 holds all whole numbers up to this one
+NUMBER = r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?"
+PLUS_MINUS = rf"\s*{NUMBER}\s*(?:±|\+/-|\+-|\(\d+\)).*"
 BOOLEANS = {"True": "1", "true": "1", "False": "0", "false": "0"}
 
 
@@ -51,6 +55,7 @@ def extract_columns(table, chosen=None, leave=(), known=()):
     numbers, unused = {}, []
     for name, source in names.items():
         column = table.frame[source]
+        check_plus_minus(table, column)
         reason = explain_unfit(column, chosen is not None)
         if reason and chosen:
             problem = f"column {source} has {reason}, expected numbers"
@@ -58,17 +63,33 @@ def extract_columns(table, chosen=None, leave=(), known=()):
         if reason:
             unused.append(f"{source} ({reason})")
         else:
-            numbers[name] = read_numbers(table, column)
+            numbers[name] = read_quantity(table, source, get_target_unit(name))
     errors = {}
     for name, values in numbers.items():
         target = name.removesuffix("_err")
         if is_error := target != name and (target in numbers or target in known):
             errors[target] = values
         check_values(table, name, values, is_error)
-    units = {name: get_label(name, table.units.get(names[name], "")).plain_unit for name in numbers}
+    units = {name: table.units.get(names[name], "") for name in numbers}
+    for name, unit in units.items():
+        if unit or name in LABELS:
+            units[name] = get_target_unit(name) or unit
     error_names = {f"{name}_err" for name in errors}
     values = {name: column for name, column in numbers.items() if name not in error_names}
     return Columns(values, errors, units, unused)
+
+
+def check_plus_minus(table, column):
+    """UserError if a column holds values together with their errors, such as 5777±50."""
+    if column.dtype.kind == "O":
+        texts = column[column.map(lambda value: isinstance(value, str))].head(1000)
+        found = texts.str.fullmatch(PLUS_MINUS)
+        if len(texts) and found.mean() > 0.5:
+            problem = (
+                f"column {column.name} holds values with errors, such as {texts[found].iloc[0]}"
+            )
+            hint = f"put the errors into a column {column.name}_err"
+            raise UserError(f"{table.path}: {problem}: {hint}")
 
 
 def explain_unfit(column, is_chosen):
@@ -108,8 +129,10 @@ def read_numbers(table, column):
 
     UserError naming the first text among them.
     """
+    subject = f"{table.path}: {column.name}"
     if column.dtype.kind in "fiub":
-        return column.to_numpy("f4" if column.dtype == np.float32 else "f8")
+        values = column.to_numpy("f4" if column.dtype == np.float32 else "f8")
+        return blank_sentinels(values, subject)
     numbers, missing = parse_numbers(column)
     bad = np.flatnonzero(numbers.isna() & ~missing)
     if len(bad):
@@ -117,7 +140,15 @@ def read_numbers(table, column):
         text = f"{column.name} is {shorten(str(column.iloc[bad[0]]), 40)}"
         expected = f"expected a number, or nothing{others}"
         raise UserError(f"{table.path}: {table.place(bad[0])}: {text}, {expected}")
-    return numbers.to_numpy("f8")
+    return blank_sentinels(numbers.to_numpy("f8"), subject)
+
+
+def read_quantity(table, name, target):
+    """Numbers (n,) of a column, brought to the unit `target` if the file says another."""
+    subject = f"{table.path}: {name}"
+    values = read_numbers(table, table.frame[name])
+    unit = table.units.get(name, "")
+    return convert_to_unit(values, unit, target, subject, name.lower().endswith("_err"))
 
 
 def check_values(table, name, values, is_error):
@@ -131,38 +162,13 @@ def check_values(table, name, values, is_error):
 
 
 def read_identifiers(table, name):
-    """Identifiers (n,) of a column as texts, None where missing; whole numbers keep all digits.
-
-    UserError if they are numbers that have lost digits.
-    """
-    column = table.frame[name]
-    if column.dtype.kind in "iu":
-        return column.astype(str).to_numpy(object)
-    if column.dtype.kind == "f":
-        limit = 2.0 ** (53 if column.dtype == np.float64 else 24)
-        bad = column.notna() & ((column.abs() > limit) | (column % 1 != 0))
-        texts = column.map("{:.0f}".format, na_action="ignore")
-    else:
-        texts = column.map(str, na_action="ignore").astype(object).str.strip()
-        texts = texts.where(~texts.isin(MISSING), None)
-        texts = texts.str.replace(r"^(\d+)\.0*$", r"\1", regex=True)
-        bad = texts.str.fullmatch(r"\d\.\d+[eE]\+?\d+", na=False)
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        problem = f"{name} is {column.iloc[row]}, an identifier that has lost digits"
-        place = f"{table.path}: {table.place(row)}"
-        raise UserError(f"{place}: {problem}: write it as a whole number or a text")
-    return texts.where(texts.notna(), None).to_numpy(object)
+    """Identifiers (n,) of a column as texts, None where missing; UserError if digits were lost."""
+    return check_identifiers(table.frame[name], table.path, name, table.place)
 
 
 def read_star_ids(table, name):
     """Identifiers (n,) of the stars as bytes; UserError naming the first row without one."""
-    texts = read_identifiers(table, name)
-    missing = pd.isna(texts)
-    if missing.any():
-        place = f"{table.path}: {table.place(int(missing.argmax()))}"
-        raise UserError(f"{place}: no {name}: fill it, or let another column name the stars")
-    return np.char.encode(texts.astype(str), "utf-8")
+    return require_identifiers(table.frame[name], table.path, name, table.place)
 
 
 def read_match_keys(table, names, is_id):

@@ -1,11 +1,10 @@
-"""Tables of stars in CSV, FITS or HDF5 files, read into a DataFrame.
+"""Tables of stars in text, FITS, VOTable or HDF5 files, read into a DataFrame.
 
-A value is missing if it is empty, NaN, nan, NULL or -- in CSV, masked or NaN in FITS, NaN in HDF5.
+A value is missing if it is empty or a word of `identifiers.MISSING` in text, masked or NaN in FITS
+and VOTable, NaN in HDF5.
 """
 
-import difflib
 from pathlib import Path
-from textwrap import shorten
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,8 @@ import pandas as pd
 
 from starlabels.base import fits
 from starlabels.base.errors import UserError
-from starlabels.catalogues import csv_tables, table_formats
+from starlabels.catalogues import astropy_tables, hdf5_tables, text_formats
+from starlabels.catalogues.table_choice import Selection, read_source
 
 
 class Table(NamedTuple):
@@ -41,9 +41,12 @@ class Table(NamedTuple):
 def read_table(path, names=None, also=(), texts=(), required=()):
     """Read a table of stars; its format is recognised by the content of the file.
 
+    Of several tables in a file, it reads the one with the named columns, or the largest, and says
+    which.
+
     Parameters
     ----------
-    path : path of a CSV, FITS or HDF5 file.
+    path : path of a text, FITS, VOTable or HDF5 file.
     names : names of columns to read, which must exist; None reads all columns.
     also : names of columns to read together with `names`, if they exist.
     texts : names of columns to read as text, such as identifiers.
@@ -62,31 +65,18 @@ def read_table(path, names=None, also=(), texts=(), required=()):
     if path.is_dir() or not path.is_file():
         problem = "is a directory" if path.is_dir() else "not found"
         raise UserError(f"{path} {problem}: name a table in CSV, FITS or HDF5")
-
-    def choose(columns):
-        for name in (*(names or ()), *required):
-            if name not in columns:
-                raise UserError(f"{path} has no column {name}{suggest_column(name, columns)}")
-        return [name for name in columns if names is None or name in (*names, *required, *also)]
-
+    names = None if names is None else tuple(names)
+    selection = Selection(path, names, tuple(also), tuple(texts), tuple(required))
     start = fits.read_bytes(path, 16)
     lines = None
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        frame, units = table_formats.read_hdf5_table(path, choose)
+        frame, units = hdf5_tables.read_hdf5_table(selection)
     elif start.startswith(b"SIMPLE  ="):
-        frame, units = table_formats.read_fits_table(path, choose)
+        sources = astropy_tables.list_fits_tables(path)
+        frame, units = read_source(selection, sources, "FITS file with a table extension")
     else:
-        frame, lines = csv_tables.read_csv(path, fits.read_bytes(path), choose, texts)
-        units = {}
+        data = fits.read_bytes(path)
+        frame, units, lines = text_formats.read_text_table(path, data, selection)
     if not len(frame):
         raise UserError(f"{path}: no rows: add stars")
     return Table(str(path), frame, units, lines)
-
-
-def suggest_column(name, columns):
-    """End of an error message: the column closest to `name`, or the existing columns."""
-    by_lower_case = {column.lower(): column for column in columns}
-    matches = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    if matches:
-        return f", did you mean {by_lower_case[matches[0]]}?"
-    return f"; there is {shorten(', '.join(columns), 100) or 'none'}"
