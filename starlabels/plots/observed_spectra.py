@@ -190,7 +190,7 @@ def write_header(fig, ax, result):
     labels = format_quantities(result)
     labels = ["     ".join(labels[i : i + 5]) for i in range(0, len(labels), 5)]
     warnings = []
-    for reason in [result.failure] if result.failure else result.reasons:
+    for reason in [result.problem] if result.problem else result.reasons:
         warnings += textwrap.wrap(clean_text(reason), LONGEST_LINE)
     n_lines = 1 + len(labels) + len(warnings)
     height = fig.get_figheight()

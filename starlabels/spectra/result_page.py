@@ -77,9 +77,9 @@ def write_page(results, pictures, folder):
     parts = [HEAD.format(title=title, style=STYLE, csv=CSV, fits=FITS)]
     failures = []
     for result, picture in zip(results, pictures):
-        if result.failure:
+        if result.problem:
             name = format_link(picture, escape(clean_text(result.name)))
-            failures.append(f"<tr><td>{name}<td>{escape(clean_text(result.failure))}")
+            failures.append(f"<tr><td>{name}<td>{escape(clean_text(result.problem))}")
         else:
             parts.append(format_card(result, picture))
     parts.append("</main>")

@@ -1,4 +1,4 @@
-"""Results of predict.py for observed stars, and their tables results.csv and results.fits."""
+"""Results of predict.py for observed stars, and their tables results.csv, .fits and .vot."""
 
 import csv
 import math
@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base.console import make_printable
-from starlabels.base.files import replace_file
+from starlabels.spectra import result_files
 
 CSV = "results.csv"
 FORMULA = ("=", "+", "-", "@")  # first characters of a formula in a spreadsheet
-FITS = "results.fits"
+FITS, VOTABLE = "results.fits", "results.vot"
+NO_RESULT = 1 << 11  # the bit of flags of a star without labels, as in SDSS's flags
 TEXTS = (
     "name",
     "status",
@@ -77,9 +78,17 @@ class StarResult(NamedTuple):
     trace: str = ""
 
     @property
+    def problem(self):
+        """Why there are no labels, or ""; a label that is no number is as good as none."""
+        unknown = [name for name, value in self.labels.items() if not math.isfinite(value)]
+        if unknown and not self.failure:
+            return f"the network gave no number for {', '.join(unknown)}"
+        return self.failure
+
+    @property
     def status(self):
         """`failed` (no labels), `flagged` or `ok`."""
-        return "failed" if self.failure else "flagged" if self.flags else "ok"
+        return "failed" if self.problem else "flagged" if self.flags else "ok"
 
 
 class FittedSpectrum(NamedTuple):
@@ -97,9 +106,9 @@ class FittedSpectrum(NamedTuple):
 
 
 class ResultTables:
-    """results.csv, which grows with every `add`, and results.fits, written when all stars are in.
+    """results.csv, which grows with every `add`; results.fits and .vot follow when all are in.
 
-    A run that breaks off leaves the rows of the CSV and no FITS table.
+    A run that breaks off leaves the rows of the CSV and no other table.
 
     Parameters
     ----------
@@ -129,7 +138,8 @@ class ResultTables:
 
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / FITS).unlink(missing_ok=True)  # both tables must be of the same run
+        for name in (FITS, VOTABLE):  # all tables must be of the same run
+            (self.folder / name).unlink(missing_ok=True)
         self._write_rows([self.columns], "w")
         return self
 
@@ -143,7 +153,9 @@ class ResultTables:
         if kind is None:
             kinds = dict.fromkeys(TEXTS, str) | {"flags": int}
             kinds |= {name: type(extra.blank) for name, extra in self.extras.items()}
-            write_fits_table(self.folder / FITS, self.columns, self.rows, self.meta, kinds)
+            table = result_files.build_table(self.columns, self.rows, self.meta, kinds)
+            result_files.write_fits(self.folder / FITS, table)
+            result_files.write_votable(self.folder / VOTABLE, table)
 
     def _write_rows(self, rows, mode):
         """Write rows of the CSV in a file mode, "w" or "a"."""
@@ -152,22 +164,26 @@ class ResultTables:
 
 
 def write_tables(results, folder, names, units, meta, extras=None):
-    """Write both tables of all StarResults at once; parameters as in `ResultTables`."""
+    """Write the tables of all StarResults at once; parameters as in `ResultTables`."""
     with ResultTables(folder, names, units, meta, extras) as tables:
         tables.add(results)
 
 
 def build_row(result, names, extras):
-    """Values of a StarResult in the order of the columns; NaN or blank if absent."""
+    """Values of a StarResult in the order of the columns; blank, or NO_RESULT, if it failed."""
     row = [clean_text(result.name), result.status]
+    problem, flags = result.problem, int(result.flags)
+    if problem:
+        result = result._replace(labels={}, errors={}, extras={})
+        flags |= NO_RESULT
     for name in names:
         row += [float(result.labels.get(name, np.nan)), float(result.errors.get(name, np.nan))]
     row += [result.extras.get(name, extra.blank) for name, extra in extras.items()]
     numbers = (result.rv, result.rv_err, result.snr, result.snr_scatter)
     row += [float(number) for number in (*numbers, result.coverage, result.chi2)]
-    reasons = result.failure or "; ".join(result.reasons)
+    reasons = problem or "; ".join(result.reasons)
     texts = (reasons, result.medium, result.medium_source, "; ".join(result.notes))
-    return [*row, int(result.flags), *map(clean_text, texts)]
+    return [*row, flags, *map(clean_text, texts)]
 
 
 def format_cell(value):
@@ -185,25 +201,3 @@ def format_cell(value):
 def clean_text(text):
     """The text in one line, with control characters and bytes that are not UTF-8 as codes."""
     return make_printable(" ".join(str(text).splitlines()))
-
-
-def write_fits_table(path, columns, rows, meta, kinds):
-    """Write a FITS table of rows with columns {name: unit}; meta goes into the header.
-
-    kinds: {column: type} of the columns that are not float.
-    """
-    from astropy.io import fits
-    from astropy.table import Table
-
-    arrays = []
-    for i, name in enumerate(columns):
-        arrays.append(np.array([values[i] for values in rows], kinds.get(name, float)))
-    table = Table(arrays, names=list(columns))
-    table.meta = {key: ascii(str(value))[1:-1] for key, value in meta.items()}  # FITS is ASCII
-    table.convert_unicode_to_bytestring()
-    hdu = fits.table_to_hdu(table)
-    for name, unit in columns.items():
-        # As text: astropy leaves out dex, which FITS does not define.
-        hdu.columns[name].unit = unit or None
-    with replace_file(path) as tmp:
-        hdu.writeto(tmp, overwrite=True)

@@ -81,7 +81,7 @@ def find_model_config(args):
 
 
 def predict_labels(run, args):
-    """Write results.csv, results.fits, figures and index.html into args.out, and print the labels.
+    """Write the tables, figures and index.html into args.out, and print the labels.
 
     Parameters
     ----------
@@ -216,8 +216,8 @@ class FigureFolder:
 
 def format_result(result):
     """A StarResult as one line of text."""
-    if result.failure:
-        return make_printable(f"{result.name}: failed: {result.failure}")
+    if result.problem:
+        return make_printable(f"{result.name}: failed: {result.problem}")
     parts = []
     for name, value in result.labels.items():
         parts.append(f"{name} {result_page.format_value(value, result.errors[name])}")
@@ -237,5 +237,5 @@ def print_summary(results, stars, folder):
         print(remark)
     statuses = [result.status for result in results]
     counts = [f"{format_count(statuses.count(s))} {s}" for s in ("ok", "flagged", "failed")]
-    files = f"{folder}/results.csv, results.fits, index.html"
+    files = f"{folder}/results.csv, results.fits, results.vot, index.html"
     print(f"{format_count(len(results))} spectra: {', '.join(counts)}; {files}")

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from star_results import ERRORS, FAILED, FINE, FLAGGED, LABELS, NAN
 
-from starlabels.spectra import result_page, results
+from starlabels.catalogues.derived_labels import ResultColumn
+from starlabels.spectra import result_columns, result_page, results
 from starlabels.spectra.result_page import format_value
 
 NAMES = list(LABELS)
@@ -17,11 +18,11 @@ RESULTS = [FLAGGED, FAILED, FINE]
 
 
 def read_fits_table(path):
-    """Read a table; astropy warns that FITS does not define the unit dex."""
+    """Read a table; astropy must not warn."""
     from astropy.table import Table
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("error")
         return Table.read(path)
 
 
@@ -36,15 +37,69 @@ def test_tables_hold_labels_units_and_failures_in_order(tmp_path):
     assert list(csv["status"]) == list(table["status"]) == ["flagged", "failed", "ok"]
     reasons = ["too hot; odd", "no pixel was observed"]
     assert list(csv["reasons"][:2]) == list(table["reasons"][:2]) == reasons
-    assert list(table["flags"]) == [3, 0, 0]
+    assert list(table["flags"]) == [3, results.NO_RESULT, 0]
     expected = {"logg": [4.4382, NAN, 4.4382], "rv": [-12.34, NAN, NAN]}
     expected["vsini_err"] = [ERRORS["vsini"], NAN, ERRORS["vsini"]]
     for column, values in expected.items():
         np.testing.assert_allclose(csv[column], values)
         np.testing.assert_allclose(np.ma.filled(table[column], NAN), values)
     units = ["teff_err", "logg", "vsini", "rv", "snr"]
-    assert [str(table[name].unit) for name in units] == ["K", "dex", "km / s", "km / s", "None"]
+    assert [str(table[name].unit) for name in units] == ["K", "None", "km / s", "km / s", "None"]
     assert table.meta["MODEL"] == "models/\\xe9toiles" and table.meta["DIGEST"] == "0123abcd"
+
+
+def read_votable(path):
+    """Read a VOTable, with an error for anything against its standard."""
+    from astropy.io import votable
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return votable.parse(path, verify="exception").get_first_table().to_table()
+
+
+def test_columns_of_fits_and_votable_have_descriptions_ucds_and_small_types(tmp_path):
+    from astropy.io import fits, votable
+
+    extras = {"flag_bad": ResultColumn("", True), "astra_flags": ResultColumn("", 2048)}
+    names, units = [*NAMES, "mg_h"], [*UNITS, "dex"]
+    results.write_tables(RESULTS, tmp_path, names, units, META, extras)
+    with fits.open(tmp_path / "results.fits") as hdus:
+        header = hdus[1].header
+        columns = {column.name: i for i, column in enumerate(hdus[1].columns, start=1)}
+    assert header["EXTNAME"] == "RESULTS"
+    assert header[f"TUCD{columns['teff']}"] == "phys.temperature.effective"
+    assert header[f"TUCD{columns['teff_err']}"] == "stat.error;phys.temperature.effective"
+    assert header[f"TCOMM{columns['mg_h']}"] == "[Mg/H], in dex"
+    assert all(header[f"TCOMM{i}"] for i in columns.values())
+    assert "" not in [header[key].strip() for key in header if key.startswith("TUNIT")]
+    forms = {name: header[f"TFORM{i}"] for name, i in columns.items()}
+    assert forms["teff"] == forms["rv"] == "E" and forms["flags"] == "J"
+    assert forms["flag_bad"] == "L"
+    table = read_votable(tmp_path / "results.vot")
+    np.testing.assert_allclose(np.ma.filled(table["logg"], NAN), [4.4382, NAN, 4.4382])
+    assert list(table["name"]) == [result.name for result in RESULTS]
+    assert [bool(value) for value in table["flag_bad"]] == [True, True, True]
+    assert list(table["flags"]) == [3, results.NO_RESULT, 0]
+    element = votable.parse(tmp_path / "results.vot").get_first_table()
+    ucds = {field.name: field.ucd for field in element.fields}
+    assert ucds["logg"] == "phys.gravity" and all(ucds.values())
+    assert all(field.description for field in element.fields)
+    assert {param.name: param.value for param in element.params}["digest"] == "0123abcd"
+
+
+def test_a_star_without_a_number_for_a_label_is_failed_with_a_bit_and_bad(tmp_path):
+    extras = {"flag_bad": ResultColumn("", True), "astra_flags": ResultColumn("", 2048)}
+    good = {"flag_bad": False, "astra_flags": 0}
+    odd = FINE._replace(labels=LABELS | {"logg": NAN}, extras=good, flags=1)
+    stars = [FINE._replace(extras=good), odd, FAILED]
+    assert [star.status for star in stars] == ["ok", "failed", "failed"]
+    results.write_tables(stars, tmp_path, NAMES, UNITS, META, extras)
+    rows = pd.read_csv(tmp_path / "results.csv")
+    assert list(rows["flags"]) == [0, 1 | results.NO_RESULT, results.NO_RESULT]
+    assert list(rows["flag_bad"]) == [False, True, True]
+    assert list(rows["astra_flags"]) == [0, 2048, 2048]
+    assert rows["reasons"][1] == "the network gave no number for logg"
+    assert rows.loc[1, [*NAMES, "teff_err"]].isna().all()
 
 
 def test_a_broken_run_leaves_the_rows_of_the_csv_and_no_fits_table(tmp_path):
@@ -67,6 +122,7 @@ def test_tables_take_many_stars_and_none(tmp_path):
     results.write_tables([], tmp_path, NAMES, UNITS, META)
     assert len(pd.read_csv(tmp_path / "results.csv")) == 0
     assert len(read_fits_table(tmp_path / "results.fits")) == 0
+    assert len(read_votable(tmp_path / "results.vot")) == 0
 
 
 def test_names_that_are_not_utf8_can_be_written(tmp_path):
@@ -78,6 +134,7 @@ def test_names_that_are_not_utf8_can_be_written(tmp_path):
     result_page.write_page(strange, [None, None], tmp_path)
     names = list(read_fits_table(tmp_path / "results.fits")["name"])
     assert names == ["\\udce9.fits", "\\udce8.fits"]
+    assert list(read_votable(tmp_path / "results.vot")["name"]) == names
 
 
 @pytest.mark.parametrize(
@@ -133,3 +190,10 @@ def test_a_name_is_no_formula_of_a_spreadsheet(tmp_path, name):
 
 def test_control_characters_of_a_name_reach_no_table():
     assert results.clean_text("a\x1b[2J\x07\n.fits") == "a\\x1b[2J\\x07 .fits"
+
+
+def test_ucds_are_of_the_controlled_vocabulary():
+    from astropy.io.votable.ucd import check_ucd
+
+    for name in (*result_columns.COLUMNS, "teff_err", "mg_h_err_model", "distance_err"):
+        assert check_ucd(result_columns.describe_column(name, "").ucd, True), name
