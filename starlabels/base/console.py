@@ -1,6 +1,10 @@
 """Output of scripts: progress bars, numbers, and the error that ends a script."""
 
+import math
 import sys
+import time
+
+LOG_INTERVAL = 60.0  # seconds between lines of progress in a log
 
 
 def exit_with_error(message, code=2):
@@ -16,10 +20,30 @@ def make_printable(text):
 
 
 def show_progress(iterable, description, **options):
-    """The iterable with a progress bar on a terminal; unchanged elsewhere."""
+    """The iterable with a progress bar on a terminal; in a log, with a line a minute."""
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=description, disable=None, leave=False, **options)
+    if sys.stderr.isatty():
+        return tqdm(iterable, desc=description, leave=False, **options)
+    return log_progress(iterable, description, options.get("total"))
+
+
+def log_progress(iterable, description, total=None):
+    """Yield the items, and print every LOG_INTERVAL seconds how many are done."""
+    if total is None and hasattr(iterable, "__len__"):
+        total = len(iterable)
+    start = last = time.monotonic()
+    for n, item in enumerate(iterable, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= LOG_INTERVAL and n != total:
+            last = now
+            of_all = ""
+            if total:
+                minutes = math.ceil((now - start) / n * (total - n) / 60)
+                left = f"{format_count(minutes)} minute{'s' if minutes != 1 else ''} left"
+                of_all = f" of {format_count(total)}, about {left}"
+            print(f"{make_printable(description)}: {format_count(n)}{of_all}")
 
 
 def format_count(n):

@@ -7,11 +7,11 @@ import numpy as np
 
 from starlabels.base import hdf5_labels
 from starlabels.base.checksums import verify_checksum
-from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, OFFSET_OF, offset_name
 from starlabels.config import digests
 from starlabels.config.paths import get_library_path
+from starlabels.stages import node_limits
 from starlabels.stages.recipe_stars import (
     NUISANCE_LABELS,
     OPTIONAL_LABELS,
@@ -129,13 +129,7 @@ def open_sampler(cfg, build=True):
 
 def covers_recipe(grid, cfg, ranges):
     """True if a NodeGrid covers window, atmosphere, label ranges and resolving power."""
-    window = grid.wave_min <= cfg.wave.min and cfg.wave.max - cfg.wave.step <= grid.wave_max
-    inside = all(
-        axis[0] - 1e-6 <= ranges[name][0] and ranges[name][1] <= axis[-1] + 1e-6
-        for name, axis in zip(AXES, grid.axes)
-    )
-    sharp = grid.resolving_power >= ranges["resolving_power"][1]
-    return window and inside and sharp and grid.atmosphere == cfg.grid.nodes.atmosphere
+    return not node_limits.list_exceeded_limits(grid, cfg, ranges)
 
 
 def find_library(cfg, ranges, build):
@@ -145,8 +139,8 @@ def find_library(cfg, ranges, build):
     """
     if cfg.grid.nodes.library != "auto":
         path = Path(cfg.grid.nodes.library)
-        if not covers_recipe(nodes.read_grid(path), cfg, ranges):
-            problem = "does not cover `wave`, grid.labels and grid.nodes.atmosphere"
+        if exceeded := node_limits.list_exceeded_limits(nodes.read_grid(path), cfg, ranges):
+            problem = f"does not cover {' and '.join(exceeded)}"
             raise UserError(f"{path} {problem}: set library: auto")
         return path, None
     for name, grid in PACKAGED.items():
@@ -159,7 +153,7 @@ def find_library(cfg, ranges, build):
                 return NODE_FOLDER / name, NODE_FOLDER / coarse
     path = get_library_path(cfg, "nodes")
     grid = plan_nodes(cfg, ranges)
-    provide_library(path, grid, cfg, build, "no packaged library covers the grid")
+    provide_library(path, grid, cfg, build, node_limits.explain_packaged(cfg, ranges))
     return path, None
 
 
@@ -189,7 +183,8 @@ def find_element_library(cfg, ranges, main_path, build):
         elements=elements,
     )
     path = get_library_path(cfg, "elements")
-    provide_library(path, grid, cfg, build, "single elements are varied")
+    reason = node_limits.explain_elements(name, elements, cfg, ranges)
+    provide_library(path, grid, cfg, build, reason)
     return path
 
 
@@ -206,7 +201,8 @@ def provide_library(path, grid, cfg, build, reason):
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
         verify_checksum(LINE_FILE)  # here, not in each worker
-        print(f"{reason}: {path} needs {format_count(len(grid.points))} nodes")
+        print(reason)
+        print(f"{path} needs {node_limits.describe_synthesis(grid, cfg.cluster)}")
         node_builder.build_library(grid, path, cfg.cluster)
 
 
