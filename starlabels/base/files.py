@@ -8,6 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
+from starlabels.base.errors import UserError
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # of file systems that cannot flush a folder
 
@@ -16,6 +18,13 @@ def compute_sha256(path):
     """SHA-256 of a file, 64 hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_not_input(out, inputs):
+    """UserError if a file to write is one of the files to read (None: no file)."""
+    for path in inputs:
+        if path is not None and os.path.realpath(path) == os.path.realpath(out):
+            raise UserError(f"{out} would be overwritten, but is read: give --out another name")
 
 
 def sync_to_disk(path):

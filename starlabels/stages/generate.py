@@ -7,6 +7,7 @@ import pandas as pd
 
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
+from starlabels.base.files import check_not_input
 from starlabels.base.labels import LABELS
 from starlabels.catalogues import table_columns, tables
 from starlabels.learning import generator
@@ -86,6 +87,7 @@ def check_arguments(args, labels, names):
     if args.out.suffix.lower() not in WRITERS:
         problem = f"unknown kind of file: end its name in {', '.join(WRITERS)}"
         raise UserError(f"--out {args.out}: {problem}")
+    check_not_input(args.out, [args.table, *args.model.glob("*")])
     options = " ".join(format_option(name) for name in labels or names)
     if not labels and not args.table:
         hint = f"give those of one star, {options}, or a table of many stars, --table FILE"

@@ -33,6 +33,7 @@ import pandas as pd
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
+from starlabels.base.files import check_not_input
 from starlabels.base.labels import get_label, offset_name
 from starlabels.catalogues import table_columns, tables
 from starlabels.config import digests
@@ -102,6 +103,8 @@ def write_mock_rave(run, args):
     """Write the CSV file and the spectra; print how many stars were left out, and why."""
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: expected 0 or more")
+    for out in (args.out, args.out.with_suffix(".csv")):
+        check_not_input(out, [args.labels, args.photometry])
     stars, left_out = select_covered(read_stars(args.labels, args.photometry))
     rng = np.random.default_rng(args.seed)
     stars = stars.assign(**draw_nuisances(rng, stars))

@@ -19,6 +19,7 @@ from astropy.io import fits
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
+from starlabels.base.files import check_not_input
 from starlabels.catalogues import allstar
 from starlabels.config import digests
 from starlabels.config.data_sections import MOST_PIXELS
@@ -67,6 +68,7 @@ def add_arguments(parser):
 def write_survey(run, args):
     """Write the database; print the sources of its columns, and what was left out and why."""
     grid = make_wave(args)
+    check_not_input(args.out, [args.table])
     stars = allstar.read_allstar(args.table, args.keep)
     print(f"{args.table}: {format_count(len(stars.ids))} rows, with these columns:")
     print(*allstar.summarize_columns(stars), sep="\n")

@@ -177,3 +177,13 @@ def test_a_copy_that_the_user_keeps_next_to_a_folder_is_not_deleted(tmp_path):
     files.remove_folder(tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model.old"]
     assert (tmp_path / "model.old/notes.txt").read_text() == "mine"
+
+
+def test_a_file_that_is_read_is_not_overwritten(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("mine")
+    Path("link.csv").symlink_to("a.csv")
+    files.check_not_input("b.csv", ["a.csv", None])
+    for out in ("a.csv", "./a.csv", tmp_path / "link.csv"):
+        with pytest.raises(UserError, match="would be overwritten, but is read: give --out"):
+            files.check_not_input(out, [None, "a.csv"])

@@ -126,3 +126,8 @@ def test_a_model_that_is_not_there_names_the_recipe_to_train(tmp_path):
     assert "odd/config.yaml not found: train it" in message(
         *OPTIONS, "--out", "x.fits", model=tmp_path / "odd"
     )
+
+
+def test_the_table_is_not_overwritten(no_model, tmp_path):
+    path = table(tmp_path / "a.csv")
+    assert "a.csv would be overwritten, but is read" in message("--table", path, "--out", path)

@@ -149,3 +149,12 @@ def test_0_join_and_the_grid_read_what_was_written(survey, make_config):
     stars = recipe_stars.read_stars(cfg, recipe_stars.REQUIRED_LABELS, recipe_stars.OPTIONAL_LABELS)
     np.testing.assert_allclose(stars.labels["si_m"], survey[-1]["labels"]["si_m"])
     np.testing.assert_allclose(stars.columns["j_mag"], survey[-1]["labels"]["j_mag"])
+
+
+def test_the_tables_are_not_overwritten(tmp_path):
+    labels = tmp_path / "rave.csv"
+    labels.write_text("mine")
+    args = {"labels": labels, "photometry": tmp_path / "b.csv", "out": tmp_path / "rave.h5"}
+    with pytest.raises(UserError, match="rave.csv would be overwritten, but is read"):
+        mock_rave.write_mock_rave(None, SimpleNamespace(seed=1, **args))
+    assert labels.read_text() == "mine"
