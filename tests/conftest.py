@@ -310,6 +310,13 @@ def user_folder(tmp_path_factory):
 
 
 @pytest.fixture
+def model_folder(finished_folder, tmp_path, monkeypatch):
+    """Folder of the trained smoke model; the current folder is another, empty one."""
+    monkeypatch.chdir(tmp_path)
+    return finished_folder
+
+
+@pytest.fixture
 def finished_copy(finished_folder, tmp_path, monkeypatch):
     """A copy of the finished folder that a test may spoil; it is the current folder."""
     shutil.copytree(finished_folder, tmp_path / "run")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from conftest import run_script
 
 from starlabels.config import load
@@ -10,13 +9,6 @@ from starlabels.stages.recipe_nodes import open_sampler
 
 HOME = "models/smoke"
 STAR = {"teff": 7000.0, "logg": 4.0, "mh": 0.0, "vmic": 2.0, "vsini": 20.0}
-
-
-@pytest.fixture
-def folder(finished_folder, tmp_path, monkeypatch):
-    """Folder of the trained smoke model; the current folder is another, empty one."""
-    monkeypatch.chdir(tmp_path)
-    return finished_folder
 
 
 def spectrum(folder, rv=0.0, low=4835, high=4885, snr=100):

@@ -6,12 +6,12 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from conftest import run_script
-from predicting import folder, predict, spectrum, write_csv  # noqa: F401  a fixture among them
+from predicting import predict, spectrum, write_csv
 
 
-def test_a_star_has_labels_errors_velocity_table_figure_and_page(folder, tmp_path):
-    write_csv("star.csv", *spectrum(folder, rv=35.0))
-    done, rows = predict(folder, "star.csv", "--resolving-power", 35000)
+def test_a_star_has_labels_errors_velocity_table_figure_and_page(model_folder, tmp_path):
+    write_csv("star.csv", *spectrum(model_folder, rv=35.0))
+    done, rows = predict(model_folder, "star.csv", "--resolving-power", 35000)
     star = rows.loc["star.csv"]
     assert (
         star.rv == pytest.approx(35, abs=3)
@@ -26,9 +26,9 @@ def test_a_star_has_labels_errors_velocity_table_figure_and_page(folder, tmp_pat
     assert "1 spectra" in done.stdout or "1 spectrum" in done.stdout
 
 
-def bad_files(folder):
+def bad_files(model_folder):
     """{name: word of the reason}; each file is written, and cannot be used."""
-    wave, flux = spectrum(folder)
+    wave, flux = spectrum(model_folder)
     open("empty.csv", "w").close()
     write_csv("nan.csv", wave, np.full(len(wave), np.nan))
     fits.BinTableHDU(Table({"wave": np.zeros(0), "flux": np.zeros(0)})).writeto("zero.fits")
@@ -51,12 +51,14 @@ def bad_files(folder):
     }
 
 
-def test_each_bad_file_has_a_reason_and_the_batch_continues(folder):
-    reasons = bad_files(folder)
-    wave, flux = spectrum(folder)
+def test_each_bad_file_has_a_reason_and_the_batch_continues(model_folder):
+    reasons = bad_files(model_folder)
+    wave, flux = spectrum(model_folder)
     write_csv("down.csv", wave[::-1], flux[::-1])
     write_csv("twice.csv", np.repeat(wave, 2)[: len(wave) + 5], np.repeat(flux, 2)[: len(wave) + 5])
-    done, rows = predict(folder, *reasons, "down.csv", "twice.csv", "--resolving-power", 35000)
+    done, rows = predict(
+        model_folder, *reasons, "down.csv", "twice.csv", "--resolving-power", 35000
+    )
     for name, word in reasons.items():
         assert rows.loc[name].status == "failed" and word in rows.loc[name].reasons, name
         assert np.isnan(rows.loc[name].teff)
@@ -64,36 +66,39 @@ def test_each_bad_file_has_a_reason_and_the_batch_continues(folder):
     assert len(rows) == len(reasons) + 2
 
 
-def test_an_unknown_resolving_power_is_asked_for_and_a_low_one_refused(folder):
-    write_csv("star.csv", *spectrum(folder))
-    _, rows = predict(folder, "star.csv")
+def test_an_unknown_resolving_power_is_asked_for_and_a_low_one_refused(model_folder):
+    write_csv("star.csv", *spectrum(model_folder))
+    _, rows = predict(model_folder, "star.csv")
     assert "--resolving-power" in rows.loc["star.csv"].reasons
-    _, rows = predict(folder, "star.csv", "--resolving-power", 5000)
+    _, rows = predict(model_folder, "star.csv", "--resolving-power", 5000)
     assert "resolving power 5000" in rows.loc["star.csv"].reasons
 
 
-def test_a_window_elsewhere_is_refused_before_the_network_is_loaded(folder):
+def test_a_window_elsewhere_is_refused_before_the_network_is_loaded(model_folder):
     write_csv("far.csv", np.linspace(15200, 16900, 500), np.ones(500))
-    done, rows = predict(folder, "far.csv", "--vacuum", "--resolving-power", 22500)
+    done, rows = predict(model_folder, "far.csv", "--vacuum", "--resolving-power", 22500)
     assert (
         "15200 to 16900 A lies outside" in rows.loc["far.csv"].reasons
         and "Keras" not in done.stdout
     )
 
 
-def test_normalised_spectra_of_our_schema_are_used_unchanged(folder):
-    with h5py.File(folder / "data/smoke/2_prepared.h5") as h5, h5py.File("stars.h5", "w") as out:
+def test_normalised_spectra_of_our_schema_are_used_unchanged(model_folder):
+    with (
+        h5py.File(model_folder / "data/smoke/2_prepared.h5") as h5,
+        h5py.File("stars.h5", "w") as out,
+    ):
         out["spectra/wave"] = h5["spectra/wave"][:]
         out["spectra"].attrs.update({"medium": "air", "frame": "rest"})
         flux = out.create_dataset("spectra/flux", data=h5["test/flux"][:40])
         flux.attrs.update({"continuum": 1.0, "resolving_power": 35_000.0})
         flux[3] = np.nan
-    done, rows = predict(folder, "stars.h5", "--figures", 2)
+    done, rows = predict(model_folder, "stars.h5", "--figures", 2)
     assert len(rows) == 40 and (rows.status == "failed").sum() == 1 and rows.rv.isna().all()
     assert rows.status.iloc[3] == "failed" and rows.teff.notna().sum() == 39
 
 
-def test_a_missing_model_is_an_error_of_one_line(folder):
-    write_csv("star.csv", *spectrum(folder))
+def test_a_missing_model_is_an_error_of_one_line(model_folder):
+    write_csv("star.csv", *spectrum(model_folder))
     done = run_script("predict.py", "star.csv", "--model", "models/none")
     assert done.returncode == 2 and "models/none" in done.stderr and "Traceback" not in done.stderr

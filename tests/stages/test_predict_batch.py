@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, run_script
-from predicting import HOME, folder, predict, spectrum, write_csv  # noqa: F401  a fixture
+from predicting import HOME, predict, spectrum, write_csv
 
 from starlabels.plots import observed_spectra
 from starlabels.spectra import readers
@@ -41,8 +41,10 @@ def fail_for(name, function, error, get_name):
 
 
 @pytest.mark.parametrize("step", ["reading", "preparation", "prediction"])
-def test_any_exception_fails_one_row_which_names_the_step_and_the_log(folder, monkeypatch, step):
-    star = spectrum(folder)
+def test_any_exception_fails_one_row_which_names_the_step_and_the_log(
+    model_folder, monkeypatch, step
+):
+    star = spectrum(model_folder)
     names = [f"bad_{type(error).__name__}.csv" for error in ERRORS]
     for name in [*names, "good.csv"]:
         write_csv(name, *star)
@@ -60,7 +62,7 @@ def test_any_exception_fails_one_row_which_names_the_step_and_the_log(folder, mo
             monkeypatch.setattr(owner, attribute, fail_in_batch(name, function, error))
         else:
             monkeypatch.setattr(owner, attribute, fail_for(name, function, error, get_name))
-    done, rows = predict(folder, *names, "good.csv", *POWER)
+    done, rows = predict(model_folder, *names, "good.csv", *POWER)
     assert list(rows.index) == [*names, "good.csv"]
     assert list(rows.status[:-1]) == ["failed"] * len(names) and np.isfinite(rows.teff["good.csv"])
     assert rows.reasons[:-1].str.contains(f"{step} failed|{step} needs more memory").all()
@@ -80,16 +82,16 @@ def fail_in_batch(name, function, error):
     return call
 
 
-def test_a_figure_that_cannot_be_drawn_leaves_the_labels(folder, monkeypatch):
-    write_csv("star.csv", *spectrum(folder))
+def test_a_figure_that_cannot_be_drawn_leaves_the_labels(model_folder, monkeypatch):
+    write_csv("star.csv", *spectrum(model_folder))
     monkeypatch.setattr(observed_spectra, "draw_star", lambda *_: 1 / 0)
-    _, rows = predict(folder, "star.csv", *POWER)
+    _, rows = predict(model_folder, "star.csv", *POWER)
     assert np.isfinite(rows.teff["star.csv"])
     assert "ZeroDivisionError" in Path("results/log.txt").read_text()
 
 
-def test_masked_windows_gaps_and_velocities_are_refused_in_words(folder):
-    wave, flux = spectrum(folder)
+def test_masked_windows_gaps_and_velocities_are_refused_in_words(model_folder):
+    wave, flux = spectrum(model_folder)
     cases = {
         "masked.csv": (wave, np.where((wave > 4839) & (wave < 4881), np.nan, flux)),
         "arms.csv": (
@@ -104,29 +106,29 @@ def test_masked_windows_gaps_and_velocities_are_refused_in_words(folder):
     for name, values in cases.items():
         write_csv(name, *values)
     write_csv("good.csv", wave, flux)
-    _, rows = predict(folder, *cases, "good.csv", *POWER)
+    _, rows = predict(model_folder, *cases, "good.csv", *POWER)
     assert np.isfinite(rows.teff["good.csv"]) and list(rows.status[:3]) == ["failed"] * 3
     assert not rows.reasons[:3].str.contains("log.txt").any()
     assert "of the model's pixels are observed" in rows.reasons["masked.csv"]
     assert not Path("results/log.txt").exists()
 
 
-def test_files_of_equal_names_have_their_paths_in_the_rows(folder):
+def test_files_of_equal_names_have_their_paths_in_the_rows(model_folder):
     for name in ("a", "b"):
         Path(name).mkdir()
-        write_csv(f"{name}/star.csv", *spectrum(folder))
-    write_csv("other.csv", *spectrum(folder))
-    _, rows = predict(folder, "a/star.csv", "b/star.csv", "other.csv", *POWER)
+        write_csv(f"{name}/star.csv", *spectrum(model_folder))
+    write_csv("other.csv", *spectrum(model_folder))
+    _, rows = predict(model_folder, "a/star.csv", "b/star.csv", "other.csv", *POWER)
     assert list(rows.index) == ["a/star.csv", "b/star.csv", "other.csv"]
 
 
-def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(folder):
-    write_csv("first.csv", *spectrum(folder))
-    predict(folder, "first.csv", *POWER)
+def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(model_folder):
+    write_csv("first.csv", *spectrum(model_folder))
+    predict(model_folder, "first.csv", *POWER)
     shutil.copy("results/first.csv.png", "results/mine.png")
     (Path("results") / "notes.txt").write_text("of the user")
-    shutil.copy(folder / "figures/smoke/4_pulls.png", "results/of_a_stage.png")
-    write_csv("second.csv", *spectrum(folder))
+    shutil.copy(model_folder / "figures/smoke/4_pulls.png", "results/of_a_stage.png")
+    write_csv("second.csv", *spectrum(model_folder))
     holder = (
         "import sys, time; from pathlib import Path; from starlabels.stages import locks\n"
         "with locks.hold_lock(Path('results/results.lock')): print('held', flush=True); input()"
@@ -138,33 +140,33 @@ def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(folder):
         stdout=subprocess.PIPE,
     )
     assert process.stdout.readline() == b"held\n"
-    done = run_script("predict.py", "second.csv", *POWER, "--model", folder / HOME)
+    done = run_script("predict.py", "second.csv", *POWER, "--model", model_folder / HOME)
     assert done.returncode == 2 and "another --out" in done.stderr
     process.communicate(b"\n")
-    predict(folder, "second.csv", *POWER)
+    predict(model_folder, "second.csv", *POWER)
     left = {path.name for path in Path("results").iterdir()}
     assert "first.csv.png" not in left and "results.lock" not in left
     assert {"second.csv.png", "notes.txt", "of_a_stage.png"} <= left
 
 
 @pytest.mark.parametrize("factor", [1e15, 1e-6])
-def test_errors_far_from_the_scatter_are_flagged_and_both_ratios_reported(folder, factor):
-    wave, flux = spectrum(folder)
+def test_errors_far_from_the_scatter_are_flagged_and_both_ratios_reported(model_folder, factor):
+    wave, flux = spectrum(model_folder)
     for name, error in (("sound.csv", 10.0), ("odd.csv", 10.0 * factor)):
         table = np.column_stack([wave, flux, np.full(len(wave), error)])
         np.savetxt(name, table, delimiter=",", header="wave,flux,err", comments="")
-    _, rows = predict(folder, "sound.csv", "odd.csv", *POWER)
+    _, rows = predict(model_folder, "sound.csv", "odd.csv", *POWER)
     odd, sound = rows.loc["odd.csv"], rows.loc["sound.csv"]
     assert odd["flags"] & 64 and not sound["flags"] & 64 and "snr_scatter" in odd.reasons
     assert sound.snr_scatter / sound.snr == pytest.approx(1, rel=0.5)
     assert odd.snr_scatter == pytest.approx(sound.snr_scatter, rel=0.5)
 
 
-def test_a_velocity_beyond_the_search_is_no_velocity_until_the_search_is_wider(folder):
-    write_csv("fast.csv", *spectrum(folder, rv=250.0))
-    _, rows = predict(folder, "fast.csv", *POWER, "--rv-range", 100)
+def test_a_velocity_beyond_the_search_is_no_velocity_until_the_search_is_wider(model_folder):
+    write_csv("fast.csv", *spectrum(model_folder, rv=250.0))
+    _, rows = predict(model_folder, "fast.csv", *POWER, "--rv-range", 100)
     assert np.isnan(rows.rv["fast.csv"]) and rows["flags"]["fast.csv"] & 16
-    _, rows = predict(folder, "fast.csv", *POWER, "--rv-range", 400)
+    _, rows = predict(model_folder, "fast.csv", *POWER, "--rv-range", 400)
     assert rows.rv["fast.csv"] == pytest.approx(250, abs=5)
 
 
@@ -182,30 +184,30 @@ def test_a_velocity_beyond_the_search_is_no_velocity_until_the_search_is_wider(f
         (["--settings", "none.csv"], "none.csv"),
     ],
 )
-def test_values_that_cannot_be_are_one_line(folder, words, message):
-    write_csv("star.csv", *spectrum(folder))
-    done = run_script("predict.py", "star.csv", *words, "--model", folder / HOME)
+def test_values_that_cannot_be_are_one_line(model_folder, words, message):
+    write_csv("star.csv", *spectrum(model_folder))
+    done = run_script("predict.py", "star.csv", *words, "--model", model_folder / HOME)
     assert done.returncode == 2 and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_settings_and_instrument_give_each_file_what_it_does_not_state(folder):
-    wave, flux = spectrum(folder, rv=35.0)
+def test_settings_and_instrument_give_each_file_what_it_does_not_state(model_folder):
+    wave, flux = spectrum(model_folder, rv=35.0)
     for name in ("a.csv", "b.csv", "c.csv"):
         write_csv(name, wave, flux)
     Path("settings.csv").write_text(
         "file,resolving_power,rv,instrument\na.csv,35000,35,\nb.csv,,,FEROS\n"
     )
-    _, rows = predict(folder, "a.csv", "b.csv", "c.csv", "--settings", "settings.csv")
+    _, rows = predict(model_folder, "a.csv", "b.csv", "c.csv", "--settings", "settings.csv")
     assert np.isnan(rows.rv["a.csv"]) and rows.rv["b.csv"] == pytest.approx(35, abs=3)
     assert "--resolving-power" in rows.reasons["c.csv"]
 
 
-def test_control_characters_and_mathtext_in_names_do_no_harm(folder):
+def test_control_characters_and_mathtext_in_names_do_no_harm(model_folder):
     names = ["\x1b[31mred.csv", "$\\frac{a}.csv", os.fsdecode(b"caf\xe9.csv")]
     for name in names:
-        write_csv(name, *spectrum(folder))
-    done, rows = predict(folder, *names, *POWER)
+        write_csv(name, *spectrum(model_folder))
+    done, rows = predict(model_folder, *names, *POWER)
     assert "\x1b" not in done.stdout and np.isfinite(rows.teff).all()
     assert len(list(Path("results").glob("*.png"))) == 3
     assert not Path("results/log.txt").exists()
