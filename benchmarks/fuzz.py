@@ -52,7 +52,7 @@ def draw_examples(strategy, n, number):
 
 
 def make_config_cases(n, number):
-    """Yield n Cases of damaged configurations, a third of each kind."""
+    """Yield n Cases of damaged configurations, as many of each kind."""
     kinds = fuzz_configs.KINDS
     for first, (kind, strategy) in enumerate(kinds.items()):
         share = len(range(first, n, len(kinds)))

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import strategies as st
 from pydantic import BeforeValidator
 
+from benchmarks import fuzz_queries
 from benchmarks.fuzz_yaml import break_yaml
 from starlabels.base.labels import LABELS
 from starlabels.base.ranges import Section
@@ -307,8 +308,17 @@ def make_values_by_type(draw):
     return yaml.safe_dump(values, sort_keys=False).encode()
 
 
+@st.composite
+def make_recipes_with_queries(draw):
+    """Bytes of a configuration with a condition on the rows of its database."""
+    values = copy.deepcopy(draw(st.sampled_from(SMALL)))
+    values["join"]["databases"][0]["where"] = draw(fuzz_queries.make_queries())
+    return yaml.safe_dump(values, sort_keys=False).encode()
+
+
 KINDS = {
     "broken YAML": make_broken_yaml(),
+    "queries": make_recipes_with_queries(),
     "mistaken values": make_mistaken_values(),
     "values by type": make_values_by_type(),
 }

@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from benchmarks import fuzz_damage, fuzz_damage_fits, fuzz_damage_text, fuzz_inputs
+from benchmarks import (
+    fuzz_damage,
+    fuzz_damage_fits,
+    fuzz_damage_text,
+    fuzz_inputs,
+    fuzz_observations,
+)
 from benchmarks.fuzz_configs import RECIPES, shrink_recipe
 from benchmarks.fuzz_run import Case
 
@@ -26,13 +33,14 @@ class Target(NamedTuple):
     """A file to damage and what reads it.
 
     recipe: name of a recipe, or a file; steps: of `fuzz_run.Case`; changes: of the sections of the
-    recipe.
+    recipe. draw: function(rng) -> (path, bytes) that makes the file anew instead.
     """
 
     path: str
     recipe: str
     steps: tuple
     changes: dict = {}
+    draw: Callable | None = None
 
 
 def make_predict_target(path, model="observed", options=""):
@@ -107,6 +115,9 @@ KINDS = {
         make_predict_target("inputs/toy.h5", "pixels"),
         make_predict_target("inputs/toy.h5"),
     ],
+    "predict: odd observations": [
+        make_predict_target("inputs/odd")._replace(draw=fuzz_observations.draw_observation)
+    ],
     "predict: tables": [
         make_predict_target("inputs/stars.csv", "table"),
         make_predict_target("inputs/stars.fits", "table"),
@@ -133,11 +144,7 @@ def make_file_cases(n, number, template):
         kind = kinds[i % len(kinds)]
         rng = np.random.default_rng((number, i))
         target = fuzz_damage.pick_item(rng, KINDS[kind])
-        data = (Path(template) / target.path).read_bytes()
-        damage = (
-            fuzz_damage.damage_bytes if rng.integers(3) == 0 else DAMAGE[Path(target.path).suffix]
-        )
-        data = apply_damage(data, damage, rng)
+        target, data = make_data(target, template, rng)
         if rng.integers(40) == 0:
             data = None  # a folder in its place
         files = {target.path: data, "config.yaml": make_configuration(target, template)}
@@ -145,6 +152,22 @@ def make_file_cases(n, number, template):
             one for one in target.steps if one != "1_label_study" or i // len(kinds) % 4 == 3
         ]  # figures take most of the time
         yield Case(kind, i, files, tuple(steps), (target.path, Path(target.path).name, "data/"))
+
+
+def make_data(target, template, rng):
+    """(Target, bytes) of a damaged file, or of one that the Target draws."""
+    if target.draw:
+        path, data = target.draw(rng)
+        return make_predict_target(path, options=pick_power(rng)), data
+    data = (Path(template) / target.path).read_bytes()
+    damage = fuzz_damage.damage_bytes if rng.integers(3) == 0 else DAMAGE[Path(target.path).suffix]
+    return target, apply_damage(data, damage, rng)
+
+
+def pick_power(rng):
+    """Options of predict.py that a user may give with any file."""
+    options = ("", "--vacuum", "--rv 0", "--rv -300", "--error-kind ivar", "--prepare --air")
+    return fuzz_damage.pick_item(rng, options)
 
 
 def apply_damage(data, damage, rng):

@@ -1,6 +1,7 @@
 """One case of benchmarks.fuzz: a child process in a sandbox folder, and its verdict."""
 
 import contextlib
+import csv
 import functools
 import os
 import re
@@ -127,6 +128,18 @@ def run_steps(case, report):
         sys.argv = [f"{name}.py", *words]
         run, arguments, recipe = get_stage(name)
         command_line.run_command(run, "", arguments, recipe)
+        if name == "predict":
+            check_rows(words[0])
+
+
+def check_rows(path):
+    """Raise a RuntimeError unless predict.py gave the file a row, and foresaw every failure."""
+    log = Path("results/log.txt")
+    if log.exists():
+        raise RuntimeError(log.read_text(encoding="utf-8"))
+    with open("results/results.csv", newline="", encoding="utf-8") as file:
+        if len(list(csv.reader(file))) < 2:
+            raise RuntimeError(f"no row of {path}")
 
 
 def run_child(case, folder, report):

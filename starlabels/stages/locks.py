@@ -75,7 +75,7 @@ def hold_lock(path, hint="give this recipe another name"):
     try:
         command = shlex.join(sys.argv)
         text = f"process {os.getpid()} on {socket.gethostname()} ({command})"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
         yield
     finally:
         # Deleted while it is held: a process that waits for the lock sees that the file is gone
