@@ -14,7 +14,16 @@ RUNS = {  # test files by the run that they share
         "generator_folder",
     ),
 }
-LONG = ("test_fuzz", "test_outliers", "test_resume", "test_training", "test_kills")
+LONG = (
+    "test_real_stars",
+    "test_real_physics",
+    "test_documentation_runs",
+    "test_fuzz",
+    "test_outliers",
+    "test_resume",
+    "test_training",
+    "test_kills",
+)
 ORDER = {stem: i for i, stem in enumerate([*RUNS, *LONG])}
 
 

@@ -57,7 +57,9 @@ def test_every_stage_writes_its_file(finished_folder):
 @pytest.mark.slow
 def test_scripts_in_processes_of_their_own_write_the_same_files(finished_folder, user_folder):
     lines = same.find_differences(user_folder, finished_folder)
-    assert [line for line in lines if not line.startswith("different figures/")] == []
+    # the card states times, and figures are drawn smaller here
+    different = ("different figures/", "different models/smoke/README.md")
+    assert [line for line in lines if not line.startswith(different)] == []
 
 
 def test_nothing_is_written_outside_data_models_and_figures(finished_folder):
