@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from starlabels.base.console import make_printable
+
 SCHEMA = 1
 # Files that all are in a git checkout of this code, and in no other repository
 OWN_FILES = ["starlabels/base/stamp.py", "grid.py", "data/SHA256SUMS"]
@@ -29,7 +31,7 @@ def make_root_attributes(stage, digest, config, inputs):
         "parts": json.dumps(getattr(digest, "parts", {})),
         "config": config,
         "inputs": json.dumps({str(name): str(value) for name, value in inputs.items()}),
-        "command": shlex.join(sys.argv),
+        "command": make_printable(shlex.join(sys.argv)),
         "commit": get_commit(),
         "created": format_utc_now(),
         "versions": json.dumps(get_versions()),
