@@ -28,6 +28,7 @@ DAMAGED = (
 
 # A gzip file may hold this many times its size, or this many bytes
 MAX_RATIO, LEAST_LIMIT = 200, 100_000_000
+MAX_FIELDS = 999  # columns of a table, by the standard
 
 
 def is_gzipped(path):
@@ -82,6 +83,7 @@ def read_fits(path):
         # astropy warns of headers that violate the standard
         with warnings.catch_warnings(action="ignore"), fits.open(path) as hdus:
             for i, hdu in enumerate(hdus):
+                check_declared(path, i, hdu)
                 end = hdu.fileinfo()["datLoc"] + hdu.size
                 if end > size and not isinstance(hdu, fits.CompImageHDU):
                     raise UserError(
@@ -93,6 +95,15 @@ def read_fits(path):
     except (*DAMAGED, AttributeError, MemoryError, OverflowError) as error:
         reason = describe_damage(error)
         raise UserError(f"{path} is a damaged FITS file, {reason}: copy it anew") from None
+
+
+def check_declared(path, i, hdu):
+    """UserError if an extension declares more columns, or bytes, than can be."""
+    n_columns = hdu.header.get("TFIELDS", 0)
+    if isinstance(n_columns, int) and n_columns > MAX_FIELDS:
+        problem = f"extension {i} declares {n_columns} columns, FITS allows {MAX_FIELDS}"
+        raise UserError(f"{path} is a damaged FITS file, {problem}: copy it anew")
+    memory.check_memory(hdu.size, f"{path}: the data that extension {i} declares", "copy it anew")
 
 
 def describe_damage(error):

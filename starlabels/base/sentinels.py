@@ -16,6 +16,8 @@ MIN_COUNT = 2
 APART = (0.8, 0.4)
 APART_UNMISTAKABLE = (0.05, 0.0)
 
+MAGNITUDES = (-50.0, 50.0)  # no star is outside
+
 
 def find_sentinels(values):
     """Numbers that mark missing values.
@@ -68,6 +70,19 @@ def blank_sentinels(values, subject):
     print(f"{subject} is {', '.join(counts)} of {format_count(len(values))} rows: taken as missing")
     kind = values.dtype if values.dtype.kind == "f" else "f8"
     return np.where(np.any(list(masks.values()), axis=0), np.nan, values).astype(kind)
+
+
+def blank_magnitudes(values, subject):
+    """Magnitudes (n,) with NaN, and a line, for those that no star has, such as a single 99.99."""
+    low, high = MAGNITUDES
+    bad = (values < low) | (values > high)
+    if not bad.any():
+        return values
+    n = format_count(int(bad.sum()))
+    first = f"such as {values[bad.argmax()]:.8g}"
+    rows = f"in {n} of {format_count(len(values))} rows"
+    print(f"{subject} is outside {low:g} to {high:g} mag {rows}, {first}: taken as missing")
+    return np.where(bad, np.nan, values)
 
 
 def warn_single(values, subject):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, identifiers, integrity
+from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, identifiers, integrity, sentinels
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
@@ -91,7 +91,7 @@ def open_database(cfg, path):
         yield database
 
 
-def read_table_database(entry, is_id):
+def read_table_database(entry, is_id, units=None):
     """Read a table without spectra as a Database.
 
     Parameters
@@ -99,6 +99,7 @@ def read_table_database(entry, is_id):
     entry : an entry of join.databases.
     is_id : {name: True for an identifier, False for a position} of columns that catalogues are
         matched by, under our names or those of the file.
+    units : {our name: unit} to convert columns to.
 
     Raises
     ------
@@ -111,7 +112,8 @@ def read_table_database(entry, is_id):
     names = entry.columns and list(chosen.values())
     also = (*sources.values(), "star_id")
     table = tables.read_table(entry.path, names, also, texts, [entry.id] if entry.id else [])
-    columns = table_columns.extract_columns(table, entry.columns, leave=(entry.id, "star_id"))
+    leave = (entry.id, "star_id")
+    columns = table_columns.extract_columns(table, entry.columns, leave, targets=units)
     if columns.unused:
         print(f"{entry.path}: not kept: {', '.join(columns.unused)}")
     labels = pd.DataFrame(columns.values)
@@ -147,6 +149,7 @@ def read_own_layout(h5, path):
     if labels.empty:
         raise UserError(f"{path} holds no spectra: leave it out of join.databases")
     check_not_infinite(path, labels)
+    blank_label_sentinels(path, labels)
     star_id = identifiers.read_star_ids(h5) if "star_id" in h5 else format_star_ids(labels)
     errors = None
     if "labels/error" in h5:
@@ -175,6 +178,7 @@ def read_published_layout(h5, path):
         raise UserError(f"{path} has labels of unequal length: {lengths}")
     labels = pd.DataFrame(columns)
     check_not_infinite(path, labels)
+    blank_label_sentinels(path, labels)
     flux = hdf5.get_dataset(h5, "X")
     return Database(path, flux, labels, format_star_ids(labels), dict(PUBLISHED_UNITS))
 
@@ -186,6 +190,12 @@ def check_not_infinite(path, labels):
         row, column = np.argwhere(bad)[0]
         problem = f"{labels.columns[column]} is infinite, expected a number, or NaN"
         raise UserError(f"{path}: row {row + 1}: {problem}")
+
+
+def blank_label_sentinels(path, labels):
+    """Set labels (n, k) such as -9999 to NaN in place, and say so."""
+    for name in labels:
+        labels[name] = sentinels.blank_sentinels(labels[name].to_numpy(), f"{path}: {name}")
 
 
 def check_labels(database, names):

@@ -32,6 +32,17 @@ def list_feature_columns(section):
     return list(dict.fromkeys([*section.magnitudes, *single, *section.columns]))
 
 
+def list_units(section):
+    """{column: unit} of the magnitudes and the distances that the recipe's features are made of."""
+    names = [*section.magnitudes, *([section.a_v] if section.a_v else [])]
+    units = dict.fromkeys(names, "mag")
+    if section.parallax:
+        units[section.parallax] = "mas"
+    if section.distance:
+        units[section.distance] = "pc"
+    return units
+
+
 def compute_modulus(section, table):
     """(Distance modulus (n,) in mag, name of the column that it is made of).
 

@@ -31,7 +31,7 @@ class Columns(NamedTuple):
     unused: list
 
 
-def extract_columns(table, chosen=None, leave=(), known=()):
+def extract_columns(table, chosen=None, leave=(), known=(), targets=None):
     """Extract the columns of numbers of a Table.
 
     Parameters
@@ -39,6 +39,7 @@ def extract_columns(table, chosen=None, leave=(), known=()):
     table : Table.
     chosen : {our name: name in the table}; None takes all columns of numbers under their own names.
     leave : names of columns to leave out if `chosen` is None.
+    targets : {our name: unit} to convert to, in addition to those of the labels.
     known : names for which a column <name>_err is an error even if the table has no column <name>.
 
     Returns
@@ -63,7 +64,8 @@ def extract_columns(table, chosen=None, leave=(), known=()):
         if reason:
             unused.append(f"{source} ({reason})")
         else:
-            numbers[name] = read_quantity(table, source, get_target_unit(name))
+            target = (targets or {}).get(name) or get_target_unit(name)
+            numbers[name] = read_quantity(table, source, target)
     errors = {}
     for name, values in numbers.items():
         target = name.removesuffix("_err")
@@ -73,7 +75,7 @@ def extract_columns(table, chosen=None, leave=(), known=()):
     units = {name: table.units.get(names[name], "") for name in numbers}
     for name, unit in units.items():
         if unit or name in LABELS:
-            units[name] = get_target_unit(name) or unit
+            units[name] = (targets or {}).get(name) or get_target_unit(name) or unit
     error_names = {f"{name}_err" for name in errors}
     values = {name: column for name, column in numbers.items() if name not in error_names}
     return Columns(values, errors, units, unused)

@@ -67,7 +67,7 @@ def read_text_table(path, data, selection):
         return read_framed(path, data, selection)
     if readme := find_readme(path, data):
         return read_by_astropy(path, str(path), "ascii.cds", selection, readme=str(readme))
-    layout = find_layout(data)
+    layout = find_layout(path, data)
     if layout.delimiter == b" ":
         return read_by_astropy(path, layout.data, "ascii.basic", selection, **FILLED)
     return csv_tables.read_csv(path, layout, selection.choose, selection.texts)

@@ -35,8 +35,8 @@ class Layout(NamedTuple):
     units: tuple
 
 
-def find_layout(data):
-    """Find the Layout of the bytes of a text table.
+def find_layout(path, data):
+    """Find the Layout of the bytes of a text table; UserError if it has too many columns.
 
     The names are in the first line that is no comment. If that line holds numbers, they are in the
     last comment of as many entries, as TOPCAT and numpy write it. Lines of units, dashes or types
@@ -47,6 +47,7 @@ def find_layout(data):
     first = read_line(body)
     delimiter = find_delimiter(body)
     header_line = len(comments) + 1
+    check_width(path, first, delimiter, header_line)
     if has_numbers(first, delimiter):
         for i in reversed(range(len(comments))):
             names = comments[i].lstrip(b"# \t").rstrip()
@@ -60,6 +61,14 @@ def find_layout(data):
     body = body[:head] + body[head + n_bytes :]
     offset = header_line - 1 + n_lines
     return Layout(body, delimiter, find_decimal(body, delimiter), header_line, offset, units)
+
+
+def check_width(path, first, delimiter, line):
+    """UserError if the line of column names has more entries than a table of stars."""
+    n = first.count(delimiter) + 1
+    if n > MAX_COLUMNS:
+        problem = f"has {n} columns in line {line}, a table of stars at most {MAX_COLUMNS}"
+        raise UserError(f"{path} {problem}: name a table of one row per star")
 
 
 def split_comments(data):
@@ -162,11 +171,6 @@ def find_decimal(body, delimiter):
 def read_header(path, layout):
     """Column names, `(column 3)` for a blank one; UserError if they are not names or not unique."""
     line = layout.header_line
-    first = read_line(layout.data)
-    if first.count(layout.delimiter) >= MAX_COLUMNS:
-        n = first.count(layout.delimiter) + 1
-        problem = f"has {n} columns in line {line}, a table of stars at most {MAX_COLUMNS}"
-        raise UserError(f"{path} {problem}: name a table of one row per star")
     text = io.TextIOWrapper(io.BytesIO(layout.data), "utf-8", errors="replace", newline="")
     try:
         rows = csv.reader(text, delimiter=layout.delimiter.decode(), skipinitialspace=True)

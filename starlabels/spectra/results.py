@@ -191,11 +191,19 @@ def format_cell(value):
 
     Spreadsheets run texts that begin like a formula: these get an apostrophe.
     """
-    if isinstance(value, str) and value.startswith(FORMULA):
+    if isinstance(value, str) and value.startswith(FORMULA) and not is_number(value):
         return f"'{value}"
     if not isinstance(value, float):
         return value
     return "" if math.isnan(value) else f"{value:.8g}"
+
+
+def is_number(text):
+    """True if a text is a number, such as the identifier -12."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def clean_text(text):

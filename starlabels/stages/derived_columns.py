@@ -8,6 +8,7 @@ import numpy as np
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
+from starlabels.base.sentinels import blank_magnitudes
 from starlabels.catalogues import sdss_flags, table_columns, tables
 from starlabels.catalogues.derived_labels import ResultColumn, find_derived
 from starlabels.learning.losses import gives_errors
@@ -15,7 +16,6 @@ from starlabels.learning.networks import CAPABILITIES
 
 PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry in addition to name
 NAME_SPELLINGS = ("name", "Name", "NAME")
-MAGNITUDE_RANGE = (-50, 50)  # values outside, such as 99.99 and -9999, mean missing
 ERROR_PARTS = ("err_model", "err_predictive")
 FLAG_COLUMNS = {
     "astra_flags": ResultColumn("", sdss_flags.NO_RESULT),
@@ -110,11 +110,12 @@ def read_photometry(path, columns):
     names = table_columns.read_identifiers(table, sources["name"])
     magnitudes = {}
     for name in PHOTOMETRY_COLUMNS:
-        values = table_columns.read_numbers(table, table.frame[sources[name]]).astype("f8")
-        low, high = MAGNITUDE_RANGE
-        magnitudes[name] = np.where((values >= low) & (values <= high), values, np.nan)
+        values = table_columns.read_quantity(table, sources[name], "mag").astype("f8")
+        magnitudes[name] = blank_magnitudes(values, f"{path}: {sources[name]}")
     photometry = {}
     for row, name in enumerate(names):
+        if name is None:
+            raise UserError(f"{path}: {table.place(row)}: no name: name the file of the star")
         if name in photometry:
             raise UserError(f"{path}: {table.place(row)}: {name} comes twice: leave one out")
         photometry[name] = {key: values[row] for key, values in magnitudes.items()}

@@ -8,6 +8,7 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
+from starlabels.base.sentinels import blank_magnitudes
 from starlabels.catalogues import crossmatch, cuts, star_stack
 from starlabels.catalogues.databases import (
     check_labels,
@@ -18,6 +19,7 @@ from starlabels.catalogues.databases import (
     read_table_database,
 )
 from starlabels.catalogues.derived_labels import find_derived
+from starlabels.catalogues.features import list_units
 from starlabels.config.digests import database_digest, is_own_grid
 from starlabels.stages import locks
 
@@ -89,7 +91,8 @@ def open_entry(cfg, entry, stack):
     if cfg.wave:
         database = stack.enter_context(open_database(cfg, entry.path))
     else:
-        database = read_table_database(entry, crossmatch.list_match_columns(catalogues))
+        units = list_units(cfg.features) if cfg.features else {}
+        database = read_table_database(entry, crossmatch.list_match_columns(catalogues), units)
     derived = find_derived(cfg.labels)
     # with catalogues the columns of a derived label may come later
     if derived and (not catalogues or set(derived.columns) <= set(database.labels)):
@@ -108,6 +111,10 @@ def stack_stars(cfg, databases):
     stars, catalogues = star_stack.stack_databases(databases), cfg.join.catalogues or []
     for i, catalogue in enumerate(catalogues, start=1):
         crossmatch.add_catalogue(stars, catalogue, catalogues[i:])
+    for name in cfg.features.magnitudes if cfg.features else ():
+        if name in stars.values:
+            values = blank_magnitudes(stars.values[name].to_numpy(), f"joined stars: {name}")
+            stars.values = stars.values.assign(**{name: values})
     if derived := find_derived(cfg.labels):
         derived.add_to(stars, "join.catalogues")
     if missing := [name for name in cfg.labels if name not in stars.values]:

@@ -6,9 +6,11 @@ import pandas as pd
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.files import replace_file
+from starlabels.base.sentinels import blank_magnitudes
 from starlabels.catalogues import features, table_columns, tables
 from starlabels.catalogues.databases import hash_rows
 from starlabels.learning import outliers, trained_model
+from starlabels.spectra.results import NO_RESULT, clean_text, format_cell
 
 # Options of the command line that concern spectra
 SPECTRUM_OPTIONS = (
@@ -24,7 +26,8 @@ SPECTRUM_OPTIONS = (
     "workers",
     "scheduler",
 )
-SPECTRUM_RESULTS = ("results.fits", "index.html")  # that an earlier run for spectra left
+# That an earlier run for spectra left
+SPECTRUM_RESULTS = ("results.fits", "results.vot", "index.html")
 
 
 def predict_from_tables(run, args):
@@ -52,11 +55,21 @@ def predict_from_tables(run, args):
         frames.append(predict_stars(model, run.cfg.features, ids, columns))
     results = pd.concat(frames, ignore_index=True)
     with replace_file(args.out / "results.csv") as tmp:
-        results.to_csv(tmp, index=False, float_format="%.6g")
+        printable = results.assign(star_id=results["star_id"].map(format_text))
+        printable["reasons"] = results["reasons"].map(format_text)
+        printable.to_csv(tmp, index=False, float_format="%.6g")
     for name in SPECTRUM_RESULTS:
         (args.out / name).unlink(missing_ok=True)
-    n_flagged = format_count(int((results["flags"] > 0).sum()))
-    print(f"{format_count(len(results))} stars, {n_flagged} flagged: {args.out}/results.csv")
+    counts = results["status"].value_counts()
+    words = f"{format_count(len(results))} stars, {format_count(counts.get('flagged', 0))} flagged"
+    if n_failed := counts.get("failed", 0):
+        words += f", {format_count(n_failed)} without labels"
+    print(f"{words}: {args.out}/results.csv")
+
+
+def format_text(text):
+    """A text as a cell of the CSV: in one line, printable, and no formula of a spreadsheet."""
+    return format_cell(clean_text(text))
 
 
 def read_stars(path, cfg):
@@ -100,31 +113,45 @@ def read_model_columns(path, cfg):
     database = cfg.join.databases[0]
     names = features.list_feature_columns(cfg.features)
     id_names = [name for name in (database.id, "star_id") if name]
-    table = tables.read_table(path, texts=id_names)
-    sources = {}
-    for name in names:
-        for source in (name, (database.columns or {}).get(name)):
-            if source in table.frame:
-                sources.setdefault(name, source)
+    candidates = {name: (name, (database.columns or {}).get(name)) for name in names}
+    also = [source for pair in candidates.values() for source in pair if source]
+    table = tables.read_table(path, also=also, texts=id_names)
+    found = {name: find_source(pair, table.frame) for name, pair in candidates.items()}
+    sources = {name: source for name, source in found.items() if source}
     if not sources:
         wanted = ", ".join(names)
         raise UserError(
             f"{path} has none of the columns that the model reads, {wanted}: rename some"
         )
-    columns = table_columns.extract_columns(table, sources).values
+    units = features.list_units(cfg.features)
+    columns = table_columns.extract_columns(table, sources, targets=units).values
+    for name in columns.keys() & cfg.features.magnitudes.keys():
+        columns[name] = blank_magnitudes(columns[name], f"{path}: {sources[name]}")
     id_name = next((name for name in id_names if name in table.frame), None)
     ids = table_columns.read_star_ids(table, id_name).astype(str) if id_name else None
     return ids, {name: values.astype(float) for name, values in columns.items()}
 
 
+def find_source(candidates, frame):
+    """The first of the names that a DataFrame has, else the one that differs in case only."""
+    for name in filter(None, candidates):
+        if name in frame:
+            return name
+    for name in filter(None, candidates):
+        matches = [column for column in frame if column.lower() == name.lower()]
+        if len(matches) == 1:
+            return matches[0]
+    return None
+
+
 def predict_stars(model, section, ids, columns):
-    """DataFrame with one row per star: star_id, labels and errors, flags, and flags in words.
+    """DataFrame with one row per star: star_id, status, labels, errors, flags, flags in words.
 
     section: `features` of the recipe; ids (n,); columns {name: (n,)}.
     """
     table = features.compute_features(section, columns)
     prediction = model.predict(table.values, np.full(len(ids), np.inf))
-    frame = pd.DataFrame({"star_id": ids})
+    frame = pd.DataFrame({"star_id": ids, "status": "ok"})
     for j, name in enumerate(model.names):
         frame[name] = prediction["mean"][:, j]
         if "err" in prediction:
@@ -133,8 +160,12 @@ def predict_stars(model, section, ids, columns):
     is_empty = np.isnan(table.values).all(axis=1)
     missing = features.explain_missing(table, columns, model.may_lack)
     problems = np.where(is_empty, "no data", missing)
-    frame.loc[problems != "", frame.columns[1:]] = np.nan
-    flags = prediction["flags"].astype(int)
+    no_number = ~np.isfinite(prediction["mean"]).all(axis=1)
+    problems[no_number & (problems == "")] = "the network gave no number"
+    failed = problems != ""
+    frame.loc[failed, frame.columns[2:]] = np.nan
+    flags = prediction["flags"].astype(int) | NO_RESULT * failed
+    frame["status"] = np.select([failed, flags > 0], ["failed", "flagged"], "ok")
     reasons = []
     for problem, bits in zip(problems, flags):
         names = [name for name, bit in outliers.BITS.items() if bits & bit]

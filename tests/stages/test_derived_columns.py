@@ -128,6 +128,7 @@ def more_of(columns, values):
     ("text", "message"),
     [
         ("name,k_mag\na,9\n", "expected name, k_mag, a_k: a_k is missing"),
+        ("name,k_mag,a_k\na,9,0\n,8,0\n", "line 3: no name: name the file of the star"),
         ("name,k_mag,a_k\na,9,0\na,8,0\n", "line 3: a comes twice: leave one out"),
         (
             "name,k_mag,a_k\na,9,0\nb,bright,0\n",
@@ -149,11 +150,13 @@ def test_magnitudes_are_refused_for_a_model_without_distances(tmp_path):
         derived_columns.read_photometry(tmp_path / "k.csv", derived_columns.FLAG_COLUMNS)
 
 
-def test_what_stands_for_a_missing_magnitude_is_missing(tmp_path):
+def test_what_stands_for_a_missing_magnitude_is_missing(tmp_path, capsys):
     (tmp_path / "k.csv").write_text("Name, K_mag, A_K\n001, 99.99, 0.1\nb, 9.5,\n")
     found = derived_columns.read_photometry(tmp_path / "k.csv", derived_labels.DISTANCE_COLUMNS)
     assert np.isnan(found["001"]["k_mag"]) and found["001"]["a_k"] == 0.1
     assert found["b"]["k_mag"] == 9.5 and np.isnan(found["b"]["a_k"])
+    said = "K_mag is outside -50 to 50 mag in 1 of 2 rows, such as 99.99: taken as missing"
+    assert said in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -258,3 +258,31 @@ def test_a_grid_that_is_not_joined_is_noted(make_config, capsys):
         "note: data/grids/afgk.h5, the grid of config.yaml, is not among join.databases"
         in capsys.readouterr().out
     )
+
+
+def write_labels(path, cfg, labels, **attributes):
+    """Write toy spectra with the given labels {name: (n,)} in our layout."""
+    n = len(labels["teff"])
+    with h5py.File(path, "w") as h5:
+        h5["spectra/wave"] = cfg.wave.grid()
+        h5["spectra/flux"] = np.ones((n, cfg.wave.n_pix), "f4")
+        h5["labels/value"] = np.column_stack(list(labels.values()))
+        h5["labels/value"].attrs.update({"names": list(labels), "units": [""] * len(labels)})
+        for name, values in attributes.items():
+            h5[name] = values
+
+
+def test_labels_of_minus_9999_are_missing_and_identifiers_are_checked(make_config, capsys):
+    entry = {"path": "mine.h5", "where": None}
+    cfg = make_config({"join.databases": [entry], "labels": ["teff", "logg"]})
+    labels = {"teff": np.array([6000.0, 7000, -9999, -9999]), "logg": np.array([3, 4, 3.5, 99.99])}
+    write_labels("mine.h5", cfg, labels, star_id=np.array([1, 2, 3, 2**53 + 1]))
+    join.join_databases(Run(cfg))
+    found = joined(cfg)
+    np.testing.assert_array_equal(found["teff"], np.array([6000, 7000, np.nan, np.nan], "f4"))
+    np.testing.assert_allclose(found["logg"], [3, 4, 3.5, 99.99], rtol=1e-6)
+    assert found["star_id"].tolist() == [b"1", b"2", b"3", b"9007199254740993"]
+    assert "mine.h5: teff is -9999 in 2 of 4 rows: taken as missing" in capsys.readouterr().out
+    write_labels("mine.h5", cfg, labels, star_id=[1.0, 2.0, np.nan, np.nan])
+    with pytest.raises(UserError, match="mine.h5: row 3: no star_id"):
+        join.join_databases(Run(cfg))

@@ -1,0 +1,105 @@
+"""Tables that declare too much, or are no tables, are one line, at once."""
+
+import gzip
+
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from starlabels.base.errors import UserError
+from starlabels.catalogues import tables
+
+TABLE = Table({"source_id": np.arange(5), "teff": np.linspace(5000, 6000, 5)})
+
+
+def refuse(path, message):
+    with pytest.raises(UserError, match=message) as error:
+        tables.read_table(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (",".join(f"c{i}" for i in range(10**6)) + "\n", "has 1000000 columns in line 1"),
+        ("," * 10**6 + "\n" + "," * 10**6, "has 1000001 columns in line 1"),
+        ("x" * 10**6 + ",b\n1,2\n", "an entry of more than 131072 bytes, no column name"),
+        ("x " * 10**6 + "\n" + "1 " * 10**6, "an entry of more than 131072 bytes"),
+        (",".join("c" * 9000) + "\n", "column c comes twice"),
+    ],
+    ids=["names", "blank", "long name", "words", "equal names"],
+)
+def test_a_text_of_a_million_columns_is_refused(tmp_path, text, message):
+    (tmp_path / "wide.csv").write_text(text)
+    refuse(tmp_path / "wide.csv", message)
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "message"),
+    [
+        ({"chunks": (50,)}, 0, r"teff: only 0.00% of \(200,\) values were written"),
+        ({"chunks": (50,)}, 100, r"teff: only 50.00% of \(200,\) values were written"),
+        ({}, 0, "only 0.00%"),
+        ({"shape": (10**13,), "chunks": (10**6,)}, 0, "only 0.00%"),
+    ],
+)
+def test_rows_of_hdf5_that_were_declared_but_never_written(tmp_path, options, rows, message):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        data = h5.create_dataset("teff", dtype="f8", **({"shape": (200,)} | options))
+        if rows:
+            data[:rows] = 5000.0
+    refuse(tmp_path / "a.h5", message)
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+@pytest.mark.parametrize("key", ["NAXIS2", "TFIELDS"])
+def test_fits_that_declares_more_than_it_holds(tmp_path, key, is_zipped):
+    fits.BinTableHDU(TABLE).writeto(tmp_path / "a.fits")
+    data = (tmp_path / "a.fits").read_bytes()
+    at = data.index(key.ljust(8).encode() + b"=")
+    data = data[:at] + f"{key:8}= {10**14:20}".encode() + data[at + 30 :]
+    (tmp_path / "a.fits").write_bytes(gzip.compress(data) if is_zipped else data)
+    refuse(tmp_path / "a.fits", "is a damaged FITS file|GB of memory")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"<TABLE", b'<TABLE nrows="99999999999"', "it declares 99999999999 rows in"),
+        (b'name="teff"', b'name="teff" arraysize="999999999999"', "GB of memory"),
+        (b"<STREAM", b'<STREAM href="file:///etc/passwd"', "it reads other files"),
+        (b"<VOTABLE", b'<!DOCTYPE x [<!ENTITY a "b">]><VOTABLE', "it reads other files"),
+        (b"</STREAM>", b"", "is a damaged VOTable"),
+        (b"VOTABLE", b"HTML", "is a page of HTML or XML, no VOTable: download the table itself"),
+    ],
+)
+def test_hostile_and_damaged_votables(tmp_path, old, new, message):
+    TABLE.write(tmp_path / "a.vot", format="votable", tabledata_format="binary2")
+    data = (tmp_path / "a.vot").read_bytes()
+    (tmp_path / "a.vot").write_bytes(data.replace(old, new))
+    refuse(tmp_path / "a.vot", message)
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("starlabels.base.fits.LEAST_LIMIT", 1000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 500_000))
+    refuse(tmp_path / "a.csv.gz", "is refused: it holds more than .* GB in .* bytes: unpack")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"PAR1\0\0", "it is a Parquet file: write it as FITS or CSV"),
+        (b"PK\3\4\0", "it is a zip archive or a spreadsheet"),
+        (b"\x93NUMPY\1\0", "it is an array of NumPy"),
+        (b"\x80\4\x95", "it is a pickle"),
+        (b"SQLite format 3\0", "it is an SQLite database: export a CSV file"),
+        (b'[{"teff": 1}]', "is JSON: write its rows as CSV"),
+        (b"\\begin{table}\n1 & 2\n", "is a LaTeX table: write it as CSV"),
+    ],
+)
+def test_other_kinds_of_files_are_named(tmp_path, data, message):
+    (tmp_path / "a.dat").write_bytes(data)
+    refuse(tmp_path / "a.dat", message)
