@@ -2,25 +2,12 @@
 
 import re
 
+from starlabels.spectra import instruments
 from starlabels.spectra.column_names import find_text_medium
 
 POWER_KEYS = (
     "SPEC_RP SPECRP RESPOWER RESOLPOW RESOLVPW RESOLUTN RESOLUTI RESOLUTION SPEC_RES R".split()
 )
-POWERS = [  # pattern in INSTRUME, TELESCOP or EXTNAME -> lambda / FWHM of the usual mode
-    (r"HARPS|HARPN", 115_000),  # Mayor et al. 2003; HARPS-N: Cosentino et al. 2012
-    (r"ESPRESSO", 140_000),  # Pepe et al. 2021, mode HR11 and HR21
-    (r"FEROS", 48_000),  # Kaufer et al. 1999
-    (r"SOPHIE", 75_000),  # Perruchot et al. 2008, high-resolution mode
-    (r"ELODIE", 42_000),  # Baranne et al. 1996
-    (r"NARVAL", 65_000),  # Auriere 2003
-    (r"ESPADONS", 68_000),  # Donati 2003, spectropolarimetric mode
-    (r"APOGEE", 22_500),  # Wilson et al. 2019
-    (r"RAVE", 7_500),  # Steinmetz et al. 2006
-    (r"COADD_[BR]|LAMOST.*MRS", 7_500),  # Liu et al. 2020
-    (r"LAMOST", 1_800),  # Cui et al. 2012
-    (r"\bSDSS\b|\bBOSS\b", 1_850),  # Smee et al. 2013, at 4500-5000 Angstrom
-]  # UVES, HIRES, XSHOOTER and GIRAFFE vary with the slit: none is assumed
 # Pipelines with one medium, in INSTRUME, TELESCOP or EXTNAME
 IN_VACUUM = (
     r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST|CARMENES|EXPRES|NEID|\bKPF\b"
@@ -94,5 +81,4 @@ def find_resolving_power(header):
             continue
         if 100 < value < 1e6:  # else a magnitude (R), or a resolution in Angstrom
             return value
-    instrument = name_instrument(header)
-    return next((float(power) for pattern, power in POWERS if re.search(pattern, instrument)), None)
+    return instruments.find_resolving_power(name_instrument(header))

@@ -1,5 +1,6 @@
 """What the products of usual instruments leave unsaid: resolving power, medium, kind of error."""
 
+import re
 from typing import NamedTuple
 
 from starlabels.base.errors import UserError
@@ -10,40 +11,42 @@ class Instrument(NamedTuple):
 
     Attributes
     ----------
+    pattern : str
+        Regular expression of its name in INSTRUME, TELESCOP or EXTNAME.
     resolving_power : float
         lambda / FWHM of its usual mode.
     medium : str
         "air" or "vacuum", of the wavelengths of its pipeline.
     error_kind : str
         "sigma", "variance" or "ivar" (1 / sigma^2), of the errors of its pipeline.
-    source : str
-        Where the resolving power is from.
     """
 
+    pattern: str
     resolving_power: float
     medium: str
     error_kind: str
-    source: str
 
 
+# The first pattern that fits counts. UVES, HIRES, X-shooter and GIRAFFE vary with the slit.
 INSTRUMENTS = {
-    "APOGEE": Instrument(22_500, "vacuum", "sigma", "Wilson et al. 2019"),
-    "BOSS": Instrument(1_850, "vacuum", "ivar", "Smee et al. 2013, at 4500-5000 Angstrom"),
-    "DESI": Instrument(3_000, "vacuum", "ivar", "Abareshi et al. 2022, at 4700 Angstrom"),
-    "ELODIE": Instrument(42_000, "air", "sigma", "Baranne et al. 1996"),
-    "ESPADONS": Instrument(68_000, "air", "sigma", "Donati 2003, spectropolarimetric mode"),
-    "ESPRESSO": Instrument(140_000, "air", "sigma", "Pepe et al. 2021, mode HR11 and HR21"),
-    "FEROS": Instrument(48_000, "air", "sigma", "Kaufer et al. 1999"),
-    "GAIA-RVS": Instrument(11_500, "vacuum", "sigma", "Cropper et al. 2018"),
-    "GALAH": Instrument(28_000, "air", "sigma", "De Silva et al. 2015"),
-    "HARPS": Instrument(115_000, "air", "sigma", "Mayor et al. 2003"),
-    "HARPS-N": Instrument(115_000, "air", "sigma", "Cosentino et al. 2012"),
-    "LAMOST-LRS": Instrument(1_800, "vacuum", "ivar", "Cui et al. 2012"),
-    "LAMOST-MRS": Instrument(7_500, "vacuum", "ivar", "Liu et al. 2020"),
-    "NARVAL": Instrument(65_000, "air", "sigma", "Auriere 2003"),
-    "RAVE": Instrument(7_500, "air", "sigma", "Steinmetz et al. 2006"),
-    "SDSS": Instrument(1_850, "vacuum", "ivar", "Smee et al. 2013, at 4500-5000 Angstrom"),
-    "SOPHIE": Instrument(75_000, "air", "sigma", "Perruchot et al. 2008, high-resolution mode"),
+    "HARPS-N": Instrument(r"HARPN|HARPS-N", 115_000.0, "air", "sigma"),  # Cosentino et al. 2012
+    "HARPS": Instrument(r"HARPS", 115_000.0, "air", "sigma"),  # Mayor et al. 2003
+    # Pepe et al. 2021, modes HR11 and HR21
+    "ESPRESSO": Instrument(r"ESPRESSO", 140_000.0, "vacuum", "sigma"),
+    "FEROS": Instrument(r"FEROS", 48_000.0, "air", "sigma"),  # Kaufer et al. 1999
+    # Perruchot et al. 2008, high-resolution mode
+    "SOPHIE": Instrument(r"SOPHIE", 75_000.0, "air", "sigma"),
+    "ELODIE": Instrument(r"ELODIE", 42_000.0, "air", "sigma"),  # Baranne et al. 1996
+    "NARVAL": Instrument(r"NARVAL", 65_000.0, "air", "sigma"),  # Auriere 2003
+    # Donati 2003, spectropolarimetric mode
+    "ESPADONS": Instrument(r"ESPADONS", 68_000.0, "air", "sigma"),
+    "APOGEE": Instrument(r"APOGEE", 22_500.0, "vacuum", "sigma"),  # Wilson et al. 2019
+    "RAVE": Instrument(r"RAVE", 7_500.0, "air", "sigma"),  # Steinmetz et al. 2006
+    # Liu et al. 2020
+    "LAMOST-MRS": Instrument(r"COADD_[BR]|LAMOST.*MRS", 7_500.0, "vacuum", "ivar"),
+    "LAMOST-LRS": Instrument(r"LAMOST", 1_800.0, "vacuum", "ivar"),  # Cui et al. 2012
+    # Smee et al. 2013, at 4500-5000 Angstrom
+    "SDSS": Instrument(r"\bSDSS\b|\bBOSS\b", 1_850.0, "vacuum", "ivar"),
 }
 
 
@@ -57,3 +60,15 @@ def get_instrument(name):
             "or --resolving-power and --air or --vacuum"
         )
     return INSTRUMENTS[key]
+
+
+def find_resolving_power(text):
+    """Resolving power of the first instrument that a text in capitals names; None if there is none.
+
+    Parameters
+    ----------
+    text : str
+        Instrument, telescope and name of the extension.
+    """
+    fits = (item for item in INSTRUMENTS.values() if re.search(item.pattern, text))
+    return next((item.resolving_power for item in fits), None)
