@@ -43,7 +43,7 @@ def answer(wave):
     """The first star of data/mine.h5 as prepared for a model of pixels wave (n_pix,)."""
     star = next(observed_inputs.read_spectra([Path("data/mine.h5")], ReadOptions(), wave))
     axis = hdf5_spectra.SpectralAxis(wave)
-    return observed_inputs.prepare_spectrum(star, None, axis, None, anyway=False)
+    return observed_inputs.prepare_spectrum(star, None, axis, anyway=False)
 
 
 def test_ones_own_spectra_are_prepared_and_predict_takes_them_as_they_are(own, tmp_path):

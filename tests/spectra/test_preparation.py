@@ -1,6 +1,5 @@
 """Observed spectra on the pixels of a recipe: velocity, resolving power, continuum, spikes."""
 
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -163,11 +162,10 @@ def test_workers_prepare_the_same_spectra_in_the_same_order(sampler, prepare):
     stars[3] = stars[3]._replace(resolving_power=None)
     stars[5] = guard.build_failure("star", "it has no numbers")
     axis = hdf5_spectra.SpectralAxis(WAVE)
-    options = SimpleNamespace(rv=None, prepare=False)
     batches = []
     for section in (None, Cluster(scheduler=None, workers=2)):
         with workers.open_caller(section, len(stars)) as call:
-            batch = observed_inputs.prepare_batch(stars, prepare, axis, options, call)
+            batch = observed_inputs.prepare_batch(stars, prepare, axis, False, call)
             batches.append(batch)
     for i, (serial, parallel) in enumerate(zip(*batches)):
         if i in (3, 5):

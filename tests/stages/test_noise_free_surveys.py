@@ -191,10 +191,10 @@ def test_spectra_in_the_frame_of_the_model_are_used_unchanged(frame):
     wave = np.linspace(5000, 5100, 101)
     star = ObservedSpectrum("a", wave, np.ones(101), np.full(101, 0.01), "air", None, False, True)
     axis = hdf5_spectra.SpectralAxis(wave, frame=frame)
-    outcome = observed_inputs.prepare_spectrum(star, None, axis, None, False)
+    outcome = observed_inputs.prepare_spectrum(star, None, axis, False)
     assert isinstance(outcome, PreparedSpectrum) == (frame == "observer")
     at_rest = star._replace(rest=True)
-    outcome = observed_inputs.prepare_spectrum(at_rest, None, axis, None, False)
+    outcome = observed_inputs.prepare_spectrum(at_rest, None, axis, False)
     assert isinstance(outcome, PreparedSpectrum)
     with pytest.raises(
         UserError,
