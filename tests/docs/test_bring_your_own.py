@@ -1,5 +1,6 @@
 """The recipes of docs/bring_your_own.md run on own grids and spectra, surveys and catalogues."""
 
+import argparse
 from pathlib import Path
 
 import h5py
@@ -13,8 +14,15 @@ from documentation import PAGES, SNIPPETS, find_blocks, load_snippet
 from starlabels.base import hdf5_spectra
 from starlabels.config import schema
 from starlabels.config.run import Run
-from starlabels.spectra.spectrum import ReadOptions
-from starlabels.stages import command_line, grid, join, observed_inputs, preprocess, recipe_stars
+from starlabels.stages import (
+    command_line,
+    grid,
+    join,
+    observed_inputs,
+    preprocess,
+    recipe_stars,
+    spectrum_options,
+)
 from starlabels.tools import mock_catalogue, survey
 
 
@@ -41,7 +49,10 @@ def test_ones_own_grid_is_sampled_and_prepared_as_the_page_and_the_readme_say(ow
 
 def answer(wave):
     """The first star of data/mine.h5 as prepared for a model of pixels wave (n_pix,)."""
-    star = next(observed_inputs.read_spectra([Path("data/mine.h5")], ReadOptions(), wave))
+    parser = argparse.ArgumentParser()
+    spectrum_options.add_file_arguments(parser)
+    options = spectrum_options.SpectrumOptions(parser.parse_args([]))
+    star = next(observed_inputs.read_spectra([Path("data/mine.h5")], options, wave))
     axis = hdf5_spectra.SpectralAxis(wave)
     return observed_inputs.prepare_spectrum(star, None, axis, anyway=False)
 
