@@ -11,7 +11,7 @@ from starlabels.base import hdf5, integrity
 from starlabels.base.errors import UserError
 
 # Texts that mark a missing value, in identifiers and in numbers
-MISSING = ("", "NaN", "nan", "NAN", "NULL", "null", "Null", "None", "masked", "<NA>", "--", "\\N")
+MISSING = ("", "NaN", "nan", "NAN", "NULL", "null", "Null", "None", "masked", "<NA>", "--", "---")
 MISSING_IDS = ("-9999", "-999", "-99", "-32768", "-2147483648", "-9223372036854775808")
 MAX_EXACT = {2: 2**11, 4: 2**24, 8: 2**53}  # {bytes of a float: largest exact whole number}
 # 5.9e18, and 5937083312263887872.0: such texts come from floats
@@ -49,11 +49,13 @@ def normalise_identifiers(values):
 
 
 def clean_identifier(value):
-    """A text without blanks around it, and with single blanks inside."""
+    """A text without blanks or quotation marks around it, and with single blanks inside."""
     if isinstance(value, float) and value % 1 == 0 and abs(value) <= MAX_EXACT[8]:
         value = int(value)
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return " ".join(text.replace("\0", " ").split())
+    text = " ".join(text.replace("\0", " ").split())
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if is_quoted else text
 
 
 def find_spreadsheet_ids(texts):
@@ -81,6 +83,8 @@ def require_identifiers(values, path, name, place):
 
 def check_identifiers(values, path, name, place):
     """Identifiers (n,) as texts, None where missing; UserError for one that has lost digits."""
+    if pd.Series(values).map(np.ndim).max() > 0:
+        raise UserError(f"{path}: {name} holds arrays: let another column name the stars")
     texts, lost = normalise_identifiers(values)
     if lost.any():
         row = int(lost.argmax())

@@ -9,6 +9,7 @@ import numpy as np
 from starlabels.base import memory
 from starlabels.base.errors import UserError
 
+DEEPEST, TOO_DEEP = 50, "/"  # groups within each other, and the mark of more
 NUMBERS, TEXTS = "fiub", "SOfiu"  # kinds of NumPy's types; texts may be numbers
 # {dataset: its dimensions}; a ? marks datasets that may be absent
 SPECTRA = {
@@ -195,8 +196,10 @@ def check_links(h5, path, fix="make it, or copy it, anew"):
     """UserError if anything in an open file is stored in another file, or has an invalid link."""
     try:
         target = h5.visititems_links(lambda name, link: find_foreign_target(h5, name, link))
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, SystemError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged, or has links of an unknown kind: {fix}") from error
+    if target and target[1] == TOO_DEEP:
+        raise UserError(f"{path} has groups more than {DEEPEST} deep: write them near its root")
     if target:
         name, other = (ascii(text)[1:-1] for text in target)
         place = f"another file, {other}" if other else "other virtual datasets"
@@ -208,11 +211,13 @@ def check_links(h5, path, fix="make it, or copy it, anew"):
 def find_foreign_target(h5, name, link):
     """(name, file) of a link that leads into another file; None for links that stay.
 
-    The file is "" for a virtual dataset made of virtual datasets: HDF5 ends the process when one
-    is made of itself.
+    The file is TOO_DEEP for a name of too many groups. It is "" for a virtual dataset made of
+    virtual datasets: HDF5 ends the process when one is made of itself.
     """
     if isinstance(link, h5py.ExternalLink):
         return name, link.filename
+    if name.count("/") > DEEPEST:
+        return name, TOO_DEEP
     data = h5.get(name) if isinstance(link, h5py.HardLink) else None
     if not isinstance(data, h5py.Dataset):
         return None

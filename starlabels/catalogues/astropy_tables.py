@@ -13,7 +13,7 @@ from starlabels.base.errors import UserError
 from starlabels.base.identifiers import MISSING
 from starlabels.catalogues.table_choice import Source
 
-UNTYPED = ("ascii.basic", "ascii.fixed_width", "ascii.rst")  # formats without types of columns
+UNTYPED = ("ascii.basic", "ascii.rst")  # formats without types of columns
 FILL = [(word, "0") for word in MISSING]  # masked by astropy
 # Sizes that a VOTable declares, for which astropy allocates memory before it reads
 ROWS = re.compile(rb"""\bnrows\s*=\s*["'](\d+)["']""")
@@ -116,7 +116,16 @@ def list_text_table(path, source, form, selection=None, **options):
 
 
 def convert_table(table, names):
-    """(DataFrame, {name: unit}) of the columns of those names of an astropy Table."""
+    """(DataFrame, {name: unit}) of the columns of those names of an astropy Table.
+
+    A single row that holds all columns as arrays becomes one row per star.
+    """
+    lengths = {getattr(column, "shape", (1,))[1:] for column in table.itercols()}
+    if len(table) == 1 and len(lengths) == 1 and len(*lengths) == 1:
+        units = {name: table[name].unit for name in table.colnames}
+        table = type(table)([column[0] for column in table.itercols()], names=table.colnames)
+        for name, unit in units.items():
+            table[name].unit = unit
     units = {name: str(table[name].unit) for name in names if getattr(table[name], "unit", None)}
     return pd.DataFrame({name: convert_column(table[name]) for name in names}), units
 

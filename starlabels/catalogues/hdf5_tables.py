@@ -56,7 +56,7 @@ def read_own_labels(h5, selection):
     if "star_id" in h5:
         ids = identifiers.read_star_ids(h5)
         columns["star_id"] = np.char.decode(ids, "utf-8").astype(object)
-    read = build_reader(selection.path, {name: (lambda x=x: x) for name, x in columns.items()}, {})
+    read = build_reader({name: (lambda x=x: x) for name, x in columns.items()}, {})
     n = len(h5["labels/value"])
     frame, _ = read_source(selection, [Source("labels", list(columns), n, read)], "table")
     return frame, hdf5_labels.read_label_units(h5)
@@ -80,9 +80,16 @@ def list_sources(path, group):
             sources.append(build_compound(path, item, items.get(name + META)))
         elif item.ndim == 1 or (item.ndim == 2 and item.shape[1] == 1):
             columns[name] = item
-    if columns:
-        sources.append(build_columns(path, group, columns))
+    for length in {count_rows(data): None for data in columns.values()}:
+        same = {name: data for name, data in columns.items() if count_rows(data) == length}
+        sources.append(build_columns(group, same, length))
     return sources
+
+
+def count_rows(data):
+    """Number of values of a column; vaex stores texts as one string and the ends of each."""
+    is_text = is_vaex_column(data.parent) and "indices" in data.parent
+    return len(data.parent["indices"]) - 1 if is_text else len(data)
 
 
 def is_vaex_column(item):
@@ -112,28 +119,23 @@ def build_compound(path, data, meta):
     return Source(place, list(data.dtype.names), len(data), read)
 
 
-def build_columns(path, group, columns):
+def build_columns(group, columns, n):
     """The Source of datasets (n,) of one group."""
     readers = {name: (lambda data=data: read_column(data)) for name, data in columns.items()}
     units = {}
     for name, data in columns.items():
         unit = integrity.read_attribute(data, "units") or integrity.read_attribute(data, "unit")
         units[name] = str(unit or "")
-    place = f"group {group.name.lstrip('/') or '/'}"
-    n = max(len(data) for data in columns.values())
-    return Source(place, list(columns), n, build_reader(path, readers, units))
+    place = f"group {group.name.lstrip('/') or '/'} ({', '.join(columns)})"
+    place = shorten(place, 60, placeholder=" ...)")
+    return Source(place, list(columns), n, build_reader(readers, units))
 
 
-def build_reader(path, readers, units):
-    """Function of a Source: it reads the named columns, which must have the same length."""
+def build_reader(readers, units):
+    """Function of a Source: it calls the readers {name: function} of the named columns."""
 
     def read(names):
         columns = {name: readers[name]() for name in names}
-        lengths = {name: len(values) for name, values in columns.items()}
-        if len(set(lengths.values())) > 1:
-            sizes = shorten(", ".join(f"{name} {n}" for name, n in lengths.items()), 100)
-            problem = f"has columns of unequal length, {sizes}"
-            raise UserError(f"{path} {problem}: name those that belong together")
         return pd.DataFrame(columns), {name: units[name] for name in names if name in units}
 
     return read

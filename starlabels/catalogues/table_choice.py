@@ -66,7 +66,11 @@ def read_source(selection, sources, kind):
     filled = [source for source in sources if source.n_rows]
     if not filled:
         raise UserError(f"{path}: no rows: add stars")
+    existing = {name for source in filled for name in source.names}
     fitting = [source for source in filled if set(selection.needed) <= set(source.names)]
+    if not fitting and set(selection.needed) <= existing:
+        named = ", ".join(selection.needed)
+        raise UserError(f"{path} has {named} in different tables: name columns of one table")
     best = max(fitting or filled, key=lambda source: rank_source(source, selection))
     columns = selection.choose(best.names)
     if len(filled) > 1:

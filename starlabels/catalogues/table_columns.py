@@ -16,6 +16,8 @@ from starlabels.catalogues.units import convert_to_unit, get_target_unit
 MAX_EXACT = 1 << 24  # float32 holds all whole numbers up to this one
 NUMBER = r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?"
 PLUS_MINUS = rf"\s*{NUMBER}\s*(?:±|\+/-|\+-|\(\d+\)).*"
+GROUPED = r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?"  # 5,777.5
+DECORATED = rf"\s*(?:{GROUPED}|{NUMBER}\s+(?:K|dex|mag|mas|pc|kpc|km/s))\s*"
 BOOLEANS = {"True": "1", "true": "1", "False": "0", "false": "0"}
 
 
@@ -56,7 +58,7 @@ def extract_columns(table, chosen=None, leave=(), known=(), targets=None):
     numbers, unused = {}, []
     for name, source in names.items():
         column = table.frame[source]
-        check_plus_minus(table, column)
+        check_plain(table, column)
         reason = explain_unfit(column, chosen is not None)
         if reason and chosen:
             problem = f"column {source} has {reason}, expected numbers"
@@ -81,17 +83,20 @@ def extract_columns(table, chosen=None, leave=(), known=(), targets=None):
     return Columns(values, errors, units, unused)
 
 
-def check_plus_minus(table, column):
-    """UserError if a column holds values together with their errors, such as 5777±50."""
-    if column.dtype.kind == "O":
-        texts = column[column.map(lambda value: isinstance(value, str))].head(1000)
-        found = texts.str.fullmatch(PLUS_MINUS)
+def check_plain(table, column):
+    """UserError if numbers come with their errors, units or commas, such as 5777±50 or 5,777 K."""
+    if column.dtype.kind != "O":
+        return
+    texts = column[column.map(lambda value: isinstance(value, str))].head(1000)
+    hints = {
+        PLUS_MINUS: f"values with errors: put the errors into a column {column.name}_err",
+        DECORATED: "numbers with units or commas: leave the digits only",
+    }
+    for pattern, hint in hints.items():
+        found = texts.str.fullmatch(pattern) if len(texts) else texts
         if len(texts) and found.mean() > 0.5:
-            problem = (
-                f"column {column.name} holds values with errors, such as {texts[found].iloc[0]}"
-            )
-            hint = f"put the errors into a column {column.name}_err"
-            raise UserError(f"{table.path}: {problem}: {hint}")
+            start = f"{table.path}: column {column.name}, such as {texts[found].iloc[0]}"
+            raise UserError(f"{start}, holds {hint}")
 
 
 def explain_unfit(column, is_chosen):
@@ -105,6 +110,8 @@ def explain_unfit(column, is_chosen):
         return "no name"
     if column.dtype.kind == "O" and column.map(np.ndim).max() > 0:
         return "arrays"
+    if column.dtype.kind == "c":
+        return "complex numbers"
     numbers, missing = parse_numbers(column)
     n_known = int((~missing).sum())
     if n_known and numbers.notna().sum() < n_known / 2:

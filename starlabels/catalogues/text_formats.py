@@ -7,7 +7,7 @@ from starlabels.base import fits
 from starlabels.base.errors import UserError
 from starlabels.catalogues import astropy_tables, csv_tables
 from starlabels.catalogues.table_choice import read_source
-from starlabels.catalogues.text_layout import find_layout, has_numbers, read_line
+from starlabels.catalogues.text_layout import find_layout, has_numbers, read_header, read_line
 
 UTF16_AND_32 = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -24,6 +24,7 @@ OTHERS = {
     b"\xd0\xcf\x11\xe0": ("a spreadsheet of Excel", "export a CSV file"),
     b"\x93NUMPY": ("an array of NumPy", "write it as a table with column names"),
     b"\x80": ("a pickle", "write a table in CSV, FITS or HDF5; pickles may run code"),
+    b"\x1f\x8b": ("compressed by gzip twice", "unpack it"),
     b"BZh": ("compressed by bzip2", "unpack it"),
     b"\xfd7zXZ": ("compressed by xz", "unpack it"),
     b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it"),
@@ -34,6 +35,7 @@ OTHERS = {
     b"%PDF": ("a PDF document", "download the table itself"),
 }
 FRAME = re.compile(rb"^[ \t]*[+|]?[-=+:| ]+[+|]?[ \t\r]*\n", re.MULTILINE)  # of dashes
+BARS = re.compile(rb"^[ \t]*\|[ \t]*|[ \t]*\|[ \t\r]*$", re.MULTILINE)  # at the ends of lines
 
 
 def read_text_table(path, data, selection):
@@ -69,6 +71,7 @@ def read_text_table(path, data, selection):
         return read_by_astropy(path, str(path), "ascii.cds", selection, readme=str(readme))
     layout = find_layout(path, data)
     if layout.delimiter == b" ":
+        read_header(path, layout)
         return read_by_astropy(path, layout.data, "ascii.basic", selection, **FILLED)
     return csv_tables.read_csv(path, layout, selection.choose, selection.texts)
 
@@ -105,8 +108,8 @@ def read_framed(path, data, selection):
     """Result of `read_text_table` for a table whose columns are framed by bars: IPAC, or others."""
     if b"\n " in data and not data.startswith(b"+"):
         return read_by_astropy(path, data, "ascii.ipac", selection)
-    data = FRAME.sub(b"", data)
-    return read_by_astropy(path, data, "ascii.fixed_width", selection, delimiter="|", **FILLED)
+    layout = find_layout(path, BARS.sub(b"", FRAME.sub(b"", data)))
+    return csv_tables.read_csv(path, layout, selection.choose, selection.texts)
 
 
 def read_by_astropy(path, data, form, selection, **options):

@@ -38,9 +38,9 @@ class Layout(NamedTuple):
 def find_layout(path, data):
     """Find the Layout of the bytes of a text table; UserError if it has too many columns.
 
-    The names are in the first line that is no comment. If that line holds numbers, they are in the
-    last comment of as many entries, as TOPCAT and numpy write it. Lines of units, dashes or types
-    below the names, as VizieR and RDB write them, are no rows.
+    The names are in the first line that is no comment. If that line holds numbers or blanks, they
+    are in the last comment of as many entries, as TOPCAT and numpy write it. Lines of units,
+    dashes or types below the names, as VizieR and RDB write them, are no rows.
     """
     comments, start = split_comments(data)
     body = data[start:]
@@ -48,7 +48,7 @@ def find_layout(path, data):
     delimiter = find_delimiter(body)
     header_line = len(comments) + 1
     check_width(path, first, delimiter, header_line)
-    if has_numbers(first, delimiter):
+    if has_numbers(first, delimiter) or b"" in split_line(first, delimiter):
         for i in reversed(range(len(comments))):
             names = comments[i].lstrip(b"# \t").rstrip()
             own = delimiter if delimiter.strip() or delimiter == b"\t" else b" "
@@ -110,9 +110,12 @@ def split_line(line, delimiter):
         return line.split()
     if b'"' not in line:
         return [entry.strip() for entry in line.split(delimiter)]
-    text = line.decode("latin-1").strip("\r\n")
+    text = line.decode("latin-1").replace("\r", " ").strip()
     rows = csv.reader([text], delimiter=delimiter.decode(), skipinitialspace=True)
-    return [entry.strip().encode("latin-1") for entry in next(rows, [])]
+    try:
+        return [entry.strip().encode("latin-1") for entry in next(rows, [])]
+    except csv.Error:  # a damaged line; `read_header` and `check_shape` say how
+        return line.split(delimiter)
 
 
 def count_entries(line, delimiter):
@@ -171,14 +174,23 @@ def find_decimal(body, delimiter):
 def read_header(path, layout):
     """Column names, `(column 3)` for a blank one; UserError if they are not names or not unique."""
     line = layout.header_line
+    if layout.delimiter == b" ":
+        names = read_line(layout.data).decode("utf-8", "replace").split()
+        return check_names(path, names, line)
     text = io.TextIOWrapper(io.BytesIO(layout.data), "utf-8", errors="replace", newline="")
     try:
         rows = csv.reader(text, delimiter=layout.delimiter.decode(), skipinitialspace=True)
-        entries = next(row for row in rows if any(row))
+        entries = next((row for row in rows if any(row)), [])
     except csv.Error:
         problem = f"has an entry of more than {csv.field_size_limit()} bytes, no column name"
         raise UserError(f"{path}: line {line} {problem}: name a table in CSV") from None
-    names = [name.strip() for name in entries]
+    return check_names(path, [name.strip() for name in entries], line)
+
+
+def check_names(path, names, line):
+    """The column names, `(column 3)` for a blank one; UserError if they are none, or not unique."""
+    if not any(names):
+        raise UserError(f"{path}: line {line}: no column names: write them there")
     if all(is_number(name) for name in names):
         start = shorten(", ".join(names), 40)
         raise UserError(f"{path}: line {line}: numbers ({start}) where column names are expected")

@@ -264,7 +264,7 @@ def test_sentinels_of_a_table_are_missing_and_said(tmp_path, capsys):
 
 def test_values_with_their_errors_in_one_cell_are_one_line(tmp_path):
     write_text(tmp_path / "stars.csv", "teff\n5000±50\n5100±60\n")
-    message = "column teff holds values with errors, such as 5000±50: put .* a column teff_err"
+    message = "column teff, such as 5000±50, holds values with errors: put .* a column teff_err"
     with pytest.raises(UserError, match=message):
         table_columns.extract_columns(tables.read_table(tmp_path / "stars.csv"))
 
@@ -274,3 +274,50 @@ def test_rows_that_begin_with_a_mark_of_comments_are_counted(tmp_path, capsys):
     table = tables.read_table(tmp_path / "stars.csv")
     assert list(table.frame["a"]) == [1, 5] and table.place(1) == "line 5"
     assert "left out 1 rows that begin with #" in capsys.readouterr().out
+
+
+def test_names_in_a_comment_may_stand_above_a_row_without_numbers(tmp_path):
+    write_text(tmp_path / "stars.csv", "# name,teff,mh\nHD 1,,\nHD 2,5000,0\n")
+    frame = tables.read_table(tmp_path / "stars.csv").frame
+    assert list(frame) == ["name", "teff", "mh"] and list(frame["name"]) == ["HD 1", "HD 2"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [("5,777.5", "leave the digits only"), ("5777 K", "leave the digits only")],
+)
+def test_numbers_with_commas_or_units_are_one_line(tmp_path, cell, hint):
+    write_text(tmp_path / "stars.csv", f'teff\n"{cell}"\n"{cell}"\n')
+    with pytest.raises(UserError, match=f"column teff, such as {cell}, holds .*: {hint}"):
+        table_columns.extract_columns(tables.read_table(tmp_path / "stars.csv"))
+
+
+def test_a_single_row_of_arrays_is_one_row_per_star(tmp_path):
+    columns = [fits.Column("source_id", "6K", array=[IDS]), fits.Column("teff", "6D", array=[TEFF])]
+    fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "stars.fits")
+    found = read(tmp_path / "stars.fits")
+    np.testing.assert_array_equal(found["source_id"], IDS)
+    np.testing.assert_array_equal(found["teff"], TEFF)
+
+
+def test_bars_need_not_be_aligned(tmp_path):
+    rows = [line.split(",") for line in [HEAD, *TEXT]]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    write_text(tmp_path / "stars.md", "\n".join([lines[0], "|---|:-:|---|---|", *lines[1:]]) + "\n")
+    assert_same(tmp_path / "stars.md")
+
+
+def test_numbers_between_blanks_without_names_are_refused(tmp_path):
+    np.savetxt(tmp_path / "stars.txt", np.c_[TEFF, MH])
+    with pytest.raises(UserError, match="line 1: numbers .* where column names are expected"):
+        tables.read_table(tmp_path / "stars.txt")
+
+
+def test_columns_of_another_length_in_a_group_are_another_table(tmp_path, capsys):
+    with h5py.File(tmp_path / "stars.h5", "w") as h5:
+        write_columns(h5)
+        h5["wave"] = np.arange(3.0)
+    assert_same(tmp_path / "stars.h5")
+    assert "not read: group / (wave)" in capsys.readouterr().out
+    with pytest.raises(UserError, match="has teff, wave in different tables"):
+        tables.read_table(tmp_path / "stars.h5", ["teff", "wave"])
