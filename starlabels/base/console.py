@@ -19,6 +19,11 @@ def make_printable(text):
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def print_line(text):
+    """Print a text of names from files as one line that cannot control the terminal."""
+    print(make_printable(text))
+
+
 def show_progress(iterable, description, **options):
     """The iterable with a progress bar on a terminal; in a log, with a line a minute."""
     from tqdm import tqdm

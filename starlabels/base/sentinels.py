@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starlabels.base.console import format_count
+from starlabels.base.console import format_count, print_line
 
 WHOLE = (99, 999, 9999, 99_999, 999_999)
 PARTS = (0, 0.9, 0.99, 0.999, 0.9999)
@@ -67,7 +67,9 @@ def blank_sentinels(values, subject):
         warn_single(values, subject)
         return values
     counts = [f"{key:.8g} in {format_count(int(mask.sum()))}" for key, mask in masks.items()]
-    print(f"{subject} is {', '.join(counts)} of {format_count(len(values))} rows: taken as missing")
+    print_line(
+        f"{subject} is {', '.join(counts)} of {format_count(len(values))} rows: taken as missing"
+    )
     kind = values.dtype if values.dtype.kind == "f" else "f8"
     return np.where(np.any(list(masks.values()), axis=0), np.nan, values).astype(kind)
 
@@ -81,7 +83,7 @@ def blank_magnitudes(values, subject):
     n = format_count(int(bad.sum()))
     first = f"such as {values[bad.argmax()]:.8g}"
     rows = f"in {n} of {format_count(len(values))} rows"
-    print(f"{subject} is outside {low:g} to {high:g} mag {rows}, {first}: taken as missing")
+    print_line(f"{subject} is outside {low:g} to {high:g} mag {rows}, {first}: taken as missing")
     return np.where(bad, np.nan, values)
 
 
@@ -91,4 +93,4 @@ def warn_single(values, subject):
         mask = (values == sentinel) | (values == np.float32(sentinel))
         if mask.sum() == 1:
             found = f"{subject} is {sentinel:.8g} in one row, which is kept"
-            print(f"{found}: blank it if it is missing")
+            print_line(f"{found}: blank it if it is missing")

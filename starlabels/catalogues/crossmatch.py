@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from starlabels.base.console import format_count
+from starlabels.base.console import format_count, print_line
 from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
 from starlabels.config.data_sections import SkyMatch
@@ -108,7 +108,7 @@ def read_catalogue(stars, catalogue, later):
         raise UserError(f"{path}: {problem}: leave {twice[0]}_err out of `columns`")
     left_out = [*columns.unused, *(f"{name} (exists already)" for name in existing)]
     if left_out:
-        print(f"{path}: not kept: {', '.join(left_out)}")
+        print_line(f"{path}: not kept: {', '.join(left_out)}")
     return table, columns, table_columns.read_match_keys(table, sources, is_id)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import memory
-from starlabels.base.console import format_count
+from starlabels.base.console import format_count, print_line
 from starlabels.base.errors import UserError
 from starlabels.base.identifiers import MISSING
 from starlabels.catalogues.text_layout import read_header
@@ -98,7 +98,7 @@ def check_shape(path, layout, names):
     if comments.any():
         data = b"".join(data[i : j + 1] for i, j in zip(starts[~comments], ends[~comments]))
         if n := int((comments & (n_entries == len(names))).sum()):
-            print(f"{path}: left out {format_count(n)} rows that begin with #")
+            print_line(f"{path}: left out {format_count(n)} rows that begin with #")
     keep = ~(blank | comments)
     keep[0] = False  # the column names
     n_entries, lines = n_entries[keep], lines[keep]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra, identifiers, integrity, sentinels
-from starlabels.base.console import format_count
+from starlabels.base.console import format_count, print_line
 from starlabels.base.errors import UserError
 from starlabels.catalogues import table_columns, tables
 from starlabels.config.digests import is_own_grid, stage_digest
@@ -115,7 +115,7 @@ def read_table_database(entry, is_id, units=None):
     leave = (entry.id, "star_id")
     columns = table_columns.extract_columns(table, entry.columns, leave, targets=units)
     if columns.unused:
-        print(f"{entry.path}: not kept: {', '.join(columns.unused)}")
+        print_line(f"{entry.path}: not kept: {', '.join(columns.unused)}")
     labels = pd.DataFrame(columns.values)
     errors = pd.DataFrame(columns.errors) if columns.errors else None
     id_column = entry.id or ("star_id" if "star_id" in table.frame else None)
@@ -203,8 +203,12 @@ def check_labels(database, names):
     missing = [name for name in names if name not in database.labels]
     if missing:
         existing = f"{database.path} has labels [{', '.join(database.labels)}]"
-        asked = ", ".join(missing)
-        raise UserError(f"{existing}; config also asks for {asked}: fix `labels`")
+        by_lower_case = {column.lower(): column for column in database.labels}
+        renamed = [f"{name}: {by_lower_case[name]}" for name in missing if name in by_lower_case]
+        fix = "fix `labels`" + (
+            f", or set `columns` to {{{', '.join(renamed)}}}" if renamed else ""
+        )
+        raise UserError(f"{existing}; config also asks for {', '.join(missing)}: {fix}")
 
 
 def mask_bad_labels(database, missing):
@@ -226,7 +230,7 @@ def mask_bad_labels(database, missing):
             labels.loc[bad, name] = np.nan
             if bad.any():
                 where = f"in {format_count(int(bad.sum()))} spectra, by bits of {column}"
-                print(f"{database.path}: {name} is taken as missing {where}")
+                print_line(f"{database.path}: {name} is taken as missing {where}")
 
 
 def check_wave(database, wave, resample):

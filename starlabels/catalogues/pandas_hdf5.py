@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from starlabels.base import integrity
+from starlabels.base.console import print_line
 from starlabels.base.errors import UserError
 from starlabels.catalogues.table_choice import Source
 
@@ -22,7 +23,7 @@ def list_frames(path, group, kind):
 
     def read(names):
         if left_out:
-            print(f"{path}: not read: {', '.join(left_out)} (pickled by pandas)")
+            print_line(f"{path}: not read: {', '.join(left_out)} (pickled by pandas)")
         return pd.DataFrame({name: columns[name] for name in names}), {}
 
     n = len(next(iter(columns.values())))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from textwrap import shorten
 from typing import NamedTuple
 
-from starlabels.base.console import format_count
+from starlabels.base.console import format_count, print_line
 from starlabels.base.errors import UserError
 
 MAX_LISTED = 5  # tables that are not read
@@ -77,7 +77,7 @@ def read_source(selection, sources, kind):
         others = [source.place for source in filled if source is not best]
         rest = ", ".join(others[:MAX_LISTED]) + (", ..." if len(others) > MAX_LISTED else "")
         rows = f"{format_count(best.n_rows)} rows"
-        print(f"{path}: read the table of {best.place}, {rows}; not read: {rest}")
+        print_line(f"{path}: read the table of {best.place}, {rows}; not read: {rest}")
     return best.read(columns)
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+from starlabels.base.console import print_line
 from starlabels.base.labels import LABELS
 
 FORMATS = ("generic", "cds", "fits", "vounit")  # ways to write a unit, tried in this order
@@ -31,7 +32,7 @@ def convert_to_unit(values, unit, target, subject, is_error=False):
         return values
     found = parse_unit(unit)
     if found is None:
-        print(f"{subject} has the unit {unit!r}, which is not known: taken as {target}")
+        print_line(f"{subject} has the unit {unit!r}, which is not known: taken as {target}")
         return values
     if target == "dex":
         return shift_gravity(values, found, subject, is_error)
@@ -39,9 +40,9 @@ def convert_to_unit(values, unit, target, subject, is_error=False):
     if found == wanted:
         return values
     if not found.is_equivalent(wanted) or hasattr(found, "physical_unit"):
-        print(f"{subject} has the unit {unit!r}, which is none of {target}: taken as {target}")
+        print_line(f"{subject} has the unit {unit!r}, which is none of {target}: taken as {target}")
         return values
-    print(f"{subject}: converted from {unit} to {target}")
+    print_line(f"{subject}: converted from {unit} to {target}")
     return (values * found.to(wanted)).astype(values.dtype)
 
 
@@ -53,7 +54,7 @@ def shift_gravity(values, unit, subject, is_error):
     gravity = u.Unit("cm/s2")
     if physical is None or not physical.is_equivalent(gravity) or physical == gravity:
         return values
-    print(f"{subject}: converted from {unit} to dex(cm/s2)")
+    print_line(f"{subject}: converted from {unit} to dex(cm/s2)")
     shift = 0 if is_error else u.dex(physical).to(u.dex(gravity), 0)
     return (values + shift).astype(values.dtype)
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
+from starlabels.base.identifiers import clean_identifier
 from starlabels.catalogues import features
 from starlabels.stages import predict_tables
 
@@ -29,6 +30,7 @@ class StarTable:
     def add_row(self, observed):
         """ObservedSpectrum with the row of its star: of its name with or without suffix, or id."""
         names = (observed.name, observed.star, observed.name.rpartition(".")[0])
+        names = [clean_identifier(name) for name in names]  # as those of the table
         row = next((self.rows[name] for name in names if name in self.rows), {})
         self.n_used += bool(row)
         return observed._replace(table=observed.table | row)

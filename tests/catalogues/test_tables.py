@@ -284,3 +284,17 @@ def test_three_stars_have_all_figures_and_those_of_a_table_before_go(make, monke
     )
     label_study.study_labels(Run(cfg))
     assert not drawn & {path.name for path in folder.iterdir()}
+
+
+def test_labels_in_another_case_are_named_with_the_columns_to_set(make):
+    Path("stars.csv").write_text("TEFF,logg\n5800,4\n")
+    with pytest.raises(UserError, match="teff: fix `labels`, or set `columns` to {teff: TEFF}"):
+        join.join_databases(Run(make([{"path": "stars.csv"}])))
+
+
+def test_names_of_columns_do_not_control_the_terminal(make, capsys):
+    Path("stars.csv").write_text("teff,\x1b[2Jnote,feh\n5800,a,0\n5700,b,-9999\n5600,c,-9999\n")
+    join.join_databases(Run(make([{"path": "stars.csv"}])))
+    said = capsys.readouterr().out
+    assert "not kept: \\x1b[2Jnote (text)" in said and "\x1b" not in said
+    assert "stars.csv: feh is -9999 in 2 of 3 rows" in said
