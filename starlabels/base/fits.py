@@ -3,28 +3,15 @@
 import contextlib
 import errno
 import gzip
+import io
 import warnings
 import zlib
 from textwrap import shorten
 
-import numpy as np
 from astropy.io import fits
 
-from starlabels.base import memory
+from starlabels.base import fits_sizes, memory
 from starlabels.base.errors import UserError
-
-# Errors of astropy on damaged files
-DAMAGED = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    AssertionError,
-    zlib.error,
-    fits.VerifyError,
-)
 
 # A gzip file may hold this many times its size, or this many bytes
 MAX_RATIO, LEAST_LIMIT = 200, 100_000_000
@@ -78,10 +65,14 @@ def read_fits(path):
     UserError
         If the file is damaged or shorter than its headers require.
     """
-    size = np.inf if is_gzipped(path) else path.stat().st_size
+    content = io.BytesIO(read_bytes(path)) if is_gzipped(path) else path
+    size = content.getbuffer().nbytes if is_gzipped(path) else path.stat().st_size
+    with contextlib.nullcontext(content) if is_gzipped(path) else path.open("rb") as file:
+        fits_sizes.check_sizes(path, file, size)
+        file.seek(0)
     try:
         # astropy warns of headers that violate the standard
-        with warnings.catch_warnings(action="ignore"), fits.open(path) as hdus:
+        with warnings.catch_warnings(action="ignore"), fits.open(content) as hdus:
             for i, hdu in enumerate(hdus):
                 check_declared(path, i, hdu)
                 end = hdu.fileinfo()["datLoc"] + hdu.size
@@ -91,8 +82,9 @@ def read_fits(path):
                         "copy it anew"
                     )
             return [(read_keywords(hdu.header), hdu.data) for hdu in hdus]
-    # astropy's _CorruptedHDU has no data
-    except (*DAMAGED, AttributeError, MemoryError, OverflowError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # astropy's, of many classes
         reason = describe_damage(error)
         raise UserError(f"{path} is a damaged FITS file, {reason}: copy it anew") from None
 

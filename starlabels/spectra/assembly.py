@@ -5,7 +5,12 @@ import numpy as np
 from starlabels.base.errors import UserError
 from starlabels.base.hdf5_spectra import assume_medium
 from starlabels.base.wavelengths import convert_vacuum_to_air
-from starlabels.spectra.combination import Piece, combine_spectra, split_at_jumps
+from starlabels.spectra.combination import (
+    Piece,
+    check_interleaved,
+    combine_spectra,
+    split_at_jumps,
+)
 from starlabels.spectra.medium import find_medium_by_lines
 from starlabels.spectra.spectrum import (
     ABSURD,
@@ -83,7 +88,13 @@ def make_pieces(path, raw, options):
     wave, flux = wave[known], flux[known]
     flux_err = None if flux_err is None else flux_err[known]
     pieces = []
-    for part in split_at_jumps(wave):
+    parts = split_at_jumps(wave)
+    if len(parts) == 1:
+        try:
+            check_interleaved(wave, flux, flux_err)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+    for part in parts:
         error = None if flux_err is None else flux_err[part]
         piece = Piece(*sort_by_wavelength(wave[part], flux[part], error))
         if len(piece.wave) > 1:

@@ -11,15 +11,15 @@ ERRORS = {  # kind of error -> pattern of a part of the name
     "ivar": r"i_?var|inv_?var(iance)?|inverse_?var(iance)?|invar|weights?|wgt",
     "snr": r"snr|s_n|sn|s2n|signal_to_noise",
     "variance": r"var|variance|stat",
-    "sigma": r"e|err|errs|error|errors|sig|sigma|unc|uncert|uncertainty|std|stdev|stddev|noise|rms"
-    r"|properr|eflux",
+    "sigma": r"d|e|err|errs|error|errors|sig|sigma|unc|uncert|uncertainty|std|stdev|stddev|noise"
+    r"|rms|properr|eflux",
 }
 MASKS = (
     r"[gb]pm\d*|\w*mask|mask\w*|qual|quality|qualdata\d*|dq|badpix\w*|goodpix\w*|flags?|good|bad"
 )
 WAVES = (
     r"wave|wavelengths?|wavelen|wavedata|waveobs|wav|wvl|wl|lambda|lam|log10_wave|wavenumbers?"
-    r"|(log10|log|ln)_?(lam|lambda|wave|wavelength)"
+    r"|spectral_axis|spectral|(log10|log|ln)_?(lam|lambda|wave|wavelength)"
 )
 FLUXES = (
     r"flux|fluxes|spec|spectrum|spectra|flam|f_?lambda|f_?lam|intensity|counts?|sci|science"
@@ -80,9 +80,15 @@ def recognise_content(name):
     Content
     """
     name = split_unit(name)[0].strip("_")
+    name = re.sub(r"^(sci|sky|cal|obj)(?=(flux|wave|i?var|err|blaze|mask)$)", r"\1_", name)
     for joined in ("flux", "counts", "data"):  # FLUXERR, ERRFLUX, ERRDATA
         name = re.sub(rf"(?<=[a-z])(?={joined}(_|\d|$))", "_", name)
         name = re.sub(rf"(^|_){joined}(?=(ivar|err|var|sig|std|unc)\w*)", rf"\1{joined}_", name)
+    numbered = re.fullmatch(r"(.*[a-z])_?(\d+)", name)
+    if numbered and name not in FLUX_NAMES:
+        content = recognise_content(numbered[1])
+        if content.quantity not in ("", "other"):
+            return content._replace(base=f"{content.base}_{numbered[2]}".strip("_"))
     if name in FLUX_NAMES:
         return Content("flux", "", "reduced" if name == "flux_reduced" else "")
     part = find_part(MASKS, name)
@@ -90,18 +96,17 @@ def recognise_content(name):
         return Content("mask", "", strip_name(name, part))
     for form, pattern in ERRORS.items():
         part = find_part(pattern, name)
-        if part and not (form == "sigma" and part[0] == "e" and "flux" not in name):
+        if part and not (part[0] in ("d", "e") and "flux" not in name):
             rest = strip_name(name, part)
             if find_part(WAVES, rest) or find_part(OTHERS, rest):
                 return Content("other", form, rest)
             return Content("error", form, rest)
     if find_part(OTHERS, name):
         return Content("other", "", name)
-    for quantity, pattern in (("flux", FLUXES), ("wave", WAVES)):
-        part = find_part(pattern, name)
-        if part:
-            return Content(quantity, "", strip_name(name, part))
-    return Content("", "", name)
+    flux, wave = find_part(FLUXES, name), find_part(WAVES, name)
+    if flux and (not wave or flux[0].startswith("f")):  # f_lambda; but sci_wave
+        return Content("flux", "", strip_name(name, flux))
+    return Content("wave", "", strip_name(name, wave)) if wave else Content("", "", name)
 
 
 def strip_name(name, part):

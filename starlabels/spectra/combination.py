@@ -5,11 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import percentile_filter
 
+from starlabels.base.errors import UserError
 from starlabels.spectra.levels import match_levels
 from starlabels.spectra.pixels import rebin_spectrum
 
 LEAST_PIXELS = 20  # of an order within a list of wavelengths
 CLOSE = 0.5  # of the local step: nearer pixels are of several spectra
+IRREGULAR = 0.7  # of the local step: nearer pixels may be of several spectra
+UNLIKE = 0.05  # relative difference of close pixels that no star has
 NEIGHBOURS = 51  # pixels to either side of which the local step is the 90th percentile
 
 
@@ -140,12 +143,36 @@ def merge_close_pixels(piece):
     step = np.diff(wave)
     if len(step) < 2 * NEIGHBOURS:
         return piece
-    half = NEIGHBOURS // 2
-    around = [percentile_filter(step, 90, NEIGHBOURS, origin=shift) for shift in (-half, half)]
-    close = step < CLOSE * np.minimum(*around)
+    reach = CLOSE * measure_local_step(step)
+    close = step < reach
     if not close.any():
         return piece
-    return average_groups(piece, number_groups(wave, close, CLOSE * np.minimum(*around)))
+    return average_groups(piece, number_groups(wave, close, reach))
+
+
+def check_interleaved(wave, flux, flux_err):
+    """UserError if close pixels (n,) alternate in flux like orders with their blaze."""
+    order = np.argsort(wave, kind="stable")
+    step = np.diff(wave[order])
+    if len(step) < 2 * NEIGHBOURS:
+        return
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = np.diff(np.log(flux[order]))
+        noise = 0 if flux_err is None else (flux_err / np.abs(flux))[order][1:]
+    close = (step < IRREGULAR * measure_local_step(step)) & np.isfinite(change)
+    jump = np.abs(change) > np.maximum(UNLIKE, 6 * noise)
+    back = np.append(change[1:] * change[:-1] < 0, False)
+    if close.sum() > 50 and (jump & back)[close].mean() > 0.3:
+        share = f"{np.expm1(np.median(np.abs(change[close]))):.0%}"
+        found = f"neighbouring pixels, of several orders in one list, differ by {share} in flux"
+        raise UserError(f"{found}: divide the orders by their blaze, or write one after another")
+
+
+def measure_local_step(step):
+    """Usual step (n,) near each of the steps (n,): of the denser side, where it changes."""
+    half = NEIGHBOURS // 2
+    sides = [percentile_filter(step, 90, NEIGHBOURS, origin=shift) for shift in (-half, half)]
+    return np.minimum(*sides)
 
 
 def number_groups(wave, close, reach):

@@ -92,22 +92,25 @@ def find_kind_by_utype(utype):
 def choose_kind_by_scatter(values, flux):
     """The kind "sigma", "variance" or "ivar" whose errors are next to the scatter of the flux.
 
-    It is sigma unless sigma is FAR from the scatter and another kind NEAR it.
+    It is sigma unless sigma is FAR below the scatter or above the flux, and another kind NEAR.
     """
-    distance = {}
+    ratio = {}
     for kind in ("sigma", "variance", "ivar"):
-        distance[kind] = measure_distance(convert_errors(kind, values, flux), flux)
-    if not distance["sigma"] > np.log(FAR):
+        ratio[kind] = compare_with_scatter(convert_errors(kind, values, flux), flux)
+    in_flux, in_scatter = ratio["sigma"]
+    if not (in_scatter < 1 / FAR or in_flux > 1):
         return "sigma"
+    distance = {kind: abs(np.log(pair[1])) for kind, pair in ratio.items()}
     best = min(distance, key=distance.get)
     return best if distance[best] < np.log(NEAR) else "sigma"
 
 
-def measure_distance(flux_err, flux):
-    """|ln| of the median error over the scatter of neighbouring pixels (n,); inf if unknown."""
+def compare_with_scatter(flux_err, flux):
+    """Median error in units of the flux, and of the scatter of neighbouring pixels (n,)."""
     flux = np.asarray(flux, "f8")
     good = np.isfinite(flux_err) & (flux_err > 0) & np.isfinite(flux)
     scatter = estimate_noise(flux[good])
     if not scatter > 0:
-        return np.inf
-    return float(abs(np.log(np.median(flux_err[good]) / scatter)))
+        return 0.0, 1.0
+    error = float(np.median(flux_err[good]))
+    return error / max(float(np.median(np.abs(flux[good]))), 1e-300), error / scatter

@@ -70,6 +70,8 @@ def find_companions(images, image, quantity, size):
         if other.content.quantity != quantity or other.data.size != size:
             continue
         base = other.content.base
+        if base.isdigit() and not image.content.base:
+            base = ""
         same = base == image.content.base
         alone = not any(image.index < index < other.index for index in fluxes)
         if base and same or not base and alone:

@@ -73,8 +73,8 @@ def choose_coadded(spectra):
 def add_new_spectra(path, spectra, found, header):
     """The spectra of an extension that are no other versions of those found before it.
 
-    An extension on the same wavelengths is an exposure if both have names alike but for numbers.
-    Else it is a sky, a model or the like. UserError if the file is of several stars.
+    Of extensions without a name only one on the same wavelengths is read: the others may be errors.
+    UserError if the file is of several stars.
     """
     new = []
     for raw in found:
@@ -83,9 +83,12 @@ def add_new_spectra(path, spectra, found, header):
             new.append(raw)
             continue
         check_one_star(path, raw, twin)
-        alike = re.sub(r"\d+", "", raw.name) == re.sub(r"\d+", "", twin.name) != ""
-        if alike:
-            new.append(raw._replace(notes=(*raw.notes, "exposures were combined")))
+        if raw.name and twin.name:
+            new.append(raw._replace(notes=(*raw.notes, f"{raw.name} was taken for an exposure")))
+        else:
+            note = "a further extension on the same wavelengths was not read, for it has no name"
+            place = spectra.index(twin)
+            spectra[place] = twin._replace(notes=(*twin.notes, note))
     return new
 
 
@@ -115,7 +118,7 @@ def raise_missing(path, hdus, options):
     hint = "take a file of one spectrum"
     if tables:
         hint = "name columns with --wave-column and --flux-column"
-    elif datas and max(data.ndim for data in datas) > 1:
+    elif any(data.ndim > 1 and data.size for data in datas):
         hint = "extract one spectrum from it"
     elif datas:
         hint = "give it wavelengths: CRVAL1 and CDELT1, or an extension WAVE"

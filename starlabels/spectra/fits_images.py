@@ -29,6 +29,7 @@ from starlabels.spectra.spectrum import RawSpectrum
 
 MOST_ROWS = 10  # an image of more is no spectrum with its errors and masks
 MOST_ORDERS = 300
+MOST_PIXELS = 20_000_000
 MOST_COLUMNS = 5  # of an image (n, columns) that is a table
 LEAST_PIXELS = 50
 RAVE_NAME = r"RAVE_\d{8}_\w+\.fits?"  # file names of data release 6
@@ -68,6 +69,9 @@ def read_image(path, images, image, metadata, options):
     rows = split_rows(data)  # (n_rows, n)
     if rows is None:
         return []
+    if rows.shape[1] > MOST_PIXELS:
+        found = f"holds an image of {rows.shape[1]} pixels in a row"
+        raise UserError(f"{path} {found}, more than any spectrum: cut it to your window")
     fields = read_metadata(metadata)
     if fields["resolving_power"] is None and re.match(RAVE_NAME, path.name):
         fields["resolving_power"] = RAVE_POWER
@@ -76,26 +80,33 @@ def read_image(path, images, image, metadata, options):
         return read_orders(path, images, image, waves, fields, options)
     has_scale = "CRVAL1" in header or "COEFF0" in header
     scale = compute_wavelengths(path, header if has_scale else metadata, rows.shape[1])
-    if scale is None or (has_scale is False and scale.log is None and counts_pixels(scale)):
+    if scale is None or (not has_scale and scale.log is None and counts_pixels(scale)):
         return read_columns_of_image(path, image, metadata, options)
     if len(rows) > MOST_ROWS:
         return []
-    named = {key: metadata.get(key) for key in ("TELESCOP",)}
-    if str(named["TELESCOP"]).strip().upper() == "LAMOST" and len(rows) >= 3:
+    scale, found = read_named_rows(path, images, image, (header, rows, scale), metadata, options)
+    return [assemble(images, image, scale, rows[0], found, fields, metadata)]
+
+
+def read_named_rows(path, images, image, content, metadata, options):
+    """(Scale, errors of `read_errors` or None) of the rows of an image, the flux first.
+
+    content: header of the axis, rows (n_rows, n) and Scale. UserError if nothing names the rows.
+    """
+    header, rows, scale = content
+    if read_keyword(metadata, "TELESCOP") == "LAMOST" and len(rows) >= 3:
         # data releases 1-7: flux, inverse variance, wavelength, masks
-        scale = Scale(rows[2])
-        found = read_errors("ivar", rows[1], rows[0])
-    elif "COEFF0" in header and len(rows) >= 3:
+        return Scale(rows[2]), read_errors("ivar", rows[1], rows[0])
+    if "COEFF0" in header and len(rows) >= 3:
         # SDSS spSpec: flux, flux without continuum, error, mask
-        found = read_errors("error", rows[2], rows[0])
-    else:
-        found = find_error_row(header, rows, options)
-        found = found or find_error_extension(images, image, rows[0], options)
+        return scale, read_errors("error", rows[2], rows[0])
+    found = find_error_row(header, rows, options)
+    found = found or find_error_extension(images, image, rows[0], options)
     has_names = any(f"{key}1" in header for key in ROW_NAMES)
     if len(rows) > 1 and found is None and not has_names:
         text = f"an image of {len(rows)} rows and does not say what they are"
         raise UserError(f"{path} is {text}: give one spectrum per file")
-    return [assemble(images, image, scale, rows[0], found, fields, metadata)]
+    return scale, found
 
 
 def assemble(images, image, scale, flux, found, fields, metadata):
@@ -205,7 +216,8 @@ def read_columns_of_image(path, image, metadata, options):
     notes = [] if any(names) else [f"its rows were taken for {order}"]
     raw = RawSpectrum(rows[wave], rows[flux], None, image.header.get("CUNIT1"), **fields)
     if error is not None:
-        found = read_errors(names[error], rows[error], rows[flux], options.error_kind)
+        name = names[error] or f"row {error + 1}"
+        found = read_errors(name, rows[error], rows[flux], options.error_kind)
         raw = raw._replace(flux_err=found[0], error_kind=found[1])
         notes += found[2]
     return [raw._replace(notes=tuple(notes))]

@@ -36,7 +36,7 @@ def find_bad_pixels(name, values, header, sdss=False):
     none = np.zeros(len(values), bool)
     name = split_unit(name)[0]
     if (values % 1 != 0).any():
-        return none, [f"the mask {name} was not used: it holds fractions"]
+        return none, [f"{name} was not used as a mask: it holds fractions"]
     bits = values.astype("i8")
     if sdss and "or" in re.split(r"_|mask", name):
         return none, []  # set where any exposure had a fault, which the coadd left out
@@ -52,9 +52,9 @@ def find_bad_pixels(name, values, header, sdss=False):
     if bad.mean() <= MOST:
         return bad, []
     if set(np.unique(bits)) <= {0, 1} and "mask" in name and not bad.all():
-        return ~bad, [f"the mask {name} is 1 in most pixels: 1 was taken for good"]
+        return ~bad, [f"{name} is 1 in most pixels: 1 was taken for good"]
     share = f"{bad.mean():.0%} of the pixels"
-    return none, [f"the mask {name} was not used: it is set in {share}"]
+    return none, [f"{name} was not used as a mask: it is set in {share}"]
 
 
 def is_pypeit(header):

@@ -9,7 +9,7 @@ from starlabels.base.errors import UserError
 from starlabels.spectra.assembly import build_observed_spectrum
 from starlabels.spectra.fits_files import read_fits_spectra
 from starlabels.spectra.hdf5_files import read_hdf5_spectra
-from starlabels.spectra.text_tables import read_text_table
+from starlabels.spectra.text_tables import MOST_CHARACTERS, read_text_table
 from starlabels.spectra.votables import is_votable, read_votable
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -62,9 +62,18 @@ def read_spectra(path, options):
         elif is_votable(start):
             spectra = read_votable(path, fits.read_bytes(path), options)
         else:
-            spectra = read_text_table(path, fits.decode_text(fits.read_bytes(path)), options)
+            spectra = read_text_table(path, fits.decode_text(read_text(path)), options)
         observed = build_observed_spectrum(path, spectra, options)
     yield observed
+
+
+def read_text(path):
+    """Bytes of a text file, unpacked; UserError if they are more than a spectrum has."""
+    data = fits.read_bytes(path, MOST_CHARACTERS + 1)
+    if len(data) > MOST_CHARACTERS:
+        found = f"more than {MOST_CHARACTERS / 1e6:.0f} MB of text"
+        raise UserError(f"{path} holds {found}, more than any spectrum: cut it to your window")
+    return data
 
 
 def read_start(path):

@@ -47,6 +47,7 @@ def choose_error(names, wanted, base, flux):
     if wanted is not None:
         return choose_column(names, wanted, "error")
     found = [name for name in names if recognise_content(name).quantity == "error"]
+    found = [name for name in found if name != flux]
     same = [name for name in found if recognise_content(name).base == base]
     plain = [name for name in found if not recognise_content(name).base]
     best = same or plain or (found if len(found) == 1 else [])

@@ -11,7 +11,8 @@ from starlabels.spectra.table_columns import build_from_columns, list_named_colu
 from starlabels.spectra.wave_units import UNITS
 
 MOST_COLUMNS = 1000
-MOST_HEADS = 100  # lines before the numbers
+MOST_LINES, MOST_CHARACTERS = 5_000_000, 500_000_000
+MOST_HEADS = 1000  # lines before the numbers
 MARKS = "#!%"  # of comments
 PROSE = "a an and are at by for from in is no not of on or the this to was with without".split()
 
@@ -108,7 +109,7 @@ def read_ecsv(path, text):
             columns[name] = np.asarray(values)
         elif values.dtype.kind in "fiu":
             columns[name] = np.ma.filled(np.ma.asarray(values).astype("f8"), np.nan)
-    remarks = [f"{key} {value}" for key, value in table.meta.items()]
+    remarks = [f"{key} {value}" for key, value in table.meta.items() if isinstance(value, str)]
     remarks += [str(table[name].description or "") for name in columns]
     units = {name: str(table[name].unit) for name in columns if table[name].unit}
     return {name: values for name, values in columns.items() if values.ndim == 1}, units, remarks
@@ -123,6 +124,10 @@ def find_commented_medium(comments):
 
 def parse_text_table(path, text):
     """({name: values (n,)}, {name: unit}, comments); columns without names are "1", "2", ..."""
+    n_lines = text.count("\n") + text.count("\r")
+    if len(text) > MOST_CHARACTERS or n_lines > MOST_LINES:
+        found = f"{n_lines} lines of {len(text) / 1e6:.0f} MB"
+        raise UserError(f"{path} has {found}, more than any spectrum: cut it to your window")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     comments = [line.lstrip(f"{MARKS} ") for line in lines if line[0] in MARKS]
     body = [line for line in lines if line[0] not in MARKS]
@@ -197,9 +202,11 @@ def find_names(path, heads, comments, separator, table):
     n_columns = table.shape[1]
     lines = [split_names(line, separator) for line in heads]
     if len(lines) > 1 and len(lines[-2]) == len(lines[-1]) == n_columns:
-        return lines[-2], [unit.strip("[]()") for unit in lines[-1]]
+        return lines[-2], [re.sub(r"^\W+$", "", unit.strip("[]()")) for unit in lines[-1]]
     if lines and not heads[0].startswith("***"):
-        return fit_names(path, lines[-1], table), []
+        known = any(recognise_content(name).quantity for name in lines[-1])
+        if len(lines) == 1 or known or len(lines[-1]) == n_columns:
+            return fit_names(path, lines[-1], table), []
     for line in reversed(comments):
         names = split_names(line, separator)
         found = {recognise_content(name).quantity for name in names}
@@ -241,7 +248,10 @@ def split_names(line, separator):
 
 def parse_numbers(path, lines, separator):
     """Numbers (n, n_columns) of a table's lines, NaN for other entries; UserError if no table."""
-    rows = [split_line(line.split("#")[0], separator) for line in lines]
+    try:
+        return np.loadtxt(lines, delimiter=separator, ndmin=2)
+    except ValueError:  # not numbers alone
+        rows = [split_line(line.split("#")[0], separator) for line in lines]
     if len({len(row) for row in rows}) > 1:
         found = "its lines differ in their number of columns"
         raise UserError(f"{path} is no table, {found}: expected wavelength, flux, error")

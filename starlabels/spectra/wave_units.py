@@ -58,8 +58,7 @@ def convert_to_angstrom(path, wave, unit, log, wanted_unit=None):
         wave[wave <= 0] = np.nan  # padding
     check_numbers(path, wave)
     low, high = np.nanmin(wave), np.nanmax(wave)
-    if log is None and parsed == u.AA:
-        log = guess_logarithm(low, high)
+    log = log or (guess_logarithm(low, high) if parsed == u.AA else None)
     if log:
         with np.errstate(over="ignore"):
             wave = np.exp(wave) if log == "ln" else 10.0**wave
@@ -70,10 +69,7 @@ def convert_to_angstrom(path, wave, unit, log, wanted_unit=None):
         guess = "nm" if high > 100 else "micron" if high > 0.01 else "m"
         found = f"wavelengths {low:.6g}-{high:.6g} have no unit and look like {guess}"
         raise UserError(f"{path}: {found}: give --wave-unit {guess} (or Angstrom)")
-    with np.errstate(over="ignore"):
-        wave = (wave * parsed).to_value(u.AA, u.spectral())
-    check_range(path, wave)
-    return wave
+    return check_range(path, (wave * parsed).to_value(u.AA, u.spectral()))
 
 
 def check_numbers(path, wave):
@@ -87,12 +83,13 @@ def check_numbers(path, wave):
 
 
 def check_range(path, wave):
-    """UserError unless half of the wavelengths (n,) in Angstrom are of an optical spectrum."""
+    """Wavelengths (n,) in Angstrom; UserError unless half of them are of an optical spectrum."""
     middle = np.nanmedian(wave)
     if not SHORTEST <= middle <= LONGEST:
         found = f"its wavelengths {np.nanmin(wave):.6g} to {np.nanmax(wave):.6g} Angstrom"
         hint = "give --wave-unit, or others with --wave-column"
         raise UserError(f"{path}: {found} are none of an optical spectrum: {hint}")
+    return wave
 
 
 def is_counting(wave):

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from observed_files import FLUX, WAVE, N, write_image, write_table
 
 from starlabels.base.errors import UserError
@@ -141,6 +142,28 @@ BAD = {
         "none of its 400 wavelengths is a positive number",
     ),
     "multispec": (lambda p: write_image(p, {"CTYPE1": "MULTISPE"}), "multispec"),
+    "image without wavelengths": (
+        lambda p: fits.PrimaryHDU(FLUX).writeto(p),
+        "an image 400: give it wavelengths: CRVAL1 and CDELT1",
+    ),
+    "photograph of two": (
+        lambda p: write_image(p, data=np.ones((50, 60))),
+        "an image 50 x 60: extract one spectrum from it",
+    ),
+    "pixels of an image": (
+        lambda p: write_image(p, {"CRVAL1": 1.0, "CDELT1": 1.0}),
+        "1 to 400 in steps of 1 count pixels",
+    ),
+    "unit of a number": (lambda p: write_image(p, {"CUNIT1": 5}), "'5' is no unit of wavelength"),
+    "NumPy": (
+        lambda p: p.write_bytes(b"\x93NUMPY\x01\0" + bytes(100)),
+        "is a NumPy file: write it as text",
+    ),
+    "workbook": (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "export the table as CSV"),
+    "VOTable of names": (
+        lambda p: Table({"a": WAVE, "b": FLUX}).write(p, format="votable"),
+        "is a VOTable with columns a, b: name those",
+    ),
 }
 
 
