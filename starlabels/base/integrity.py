@@ -165,7 +165,8 @@ def read_text_attribute(item, name):
 
 
 def read_whole(data):
-    """All values of a dataset; UserError if the memory cannot hold a few copies of them."""
+    """All values of a dataset; UserError if they were not written, or are too many for memory."""
+    check_written(data)
     check_size(data)
     return data[()]
 

@@ -106,14 +106,15 @@ def build_compound(path, data, meta):
     if meta is not None:
         from astropy.io.misc.hdf5 import read_table_hdf5
 
-        check_readable(data)
-        check_readable(meta)
+        for dataset in (data, meta):
+            integrity.check_written(dataset)
+            integrity.check_size(dataset)
         options = {"path": data.name, "character_as_bytes": False}
         table = astropy_tables.read_safely(path, "table", read_table_hdf5, data.file, **options)
         return astropy_tables.list_table(table, place)
 
     def read(names):
-        records = integrity.read_whole(check_readable(data))
+        records = integrity.read_whole(data)
         return pd.DataFrame({name: convert_values(records[name]) for name in names}), {}
 
     return Source(place, list(data.dtype.names), len(data), read)
@@ -143,8 +144,8 @@ def build_reader(readers, units):
 
 def read_column(data):
     """Values (n,) of a dataset: NaN where its attributes, or the mask of vaex, say missing."""
-    check_readable(data)
     if h5py.check_string_dtype(data.dtype) and data.dtype.kind == "O":
+        integrity.check_written(data)
         integrity.check_size(data)
         return pd.Series(np.ravel(data.asstr(errors="replace")[:]), dtype=object)
     values = np.ravel(integrity.read_whole(data))
@@ -169,9 +170,3 @@ def convert_values(values):
     if values.dtype.names:
         return pd.Series([values[i] for i in range(len(values))], dtype=object).map(np.atleast_1d)
     return astropy_tables.convert_column(values)
-
-
-def check_readable(data):
-    """The dataset; UserError if its rows were declared but never written."""
-    integrity.check_written(data)
-    return data

@@ -30,33 +30,27 @@ def list_frames(path, group, kind):
     return [Source(f"frame {group.name.lstrip('/')}", list(columns), n, read)]
 
 
-def read_checked(data):
-    """Values of a dataset that were written and fit into memory."""
-    integrity.check_written(data)
-    return integrity.read_whole(data)
-
-
 def add_fixed_blocks(group, columns, left_out):
     """Add {name: (n,)} of a frame in the format `fixed`; names of pickled ones to left_out."""
     index = group["axis1"]
     if index.dtype.kind != "O":
-        add_index(columns, read_checked(index), integrity.read_attribute(index, "name"))
+        add_index(columns, integrity.read_whole(index), integrity.read_attribute(index, "name"))
     blocks = {}
     for i in range(int(integrity.read_attribute(group, "nblocks") or 0)):
-        names = decode_texts(read_checked(group[f"block{i}_items"]))
+        names = decode_texts(integrity.read_whole(group[f"block{i}_items"]))
         data = group[f"block{i}_values"]
         if data.dtype.kind in "fiub":
-            blocks |= dict(zip(names, read_checked(data).reshape(-1, len(names)).T))
+            blocks |= dict(zip(names, integrity.read_whole(data).reshape(-1, len(names)).T))
         else:
             left_out += names
-    order = decode_texts(read_checked(group["axis0"]))
+    order = decode_texts(integrity.read_whole(group["axis0"]))
     columns |= {name: np.ascontiguousarray(blocks[name]) for name in order if name in blocks}
 
 
 def add_table_fields(path, group, columns):
     """Add {name: (n,)} of a frame in the format `table`, one dataset of records."""
     data = group["table"]
-    records = read_checked(data)
+    records = integrity.read_whole(data)
     for field in records.dtype.names:
         values = records[field]
         if field == "index":

@@ -66,7 +66,8 @@ def extract_columns(table, chosen=None, leave=(), known=(), targets=None):
         if reason:
             unused.append(f"{source} ({reason})")
         else:
-            target = (targets or {}).get(name) or get_target_unit(name)
+            base = name.removesuffix("_err")
+            target = (targets or {}).get(base) or get_target_unit(name)
             numbers[name] = read_quantity(table, source, target)
     errors = {}
     for name, values in numbers.items():
@@ -77,7 +78,8 @@ def extract_columns(table, chosen=None, leave=(), known=(), targets=None):
     units = {name: table.units.get(names[name], "") for name in numbers}
     for name, unit in units.items():
         if unit or name in LABELS:
-            units[name] = (targets or {}).get(name) or get_target_unit(name) or unit
+            target = (targets or {}).get(name.removesuffix("_err")) or get_target_unit(name)
+            units[name] = target or unit
     error_names = {f"{name}_err" for name in errors}
     values = {name: column for name, column in numbers.items() if name not in error_names}
     return Columns(values, errors, units, unused)

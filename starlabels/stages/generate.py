@@ -127,8 +127,8 @@ def read_table(path, names, out):
             place = f"{path}: {bad.idxmax()}: {problem}"
             raise UserError(f"{place}, expected a number: fix it or leave the row out")
     if "star_id" in frame:
-        ids = frame["star_id"].map(str, na_action="ignore")
-        frame["star_id"] = ids.fillna("").str.strip()
+        ids = pd.Series(table_columns.read_identifiers(table, "star_id"), index=frame.index)
+        frame["star_id"] = ids.fillna("")
     check_capacity(path, frame, out)
     return frame
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, write_grid
 
-from starlabels.base import files, hdf5, hdf5_labels
+from starlabels.base import files, hdf5, hdf5_labels, integrity
 from starlabels.base.errors import UserError
 from starlabels.config import digests, paths
 
@@ -187,3 +187,14 @@ def test_a_file_that_is_read_is_not_overwritten(tmp_path, monkeypatch):
     for out in ("a.csv", "./a.csv", tmp_path / "link.csv"):
         with pytest.raises(UserError, match="would be overwritten, but is read: give --out"):
             files.check_not_input(out, [None, "a.csv"])
+
+
+def test_values_that_were_declared_but_never_written_are_not_made_up(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        data = h5.create_dataset("labels/value", (100, 2), "f4", chunks=(10, 2))
+        data[:50] = 1
+        with pytest.raises(UserError, match="labels/value: only 50.00% of .* values were written"):
+            integrity.read_whole(data)
+        data[:] = 1
+        assert (integrity.read_whole(data) == 1).all()
+        assert integrity.read_whole(h5.create_dataset("none", (0,), "f4")).shape == (0,)
