@@ -9,7 +9,7 @@ import pandas as pd
 from starlabels.base import hdf5, hdf5_labels, identifiers, integrity
 from starlabels.base.errors import UserError
 from starlabels.catalogues import astropy_tables, pandas_hdf5
-from starlabels.catalogues.table_choice import Source, read_source
+from starlabels.catalogues.table_choice import MAX_COLUMNS, Source, read_source
 
 META = ".__table_column_meta__"  # of astropy, beside a compound table
 VAEX = {"data", "mask", "indices", "null_bitmap"}  # datasets of one column
@@ -69,6 +69,9 @@ def list_sources(path, group):
         return pandas_hdf5.list_frames(path, group, kind)
     if is_vaex_column(group):
         return []  # it belongs to the table of its parent
+    if len(group) > MAX_COLUMNS:
+        problem = f"holds {len(group)} items in {group.name}, a table of stars at most"
+        raise UserError(f"{path} {problem} {MAX_COLUMNS}: name a table of one row per star")
     sources, columns = [], {}
     items = {name: group.get(name) for name in group}
     for name, item in items.items():

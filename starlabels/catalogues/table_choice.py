@@ -8,6 +8,7 @@ from typing import NamedTuple
 from starlabels.base.console import format_count, print_line
 from starlabels.base.errors import UserError
 
+MAX_COLUMNS = 10_000  # of a table of stars
 MAX_LISTED = 5  # tables that are not read
 
 

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.base.errors import UserError
+from starlabels.catalogues.table_choice import MAX_COLUMNS
 
 DELIMITERS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b"|": "bars"}
-MAX_COLUMNS = 10_000
 MAX_COMMENTS = 100_000  # lines before the column names
 DASHES = re.compile(rb"\s*-+\s*")
 RDB_TYPE = re.compile(rb"\s*\d*[SNM]\s*")
+SEPARATOR = re.compile(rb'"?sep=.?"?\s*', re.IGNORECASE)  # the first line of Excel's CSV files
 DECIMAL_COMMA = re.compile(rb"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -76,7 +77,8 @@ def split_comments(data):
     comments, start = [], 0
     while start < len(data) and len(comments) < MAX_COMMENTS:
         line = read_line(data, start)
-        if line.strip() and not line.lstrip().startswith(b"#"):
+        is_mark = start == 0 and SEPARATOR.fullmatch(line)
+        if line.strip() and not line.lstrip().startswith(b"#") and not is_mark:
             break
         comments.append(line)
         start += len(line) + 1

@@ -1,5 +1,6 @@
 """Units of table columns: values are brought to the unit of their label, or a line says why not."""
 
+import re
 import warnings
 
 from starlabels.base.console import print_line
@@ -7,6 +8,8 @@ from starlabels.base.labels import LABELS
 
 FORMATS = ("generic", "cds", "fits", "vounit")  # ways to write a unit, tried in this order
 NO_UNIT = ("", "-", "--", "---", "None", "none", "unitless", "dimensionless")
+
+LOGARITHM = re.compile(r"'?log(?:10)?\((.+)\)'?")  # as Gaia's archive writes dex
 
 
 def get_target_unit(name):
@@ -63,6 +66,9 @@ def parse_unit(text):
     """The unit of astropy that a text names, or None."""
     from astropy import units as u
 
+    if logarithm := LOGARITHM.fullmatch(text):
+        physical = parse_unit(logarithm[1])
+        return None if physical is None else u.dex(physical)
     for form in FORMATS:
         try:
             with warnings.catch_warnings(action="ignore"):

@@ -103,3 +103,27 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
 def test_other_kinds_of_files_are_named(tmp_path, data, message):
     (tmp_path / "a.dat").write_bytes(data)
     refuse(tmp_path / "a.dat", message)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        "# meta: !!python/object/apply:os.mkdir [{mark}]\n",
+        "# meta: !!omap\n# - __serialized_columns__:\n"
+        "#     teff: {{__class__: os.mkdir, path: {mark}}}\n",
+    ],
+)
+def test_the_header_of_an_ecsv_makes_no_python_objects(tmp_path, meta):
+    mark = tmp_path / "it_ran"
+    head = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: teff, datatype: float64}\n"
+    (tmp_path / "a.ecsv").write_text(head + meta.format(mark=mark) + "teff\n5000\n")
+    refuse(tmp_path / "a.ecsv", "is a damaged table")
+    assert not mark.exists()
+
+
+def test_hdf5_groups_of_too_many_items_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("starlabels.catalogues.hdf5_tables.MAX_COLUMNS", 3)
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        for i in range(4):
+            h5[f"c{i}"] = [1.0]
+    refuse(tmp_path / "a.h5", "holds 4 items in /, a table of stars at most 3")

@@ -79,6 +79,7 @@ TEXTS = {
     "semicolons": join(";"),
     "decimal commas": join(";").replace(".", ","),
     "bars": join("|"),
+    "Excel": "sep=;\n" + join(";"),
     "VizieR": "#\n#   VizieR Astronomical Server\n#Column x\n\n" + VIZIER + "\n",
     "VizieR with semicolons": "#RESOURCE=x\n" + VIZIER.replace("\t", ";"),
     "Gaia bulk": "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n"
@@ -233,6 +234,8 @@ def test_tnull_of_a_float_column_is_missing(tmp_path):
         ("distance", "kpc", 1.5, 1500.0, "distance: converted from kpc to pc"),
         ("rv", "m / s", 1500.0, 1.5, "rv: converted from m / s to km/s"),
         ("g_mag", "mmag", 12_000.0, 12.0, "g_mag: converted from mmag to mag"),
+        ("logg", "log(m.s**-2)", 2.4, 4.4, "logg: converted from dex(m / s2) to dex(cm/s2)"),
+        ("logg", "log(cm.s**-2)", 4.4, 4.4, ""),
         ("teff", "kK", 5.0, 5000.0, "teff: converted from kK to K"),
         ("teff", "furlong2", 5.0, 5.0, "has the unit 'furlong2', which is not known: taken as K"),
         ("teff", "mag", 5.0, 5.0, "has the unit 'mag', which is none of K: taken as K"),
