@@ -40,10 +40,15 @@ def make_values():
 
 
 def make_queries():
-    """Texts of conditions: comparisons of values, joined by and, or, not."""
+    """Texts of conditions: comparisons, half of them sound, joined by and, or, not."""
+    sound = st.tuples(
+        st.sampled_from(("teff", "logg", "mh", "abs(mh)", "`teff`", "(teff - 5000) / 100")),
+        st.sampled_from(("<", ">=", "!=")),
+        st.sampled_from(("0", "7000", "-3.5e-2", "logg * 2000")),
+    ).map(" ".join)
     comparison = st.tuples(make_values(), st.sampled_from(COMPARISONS), make_values()).map(" ".join)
     return st.recursive(
-        comparison | make_values(),
+        sound | sound | comparison | make_values(),
         lambda inner: st.one_of(
             st.tuples(inner, st.sampled_from((" and ", " or ", " & ", " | ")), inner).map("".join),
             inner.map(lambda text: f"not ({text})"),

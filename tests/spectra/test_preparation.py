@@ -1,6 +1,5 @@
 """Observed spectra on the pixels of a recipe: velocity, resolving power, continuum, spikes."""
 
-
 import numpy as np
 import pytest
 
