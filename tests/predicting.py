@@ -24,8 +24,8 @@ def write_csv(path, wave, flux, header="wave,flux"):
     np.savetxt(path, np.column_stack([wave, flux]), delimiter=",", header=header, comments="")
 
 
-def predict(folder, *words):
+def predict(folder, *words, figures=0):
     """The finished predict.py and the rows of its results by name."""
-    done = run_script("predict.py", *words, "--model", folder / HOME)
+    done = run_script("predict.py", *words, "--model", folder / HOME, "--figures", figures)
     assert done.returncode == 0, done.stderr
     return done, pd.read_csv("results/results.csv").set_index("name")

@@ -11,7 +11,7 @@ from predicting import predict, spectrum, write_csv
 
 def test_a_star_has_labels_errors_velocity_table_figure_and_page(model_folder, tmp_path):
     write_csv("star.csv", *spectrum(model_folder, rv=35.0))
-    done, rows = predict(model_folder, "star.csv", "--resolving-power", 35000)
+    done, rows = predict(model_folder, "star.csv", "--resolving-power", 35000, figures=1)
     star = rows.loc["star.csv"]
     assert (
         star.rv == pytest.approx(35, abs=3)
@@ -93,7 +93,7 @@ def test_normalised_spectra_of_our_schema_are_used_unchanged(model_folder):
         flux = out.create_dataset("spectra/flux", data=h5["test/flux"][:40])
         flux.attrs.update({"continuum": 1.0, "resolving_power": 35_000.0})
         flux[3] = np.nan
-    done, rows = predict(model_folder, "stars.h5", "--figures", 2)
+    done, rows = predict(model_folder, "stars.h5", figures=2)
     assert len(rows) == 40 and (rows.status == "failed").sum() == 1 and rows.rv.isna().all()
     assert rows.status.iloc[3] == "failed" and rows.teff.notna().sum() == 39
 

@@ -1,5 +1,6 @@
 """One bad spectrum never ends a batch of predict.py; rows say what was assumed and what is odd."""
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -11,9 +12,12 @@ import pytest
 from conftest import ROOT, run_script
 from predicting import HOME, predict, spectrum, write_csv
 
+from starlabels.base.errors import UserError
 from starlabels.plots import observed_spectra
 from starlabels.spectra import readers
 from starlabels.spectra.preparation import SpectrumPreparer
+from starlabels.stages import predict as predict_stage
+from starlabels.stages import spectrum_options
 from starlabels.stages.predict_spectra import Predictor
 
 POWER = ("--resolving-power", 35000)
@@ -27,6 +31,25 @@ ERRORS = [
     RecursionError("maximum recursion depth exceeded"),
     KeyError("NAXIS1"),
 ]
+
+
+@pytest.fixture(scope="module")
+def predictors():
+    """{(folder of a model, reach): Predictor} that the tests have opened so far."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def open_once(predictors, monkeypatch):
+    """Open each model once, which takes longer than to predict."""
+    function = predict_stage.open_predictor
+
+    def open_predictor(cfg, folder, reach):
+        if (folder, reach) not in predictors:
+            predictors[folder, reach] = function(cfg, folder, reach)
+        return predictors[folder, reach]
+
+    monkeypatch.setattr(predict_stage, "open_predictor", open_predictor)
 
 
 def fail_for(name, function, error, get_name):
@@ -85,7 +108,7 @@ def fail_in_batch(name, function, error):
 def test_a_figure_that_cannot_be_drawn_leaves_the_labels(model_folder, monkeypatch):
     write_csv("star.csv", *spectrum(model_folder))
     monkeypatch.setattr(observed_spectra, "draw_star", lambda *_: 1 / 0)
-    _, rows = predict(model_folder, "star.csv", *POWER)
+    _, rows = predict(model_folder, "star.csv", *POWER, figures=3)
     assert np.isfinite(rows.teff["star.csv"])
     assert "ZeroDivisionError" in Path("results/log.txt").read_text()
 
@@ -124,7 +147,7 @@ def test_files_of_equal_names_have_their_paths_in_the_rows(model_folder):
 
 def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(model_folder):
     write_csv("first.csv", *spectrum(model_folder))
-    predict(model_folder, "first.csv", *POWER)
+    predict(model_folder, "first.csv", *POWER, figures=3)
     shutil.copy("results/first.csv.png", "results/mine.png")
     (Path("results") / "notes.txt").write_text("of the user")
     shutil.copy(model_folder / "figures/smoke/4_pulls.png", "results/of_a_stage.png")
@@ -143,7 +166,7 @@ def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(model_folder):
     done = run_script("predict.py", "second.csv", *POWER, "--model", model_folder / HOME)
     assert done.returncode == 2 and "another --out" in done.stderr
     process.communicate(b"\n")
-    predict(model_folder, "second.csv", *POWER)
+    predict(model_folder, "second.csv", *POWER, figures=3)
     left = {path.name for path in Path("results").iterdir()}
     assert "first.csv.png" not in left and "results.lock" not in left
     assert {"second.csv.png", "notes.txt", "of_a_stage.png"} <= left
@@ -184,11 +207,12 @@ def test_a_velocity_beyond_the_search_is_no_velocity_until_the_search_is_wider(m
         (["--settings", "none.csv"], "none.csv"),
     ],
 )
-def test_values_that_cannot_be_are_one_line(model_folder, words, message):
-    write_csv("star.csv", *spectrum(model_folder))
-    done = run_script("predict.py", "star.csv", *words, "--model", model_folder / HOME)
-    assert done.returncode == 2 and message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_values_that_cannot_be_are_one_line(words, message):
+    parser = argparse.ArgumentParser()
+    spectrum_options.add_file_arguments(parser)
+    with pytest.raises(UserError) as error:
+        spectrum_options.SpectrumOptions(parser.parse_args(words))
+    assert message in str(error.value) and len(str(error.value).splitlines()) == 1
 
 
 def test_settings_and_instrument_give_each_file_what_it_does_not_state(model_folder):
@@ -207,7 +231,7 @@ def test_control_characters_and_mathtext_in_names_do_no_harm(model_folder):
     names = ["\x1b[31mred.csv", "$\\frac{a}.csv", os.fsdecode(b"caf\xe9.csv")]
     for name in names:
         write_csv(name, *spectrum(model_folder))
-    done, rows = predict(model_folder, *names, *POWER)
+    done, rows = predict(model_folder, *names, *POWER, figures=3)
     assert "\x1b" not in done.stdout and np.isfinite(rows.teff).all()
     assert len(list(Path("results").glob("*.png"))) == 3
     assert not Path("results/log.txt").exists()
