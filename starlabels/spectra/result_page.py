@@ -118,7 +118,8 @@ def format_card(result, picture):
         "<table>",
         *(f"<tr><td>{symbol}<td>{value} {unit}" for symbol, value, unit in rows),
         "</table>",
-        f"<p>{', '.join(describe_quality(result))}</p>",
+        f"<p>{escape(', '.join(describe_quality(result)))}</p>",
+        *(f"<p>{escape(clean_text(note))}</p>" for note in result.notes),
         *(f'<p class="flag">{escape(clean_text(reason))}</p>' for reason in result.reasons),
         "</article>",
     ]
@@ -144,7 +145,7 @@ def format_value(value, err):
 
 
 def describe_quality(result):
-    """Texts of the S/N, the reduced chi-square and the fraction of observed pixels, if known."""
+    """Texts of S/N, reduced chi-square, fraction of observed pixels and medium, if known."""
     texts = []
     if math.isfinite(result.snr):
         texts.append(f"S/N {result.snr:.0f}")
@@ -152,6 +153,9 @@ def describe_quality(result):
         texts.append(f"reduced \N{GREEK SMALL LETTER CHI}² {result.chi2:.2f}")
     if math.isfinite(result.coverage):
         texts.append(f"{100 * result.coverage:.0f} % of pixels")
+    if result.medium:
+        source = f" ({clean_text(result.medium_source)})" if result.medium_source else ""
+        texts.append(f"wavelengths in {result.medium}{source}")
     return texts
 
 

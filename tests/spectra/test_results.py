@@ -165,6 +165,12 @@ def test_pictures_have_safe_and_different_names():
     assert max(map(len, pictures)) < 100
 
 
+def test_page_states_the_medium_how_it_is_known_and_what_was_assumed(tmp_path):
+    star = FINE._replace(medium="air", medium_source="assumed", notes=("give <--air> or --vacuum",))
+    page = result_page.write_page([star], [None], tmp_path).read_text()
+    assert "wavelengths in air (assumed)" in page and "give &lt;--air&gt; or --vacuum" in page
+
+
 def test_page_escapes_all_text_and_lists_failures_at_the_end(tmp_path):
     bad = '<script>alert("1")</script>'
     stars = [
