@@ -1,12 +1,15 @@
 """Sizes that the headers of a FITS file declare, compared with the file before it is read."""
 
 import math
+import re
 
 from starlabels.base.errors import UserError
 
 BLOCK, CARD = 2880, 80  # bytes
 MOST_EXTENSIONS = 2000
 MOST_BLOCKS = 1000  # of a header: 36 000 cards
+MOST_AXES = 999
+SIZE = re.compile(r"NAXIS\d*|PCOUNT|GCOUNT|TFIELDS")
 TILED = ("ZNAXIS", "ZTILE")  # sizes of a compressed image and of its tiles
 
 
@@ -33,6 +36,7 @@ def check_sizes(path, file, size):
             raise UserError(f"{path}: {found}: copy the spectrum to a file with a short header")
         if cards is None:
             return  # astropy says what is damaged
+        check_shape(path, number, cards)
         check_tiles(path, number, cards)
         length = compute_length(cards)
         start += BLOCK * (n_blocks + math.ceil(length / BLOCK))
@@ -56,6 +60,19 @@ def read_header(file, start):
     return cards, MOST_BLOCKS + 1
 
 
+def check_shape(path, number, cards):
+    """UserError if a header declares too many axes, or sizes that are negative or no integers.
+
+    astropy would run through all axes, or back to an earlier extension.
+    """
+    sizes = {key: text for key, text in cards.items() if SIZE.fullmatch(key)}
+    for key, text in sizes.items():
+        most = MOST_AXES if key == "NAXIS" else math.inf
+        if not 0 <= read_integer(cards, key, -1) <= most:
+            found = f"extension {number} has {key} {text[:20]!r}"
+            raise UserError(f"{path} is a damaged FITS file, {found}: copy it anew")
+
+
 def read_integer(cards, key, default):
     """Integer of a keyword; the default if it is absent or none."""
     try:
@@ -66,7 +83,7 @@ def read_integer(cards, key, default):
 
 def compute_length(cards):
     """Bytes of the data after a header, 0 if its keywords are damaged."""
-    n_axes = min(max(read_integer(cards, "NAXIS", 0), 0), 999)
+    n_axes = min(max(read_integer(cards, "NAXIS", 0), 0), MOST_AXES)
     shape = [read_integer(cards, f"NAXIS{k}", 0) for k in range(1, n_axes + 1)]
     n_values = math.prod(shape) if shape and min(shape) >= 0 else 0
     n_values += max(read_integer(cards, "PCOUNT", 0), 0)
@@ -75,7 +92,7 @@ def compute_length(cards):
 
 def check_tiles(path, number, cards):
     """UserError if the tiles of a compressed image are larger than it, or of no size."""
-    n_axes = min(max(read_integer(cards, "ZNAXIS", 0), 0), 999)
+    n_axes = min(max(read_integer(cards, "ZNAXIS", 0), 0), MOST_AXES)
     for k in range(1, n_axes + 1):
         whole, tile = (read_integer(cards, f"{key}{k}", 1) for key in TILED)
         if whole < 0 or tile < 1 or tile > max(whole, 1) * 2:

@@ -21,6 +21,7 @@ from starlabels.spectra.spectrum import (
 )
 from starlabels.spectra.wave_units import convert_to_angstrom, is_reciprocal
 
+MARGIN = 0.003  # of a wavelength: shifts by velocity and medium
 ASK = "give --air or --vacuum if you know it"
 
 
@@ -54,10 +55,11 @@ def build_observed_spectrum(path, spectra, options):
         pieces.append(found)
     if not used:
         raise failure
+    used, pieces, window_notes = select_in_window(used, pieces, options.window)
     used, pieces, medium, source = unify_media(path, used, pieces, options)
     combined, notes = combine_spectra([piece for found in pieces for piece in found])
     rest = all(raw.rest for raw in used)
-    notes = [*dict.fromkeys(note for raw in used for note in raw.notes), *notes]
+    notes = [*dict.fromkeys(n for raw in used for n in raw.notes), *window_notes, *notes]
     if medium is None:
         medium, source, note = find_medium(combined, rest)
         notes += [note] if note else []
@@ -100,6 +102,21 @@ def make_pieces(path, raw, options):
         if len(piece.wave) > 1:
             pieces.append(piece)
     return pieces
+
+
+def select_in_window(spectra, pieces, window):
+    """(spectra, pieces, remarks) of those that reach into a window; all if none does."""
+    if window is None or len(spectra) == 1:
+        return spectra, pieces, []
+    low, high = window[0] * (1 - MARGIN), window[1] * (1 + MARGIN)
+    inside = [
+        any(piece.wave[-1] > low and piece.wave[0] < high for piece in found) for found in pieces
+    ]
+    if all(inside) or not any(inside):
+        return spectra, pieces, []
+    note = f"{sum(inside)} of {len(spectra)} spectra reach into the window of the model"
+    spectra = [raw for raw, reaches in zip(spectra, inside) if reaches]
+    return spectra, [found for found, reaches in zip(pieces, inside) if reaches], [note]
 
 
 def unify_media(path, spectra, pieces, options):

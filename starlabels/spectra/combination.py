@@ -190,8 +190,9 @@ def average_groups(piece, group):
     """Piece with one pixel for each group (n,), weighted by 1 / flux_err^2 if it is known."""
     wave, flux, flux_err = piece
     n = group[-1] + 1
-    weight = np.isfinite(flux) / (1.0 if flux_err is None else flux_err**2)
-    weight = np.nan_to_num(weight)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        weight = np.isfinite(flux) / (1.0 if flux_err is None else flux_err**2)
+    weight = np.nan_to_num(weight, posinf=0.0)
     total = np.bincount(group, weight, n)
     count = np.bincount(group, minlength=n)
     with np.errstate(divide="ignore", invalid="ignore"):

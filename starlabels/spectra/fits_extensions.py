@@ -62,12 +62,12 @@ def find_error_row(header, rows, options):
     return None
 
 
-def find_companions(images, image, quantity, size):
+def find_companions(images, image, quantity, shape):
     """Extensions of a quantity that belong to an image: of its base, or next after it."""
     fluxes = [k.index for k in images if k.content.quantity in ("flux", "")]
     matches = []
     for other in images:
-        if other.content.quantity != quantity or other.data.size != size:
+        if other.content.quantity != quantity or drop_ones(other) != shape:
             continue
         base = other.content.base
         if base.isdigit() and not image.content.base:
@@ -79,9 +79,14 @@ def find_companions(images, image, quantity, size):
     return [match[-1] for match in sorted(matches, key=lambda match: match[:2])]
 
 
+def drop_ones(image):
+    """Shape of the data of an Extension without axes of one pixel."""
+    return tuple(n for n in image.data.shape if n != 1)
+
+
 def find_error_extension(images, image, flux, options):
     """(standard errors like flux, kind, remarks) of the extension with the errors; or None."""
-    found = find_companions(images, image, "error", image.data.size)
+    found = find_companions(images, image, "error", drop_ones(image))
     if not found:
         return None
     rank = list(PREFERRED)
@@ -96,7 +101,7 @@ def find_error_extension(images, image, flux, options):
 
 def find_mask_extension(images, image, flux, header):
     """(bad pixels like flux or None, remarks) of the extension with the mask of an image."""
-    for mask in find_companions(images, image, "mask", image.data.size):
+    for mask in find_companions(images, image, "mask", drop_ones(image)):
         if mask.data.dtype.kind == "f" and not np.isfinite(mask.data).all():
             continue
         bad, notes = find_bad_pixels(mask.name, mask.data.ravel(), header)
@@ -107,8 +112,8 @@ def find_mask_extension(images, image, flux, header):
 def find_wave_extension(images, image):
     """(extension, wavelengths of the shape of an image or (n,)) of its wavelengths; or None."""
     n = image.data.shape[-1]
-    found = find_companions(images, image, "wave", image.data.size)
-    found = found or find_companions(images, image, "wave", n)
+    found = find_companions(images, image, "wave", drop_ones(image))
+    found = found or find_companions(images, image, "wave", (n,))
     for wave in found:
         if wave.index != image.index:
             shape = image.data.shape if wave.data.size == image.data.size else (n,)

@@ -78,17 +78,17 @@ def add_new_spectra(path, spectra, found, header):
     """
     new = []
     for raw in found:
-        twin = next((other for other in spectra if is_same_scale(raw, other)), None)
-        if twin is None:
+        twins = [i for i, other in enumerate(spectra) if is_same_scale(raw, other)]
+        if not twins:
             new.append(raw)
             continue
+        twin = spectra[twins[0]]
         check_one_star(path, raw, twin)
         if raw.name and twin.name:
             new.append(raw._replace(notes=(*raw.notes, f"{raw.name} was taken for an exposure")))
         else:
             note = "a further extension on the same wavelengths was not read, for it has no name"
-            place = spectra.index(twin)
-            spectra[place] = twin._replace(notes=(*twin.notes, note))
+            spectra[twins[0]] = twin._replace(notes=(*twin.notes, note))
     return new
 
 

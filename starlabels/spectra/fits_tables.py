@@ -1,6 +1,7 @@
 """Spectra in FITS tables: a row per pixel, one row of arrays, or a row of arrays per order."""
 
 import re
+from textwrap import shorten
 
 import numpy as np
 
@@ -40,7 +41,11 @@ def read_fits_table(path, header, table, metadata, options):
     """
     if len(table) == 0:
         return []
-    columns, arrays = collect_columns(table)
+    try:
+        columns, arrays = collect_columns(table)
+    except Exception as error:  # astropy's, of many classes, when it converts a column
+        reason = shorten(str(error), 80)
+        raise UserError(f"{path} has a damaged table, {reason}: copy it again") from None
     units, media, concepts = read_column_keywords(header, list(table.names), metadata)
     named = (options, metadata, units, media, concepts)
     if arrays:

@@ -20,6 +20,7 @@ class ReadOptions(NamedTuple):
     error_column: str | None = None
     wave_unit: str | None = None
     error_kind: str | None = None  # "sigma", "variance" or "ivar", of the error column
+    window: tuple[float, float] | None = None  # Angstrom: arms outside are left out
 
 
 class RawSpectrum(NamedTuple):

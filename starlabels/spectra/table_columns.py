@@ -202,7 +202,8 @@ def measure_sdss_resolution(columns):
     wdisp is the sigma of the line-spread function in pixels of loglam.
     """
     lower = {name.lower(): values for name, values in columns.items()}
-    if "wdisp" not in lower or "loglam" not in lower:
+    needed = [lower.get("wdisp"), lower.get("loglam")]
+    if any(values is None for values in needed) or len(needed[0]) != len(needed[1]):
         return None
     wdisp = np.array(lower["wdisp"], "f8")
     loglam = np.array(lower["loglam"], "f8")

@@ -45,7 +45,7 @@ def read_text_table(path, text, options):
     else:
         columns, units, comments = parse_text_table(path, text)
     medium = find_commented_medium(comments)
-    if text.startswith("***"):  # LibreEsprit of ESPaDOnS and Narval
+    if text.startswith("***") and len(columns) > 1:  # LibreEsprit of ESPaDOnS and Narval
         columns, medium = name_libre_esprit(columns), medium or "air"
         units = {"wave": "nm"}
     options = number_columns(columns, options)
@@ -249,17 +249,22 @@ def split_names(line, separator):
 def parse_numbers(path, lines, separator):
     """Numbers (n, n_columns) of a table's lines, NaN for other entries; UserError if no table."""
     try:
-        return np.loadtxt(lines, delimiter=separator, ndmin=2)
+        table = np.loadtxt(lines, delimiter=separator, ndmin=2)
     except ValueError:  # not numbers alone
-        rows = [split_line(line.split("#")[0], separator) for line in lines]
-    if len({len(row) for row in rows}) > 1:
-        found = "its lines differ in their number of columns"
-        raise UserError(f"{path} is no table, {found}: expected wavelength, flux, error")
-    table = np.array([[parse_number(entry) for entry in row] for row in rows])
+        table = parse_entries(path, lines, separator)
     if np.isfinite(table).any(axis=0).sum() < 2:
         expected = "columns of wavelength, flux and, if known, error"
         raise UserError(f"{path} is no table of numbers: expected {expected}")
     return table
+
+
+def parse_entries(path, lines, separator):
+    """Numbers (n, n_columns) of lines, NaN for words; UserError if lines differ in length."""
+    rows = [split_line(line.split("#")[0], separator) for line in lines]
+    if len({len(row) for row in rows}) > 1:
+        found = "its lines differ in their number of columns"
+        raise UserError(f"{path} is no table, {found}: expected wavelength, flux, error")
+    return np.array([[parse_number(entry) for entry in row] for row in rows])
 
 
 def parse_number(entry, default=np.nan):

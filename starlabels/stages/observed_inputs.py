@@ -38,7 +38,8 @@ def read_spectra(files, options, wave):
     for path in show_progress(files, "spectra") if len(files) > 1 else files:
         try:
             given = options.get_file_options(path)
-            for observed in readers.read_spectra(path, given.read):
+            read = given.read._replace(window=(wave[0], wave[-1]))
+            for observed in readers.read_spectra(path, read):
                 name = names[path] + observed.name.removeprefix(path.name)
                 observed = observed._replace(name=name, rv=given.rv)
                 yield run_guarded(name, "reading", select_window, observed, wave, options.reach)

@@ -155,6 +155,14 @@ BAD = {
         "1 to 400 in steps of 1 count pixels",
     ),
     "unit of a number": (lambda p: write_image(p, {"CUNIT1": 5}), "'5' is no unit of wavelength"),
+    "offset of text": (
+        lambda p: write_columns(p, WAVE, FLUX, extra={"TZERO1": "text"}),
+        "has a damaged table|damaged FITS file",
+    ),
+    "LibreEsprit of one column": (
+        lambda p: p.write_text("*** Sun\n 60 1\n" + "4450.0\n" * 60),
+        "no table of numbers",
+    ),
     "NumPy": (
         lambda p: p.write_bytes(b"\x93NUMPY\x01\0" + bytes(100)),
         "is a NumPy file: write it as text",

@@ -120,6 +120,18 @@ def test_arms_are_joined_and_brought_to_one_level_where_they_overlap(tmp_path):
     assert "their levels were matched" in observed.notes[1]
 
 
+def test_arms_outside_the_window_of_the_model_are_left_out(tmp_path):
+    blue = ("BLUE", np.ones(N), SCALE | {"CRVAL1": 3800.0, "SPEC_RES": 5400.0})
+    green = ("GREEN", FLUX, SCALE | {"SPEC_RES": 8900.0})
+    path = write_extensions(tmp_path / "a.fits", blue, green)
+    observed = read_single(path, window=(4452.0, 4460.0))
+    assert_spectrum(observed)
+    assert observed.resolving_power == 8900
+    assert observed.notes == ("1 of 2 spectra reach into the window of the model",)
+    everything = read_single(path, window=(6000.0, 6100.0))
+    assert len(everything.wave) == 2 * N and everything.resolving_power == 5400
+
+
 def test_every_arm_has_its_own_errors_and_wavelengths(tmp_path):
     extensions = []
     for arm, part in (("B", slice(0, 250)), ("R", slice(200, N))):

@@ -88,6 +88,14 @@ BOMBS = {
         lambda p: p.write_bytes(write_header(*PRIMARY, "NAXIS   = 1", "NAXIS1  = -5")),
         "damaged FITS file",
     ),
+    "size in words": (
+        lambda p: p.write_bytes(write_header(*PRIMARY, "NAXIS   = 1", "NAXIS1  = -  600")),
+        "extension 0 has NAXIS1 '-  600'",
+    ),
+    "1000 axes": (
+        lambda p: p.write_bytes(write_header(*PRIMARY, "NAXIS   = 1000")),
+        "extension 0 has NAXIS '1000'",
+    ),
     "999 axes": (
         lambda p: p.write_bytes(write_header(*PRIMARY, "NAXIS   = 999")),
         "damaged FITS file",
