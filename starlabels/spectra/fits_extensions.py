@@ -93,8 +93,10 @@ def find_error_extension(images, image, flux, options):
     kinds = [find_kind_by_utype(k.header.get("UTYPE", "")) or k.content.form for k in found]
     places = [rank.index(kind) if kind in rank else len(rank) for kind in kinds]
     error = found[places.index(min(places))]
-    values = split_rows(error.data)
-    values = values if np.ndim(flux) == 2 else values[0]
+    if error.data.size == np.size(flux):
+        values = error.data.reshape(np.shape(flux))
+    else:  # of an image of several rows, the first of which is the flux
+        values = split_rows(error.data.reshape(image.data.shape))[0]
     utype = str(error.header.get("UTYPE", ""))
     return read_errors(error.name.lower(), values, flux, options.error_kind, utype)
 

@@ -25,7 +25,8 @@ N_LINES = 1500
 REACH = 700.0  # km/s searched to either side
 STEP = 1.5  # km/s
 CLEAR = 6.0  # peak over the scatter of the correlation
-SURE = 4.0  # standard errors between the two media
+SURE = 5.0  # standard errors between the two media
+BLENDS = 0.1  # error of the slope, of which 1 is the difference between the media, by blends
 REST = 30.0  # km/s: lines this near to rest in one medium only suggest it
 LEAST_LINES = 30
 LEAST_PIXELS = 200
@@ -134,7 +135,7 @@ def compare_pattern(wave, depth, lines, velocity, width):
         if good.all():
             break
         kept, velocities, shift = kept[good], velocities[good], shift[good]
-    error = residual.std() / np.sqrt(place @ place)
+    error = np.hypot(residual.std() / np.sqrt(place @ place), BLENDS)
     medium, other = ("air", 1 - slope) if slope < 0.5 else ("vacuum", slope)
     miss = min(abs(slope), abs(1 - slope))
     if error * SURE < other and miss < 2.5 * error + 0.2:

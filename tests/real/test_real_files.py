@@ -6,6 +6,9 @@ from observed_files import read_single
 from published import SHARED
 
 from starlabels.base.errors import UserError
+from starlabels.base.wavelengths import convert_air_to_vacuum
+from starlabels.spectra.medium import find_medium_by_lines
+from starlabels.synthesis.broaden import LIGHT
 
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
 
@@ -51,3 +54,15 @@ def test_catalogues_are_refused_in_one_line(name, message):
     with pytest.raises(UserError, match=message) as error:
         read_single(SHARED / "real" / name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.real
+@real
+@pytest.mark.parametrize("name, rv", [("sun_harps", 0), ("sun_harps", 83), ("procyon_harps", -310)])
+def test_the_lines_of_real_stars_tell_air_from_vacuum(name, rv):
+    star = read_single(SHARED / f"real/{name}.fits")
+    near = star.wave > 4395
+    wave, flux = star.wave[near] * (1 + rv / LIGHT), star.flux[near]
+    for medium, values in (("air", wave), ("vacuum", convert_air_to_vacuum(wave))):
+        verdict = find_medium_by_lines(values, flux)
+        assert (verdict.medium, verdict.source) == (medium, "spectrum itself")

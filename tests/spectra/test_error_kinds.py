@@ -65,6 +65,15 @@ def test_uncertainties_of_astropy_state_their_kind(tmp_path, utype, power):
     np.testing.assert_allclose(read_single(path).flux_err, ERROR, rtol=1e-6)
 
 
+def test_errors_may_have_another_number_of_axes_than_the_flux(tmp_path):
+    path = write_image(tmp_path / "a.fits", extensions=[("REL_ERR", (ERROR / FLUX)[:, None])])
+    np.testing.assert_allclose(read_single(path).flux_err, ERROR, rtol=1e-6)
+    keywords = {"CTYPE3": "AWAV", "CRVAL3": 4450.0, "CDELT3": 0.05, "CRPIX3": 1.0}
+    cube = [("STAT", ERROR[:, None, None] ** 2)]
+    path = write_image(tmp_path / "b.fits", keywords, FLUX[:, None, None], cube)
+    np.testing.assert_allclose(read_single(path).flux_err, ERROR, rtol=1e-6)
+
+
 def test_the_errors_of_a_flux_have_its_name(tmp_path):
     columns = {"WAVE": WAVE, "FLUX_REDUCED": FLUX, "SNR": VALUES["snr"] / 9, "ERR_REDUCED": ERROR}
     observed = read_single(write_table(tmp_path / "a.fits", columns))
