@@ -35,6 +35,7 @@ from starlabels.learning import backend, components, outliers
 from starlabels.learning.networks import BUILDERS, CAPABILITIES
 from starlabels.plots import plt
 from starlabels.stages import join, preprocess, train_flux, train_labels
+from starlabels.stages import predict as predict_stage
 
 STAGES = [
     "grid.py",
@@ -309,8 +310,27 @@ def user_folder(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="session")
+def predictors():
+    """{(folder of a model, reach): Predictor} that the tests have opened so far."""
+    return {}
+
+
 @pytest.fixture
-def model_folder(finished_folder, tmp_path, monkeypatch):
+def open_once(predictors, monkeypatch):
+    """Open each model once, which takes longer than to predict."""
+    function = predict_stage.open_predictor
+
+    def open_predictor(cfg, folder, reach):
+        if (folder, reach) not in predictors:
+            predictors[folder, reach] = function(cfg, folder, reach)
+        return predictors[folder, reach]
+
+    monkeypatch.setattr(predict_stage, "open_predictor", open_predictor)
+
+
+@pytest.fixture
+def model_folder(finished_folder, open_once, tmp_path, monkeypatch):
     """Folder of the trained smoke model; the current folder is another, empty one."""
     monkeypatch.chdir(tmp_path)
     return finished_folder

@@ -23,6 +23,7 @@ def layer():
     return layer, x
 
 
+@pytest.mark.slow
 def test_passes_scatter_as_real_dropout_does(layer):
     layer, x = layer
     real = np.stack([np.asarray(layer(x)) for _ in range(1500)], axis=1)

@@ -128,6 +128,7 @@ def test_its_stages_run(cfg, capsys):
     )
 
 
+@pytest.mark.slow
 def test_spectra_that_are_not_of_nodes_have_no_intrinsic_ones(cfg, tmp_path):
     strange = cfg.model_copy(
         update={"join": SimpleNamespace(databases=[SimpleNamespace(path="other.h5")])}

@@ -112,6 +112,7 @@ def test_figures_are_as_wide_as_a_page_or_a_column_and_leave_nothing_else(stars,
     assert len(widths) == 5 and set(widths.values()) == {PAGE}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_figures_of_one_star_one_label_and_no_named_line_are_drawn(stars, tmp_path):
     paths = draw_figures(stars, {"Mg I": [8806.8]}, tmp_path, n_labels=1, n_stars=1)

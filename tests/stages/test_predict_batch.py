@@ -3,21 +3,18 @@
 import argparse
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_script
+from conftest import run_script
 from predicting import HOME, predict, spectrum, write_csv
 
 from starlabels.base.errors import UserError
 from starlabels.plots import observed_spectra
 from starlabels.spectra import readers
 from starlabels.spectra.preparation import SpectrumPreparer
-from starlabels.stages import predict as predict_stage
-from starlabels.stages import spectrum_options
+from starlabels.stages import locks, spectrum_options
 from starlabels.stages.predict_spectra import Predictor
 
 POWER = ("--resolving-power", 35000)
@@ -31,25 +28,6 @@ ERRORS = [
     RecursionError("maximum recursion depth exceeded"),
     KeyError("NAXIS1"),
 ]
-
-
-@pytest.fixture(scope="module")
-def predictors():
-    """{(folder of a model, reach): Predictor} that the tests have opened so far."""
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def open_once(predictors, monkeypatch):
-    """Open each model once, which takes longer than to predict."""
-    function = predict_stage.open_predictor
-
-    def open_predictor(cfg, folder, reach):
-        if (folder, reach) not in predictors:
-            predictors[folder, reach] = function(cfg, folder, reach)
-        return predictors[folder, reach]
-
-    monkeypatch.setattr(predict_stage, "open_predictor", open_predictor)
 
 
 def fail_for(name, function, error, get_name):
@@ -152,20 +130,9 @@ def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(model_folder):
     (Path("results") / "notes.txt").write_text("of the user")
     shutil.copy(model_folder / "figures/smoke/4_pulls.png", "results/of_a_stage.png")
     write_csv("second.csv", *spectrum(model_folder))
-    holder = (
-        "import sys, time; from pathlib import Path; from starlabels.stages import locks\n"
-        "with locks.hold_lock(Path('results/results.lock')): print('held', flush=True); input()"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", holder],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout.readline() == b"held\n"
-    done = run_script("predict.py", "second.csv", *POWER, "--model", model_folder / HOME)
+    with locks.hold_lock(Path("results/results.lock")):
+        done = run_script("predict.py", "second.csv", *POWER, "--model", model_folder / HOME)
     assert done.returncode == 2 and "another --out" in done.stderr
-    process.communicate(b"\n")
     predict(model_folder, "second.csv", *POWER, figures=3)
     left = {path.name for path in Path("results").iterdir()}
     assert "first.csv.png" not in left and "results.lock" not in left
