@@ -191,7 +191,7 @@ def no_superuser():
 @pytest.mark.parametrize(
     ("stage", "size", "named"),
     [
-        ("grid.py", 100_000, "data/grids/smoke.h5"),
+        slow("grid.py", 100_000, "data/grids/smoke.h5"),
         ("0_join.py", 1_320_000, "data/smoke/0_joined.h5"),
         slow("1_label_study.py", 20_000, "figures/smoke/1_histograms.png"),
         slow("3_train.py", 20_000, "models/smoke.partial/state"),

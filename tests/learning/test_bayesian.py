@@ -67,6 +67,7 @@ def test_two_predictions_differ_by_little_and_survive_saving(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_predictions_carry_both_parts_of_the_error(make_config):
     values = SECTIONS["wave"]
     changes = {

@@ -90,6 +90,7 @@ def test_outputs_are_means_then_variances_in_the_order_of_the_labels():
     np.testing.assert_array_equal(model.predict(FLUX, verbose=0), np.tile(np.arange(10.0), (6, 1)))
 
 
+@pytest.mark.slow
 def test_without_dropout_all_passes_say_what_the_network_says_and_saving_keeps_it(tmp_path):
     model = network(dropout=0.0)
     expected = model.predict(FLUX, verbose=0)

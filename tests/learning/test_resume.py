@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import change_sections, fit_run, slow
+from conftest import change_sections, fit_run
 
 from starlabels.base.files import remove_folder
 from starlabels.config import paths
@@ -71,13 +71,12 @@ def test_training_stops_early_and_keeps_the_weights_of_its_best_epoch(run, monke
         np.testing.assert_allclose(weight, expected_weight, atol=1e-5)
 
 
+# killed in epochs before the best, after it and the last
 CASES = [(killed, schedule) for schedule in ("cosine", "plateau") for killed in (2, 4, 5)]
 
 
-@pytest.mark.parametrize(
-    ("killed", "schedule"),  # epochs before the best, after it and the last
-    [(4, "cosine"), *(slow(*case) for case in CASES if case != (4, "cosine"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("killed", "schedule"), CASES)
 def test_a_killed_training_goes_on_to_the_same_history_and_weights(
     run, monkeypatch, killed, schedule
 ):

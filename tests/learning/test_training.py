@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, change_sections, fit_run, toy_spectra
+from conftest import ROOT, change_sections, fit_run, slow, toy_spectra
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
@@ -100,7 +100,7 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
     assert figures == several | {f"4_one_to_one_{key}.png" for key in metrics["snr"]}
 
 
-@pytest.mark.parametrize("shift, code", [(0.0, None), (50.0, 1)])
+@pytest.mark.parametrize("shift, code", [(0.0, None), slow(50.0, 1)])
 def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, capsys, shift, code):
     def gaussian(self, batches, snr):
         err = np.ones((len(snr), 4), "f4")
@@ -151,6 +151,7 @@ def test_jacobian_stage_writes_the_network_in_physical_units_beside_the_nodes(ru
     }
 
 
+@pytest.mark.slow
 def test_jacobian_stage_goes_on_with_a_plain_message_where_the_nodes_do_not_apply(
     run, monkeypatch, capsys
 ):

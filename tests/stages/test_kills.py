@@ -52,7 +52,7 @@ def find_data_differences(folder, reference):
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
-        ("grid.py", 1),
+        slow("grid.py", 1),
         ("0_join.py", 1),
         ("1_label_study.py", 2),  # between two figures
         ("2_preprocess.py", 1),

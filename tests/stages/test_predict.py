@@ -40,7 +40,7 @@ def bad_files(model_folder):
         file.write(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(500))
     return {
         "empty.csv": "empty",
-        "nan.csv": "NaN or masked",
+        "nan.csv": "numbers",
         "zero.fits": "",
         "nm.csv": "wave-unit",
         "huge.csv": "",

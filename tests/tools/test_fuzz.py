@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, slow
 
 from starlabels.base.errors import UserError
 from starlabels.catalogues import cuts
@@ -28,7 +28,7 @@ def test_a_sample_of_damaged_inputs_is_refused_in_one_line_or_runs(tmp_path, n_c
     ("text", "message"),
     [
         ("a: &a [*a]", "make inf values of it"),
-        ("a: " + "[" * 2000, "nested too deeply"),
+        slow("a: " + "[" * 2000, "nested too deeply"),
         (
             "\n".join(
                 [
