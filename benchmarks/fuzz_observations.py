@@ -14,10 +14,8 @@ from benchmarks.fuzz_inputs import WAVE
 LIGHT = 299_792.458  # km/s
 ERROR_NAMES = ["err", "flux_err", "IVAR", "B_IVAR", "OPT_COUNTS_IVAR", "invvar", "var", "snr", "x"]
 SENTINELS = [-9999.0, -999.0, 1e30, -1e30, 0.0, -1.0, np.nan, np.inf, 65535.0, 99.99]
-ODDITIES = [
-    "mask mask_window arms velocity pairs error sentinel scale descending shuffled unit log few"
-    " coarse integers negative constant"
-][0].split()
+OF_PIXELS = "arms velocity pairs descending shuffled unit log few coarse integers".split()
+ODDITIES = [*OF_PIXELS, *"mask mask_window error sentinel scale negative constant".split()]
 CONTAINERS = ("csv", "txt", "fits", "row.fits", "image.fits", "h5", "csv.gz")
 BOMBS = ("naxis", "unit", "gzip", "columns", "hdf5", "text_axis")
 
@@ -35,55 +33,64 @@ def draw_spectrum(rng):
 def make_odd(columns, kind, rng):
     """The columns {name: (n,)} of a spectrum with one oddity."""
     names = list(columns)
-    wave, flux, error = columns.values()
+    if kind == "error":
+        names[2] = pick_item(rng, ERROR_NAMES)
+    change = change_pixels if kind in OF_PIXELS else change_values
+    arrays = change(*columns.values(), kind, rng)
+    return dict(zip(names, (np.array(values, float) for values in arrays)))
+
+
+def change_pixels(wave, flux, error, kind, rng):
+    """The arrays (n,) with other wavelengths, or with fewer, more or disordered pixels (m,)."""
+    n = len(wave)
+    keep = slice(None)
+    if kind == "arms":
+        keep = np.abs(wave - np.median(wave)) > rng.random() * 0.6 * np.ptp(wave) if n else keep
+    elif kind == "velocity":
+        wave = wave * (1 + rng.choice([1, -1]) * 10 ** rng.uniform(1, 5.6) / LIGHT)
+    elif kind == "pairs":
+        shift = 10 ** rng.uniform(-6, -1.5)
+        wave, flux, error = np.r_[wave, wave + shift], np.r_[flux, flux], np.r_[error, error]
+        keep = np.argsort(wave) if rng.random() < 0.5 else keep
+    elif kind == "descending":
+        keep = slice(None, None, -1)
+    elif kind == "shuffled":
+        keep = rng.permutation(n)
+    elif kind == "unit":
+        wave = wave * pick_item(rng, [0.1, 1e-4, 1e-10, 10.0])
+    elif kind == "log":
+        wave = pick_item(rng, [np.log10, np.log])(np.abs(wave) + 1e-9)
+    elif kind == "few":
+        keep = slice(0, rng.integers(0, 60))
+    elif kind == "coarse":
+        keep = slice(None, None, rng.integers(2, 100))
+    elif kind == "integers":
+        wave = np.arange(float(n))
+    return wave[keep], flux[keep], error[keep]
+
+
+def change_values(wave, flux, error, kind, rng):
+    """The arrays (n,) with other fluxes or errors."""
     n = len(wave)
     if kind == "mask":
         flux = np.where(rng.random(n) < rng.random(), np.nan, flux)
     elif kind == "mask_window":
         first, last = np.sort(rng.integers(0, n + 1, 2))
         flux[first:last] = np.nan
-    elif kind == "arms":
-        middle = np.median(wave)
-        keep = np.abs(wave - middle) > rng.random() * 0.6 * np.ptp(wave)
-        wave, flux, error = wave[keep], flux[keep], error[keep]
-    elif kind == "velocity":
-        wave = wave * (1 + rng.choice([1, -1]) * 10 ** rng.uniform(1, 5.6) / LIGHT)
-    elif kind == "pairs":
-        shift = 10 ** rng.uniform(-6, -1.5)
-        wave, flux, error = np.r_[wave, wave + shift], np.r_[flux, flux], np.r_[error, error]
-        order = np.argsort(wave) if rng.random() < 0.5 else slice(None)
-        wave, flux, error = wave[order], flux[order], error[order]
     elif kind == "error":
-        names[2] = pick_item(rng, ERROR_NAMES)
-        error = pick_item(rng, [error, error**-2, error**2, error * 1e18, error * 0, -error])
+        with np.errstate(divide="ignore"):
+            error = pick_item(rng, [error, error**-2, error**2, error * 1e18, error * 0, -error])
     elif kind == "sentinel":
         values = pick_item(rng, [flux, error, wave])
         values[rng.random(n) < 10 ** rng.uniform(-3, 0)] = pick_item(rng, SENTINELS)
     elif kind == "scale":
         factor = 10.0 ** rng.integers(-45, 38)
         flux, error = flux * factor, error * factor
-    elif kind == "descending":
-        wave, flux, error = wave[::-1], flux[::-1], error[::-1]
-    elif kind == "shuffled":
-        order = rng.permutation(n)
-        wave, flux, error = wave[order], flux[order], error[order]
-    elif kind == "unit":
-        wave = wave * pick_item(rng, [0.1, 1e-4, 1e-10, 10.0])
-    elif kind == "log":
-        wave = pick_item(rng, [np.log10, np.log])(np.abs(wave) + 1e-9)
-    elif kind == "few":
-        few = slice(0, rng.integers(0, 60))
-        wave, flux, error = wave[few], flux[few], error[few]
-    elif kind == "coarse":
-        step = rng.integers(2, 100)
-        wave, flux, error = wave[::step], flux[::step], error[::step]
-    elif kind == "integers":
-        wave = np.arange(float(n))
     elif kind == "negative":
         flux = -flux
     else:
         flux = np.full(n, pick_item(rng, SENTINELS))
-    return dict(zip(names, (np.array(values, float) for values in (wave, flux, error))))
+    return wave, flux, error
 
 
 def draw_observation(rng):

@@ -163,14 +163,18 @@ def train_network(
                 run_epochs(network, train, (batches, validation), history, keep, board, devices)
         check_convergence(history, folder, recipe, devices)
         if devices.is_chief:
-            constant_loss = training_report.compute_constant_loss(
-                train.loss, validation, network.outputs[0].shape[-1]
-            )
-            print(*training_report.describe_training(history, train, constant_loss), sep="\n")
+            print_report(network, train, validation, history)
             best = checkpoints.read_state(folder / checkpoints.STATE / checkpoints.BEST)
             checkpoints.assign_state(network, best)
         checkpoints.assign_from_chief(network.variables, devices)
     return history
+
+
+def print_report(network, train, validation, history):
+    """Print how a training went, compared with predicting the mean."""
+    n_outputs = network.outputs[0].shape[-1]
+    constant_loss = training_report.compute_constant_loss(train.loss, validation, n_outputs)
+    print(*training_report.describe_training(history, train, constant_loss), sep="\n")
 
 
 def share_batches(batches, validation, devices):
