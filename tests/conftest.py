@@ -5,7 +5,6 @@ Toy spectra are Gaussian lines; they stand for spectra in tests only.
 
 import ctypes
 import gc
-import inspect
 import os
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 # Before NumPy and TensorFlow read them: two workers share two cores, and digits depend on threads
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", OMP_NUM_THREADS="1")
 
-import h5py
 import numpy as np
 import pytest
 import sharing
@@ -24,15 +22,21 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from one_process import run_captured
+from toy_data import (  # noqa: F401  for all tests
+    build_without_dropout,
+    draw_labels,
+    toy_spectra,
+    write_grid,
+    write_published,
+)
 from toy_nodes import libraries  # noqa: F401  a fixture of all wings
 
-from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
-from starlabels.config import digests, load
+from starlabels.base import hdf5
+from starlabels.config import load
 from starlabels.config import paths as config
-from starlabels.config.data_sections import Range
 from starlabels.config.run import Run
 from starlabels.learning import backend, components, outliers
-from starlabels.learning.networks import BUILDERS, CAPABILITIES
+from starlabels.learning.networks import CAPABILITIES
 from starlabels.plots import plt
 from starlabels.stages import join, preprocess, train_flux, train_labels
 from starlabels.stages import predict as predict_stage
@@ -112,21 +116,6 @@ def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
-def toy_spectra(wave, labels):
-    """Flux (n, n_pix) of two Gaussian lines.
-
-    Both are deeper with mh and broader with vsini; teff weakens one and deepens the other.
-    """
-    flux = np.ones((len(labels["teff"]), len(wave)))
-    for centre, slope in ((wave[len(wave) // 3], -0.3), (wave[2 * len(wave) // 3], 0.1)):
-        depth = (
-            0.2 + 0.08 * labels["mh"] + slope * (labels["teff"] / 8000 - 1) + 0.02 * labels["logg"]
-        )
-        width = 0.5 + labels["vsini"] / 150
-        flux -= depth[:, None] * np.exp(-0.5 * ((wave - centre) / width[:, None]) ** 2)
-    return flux.astype("f4")
-
-
 @pytest.fixture
 def make_config(tmp_path, monkeypatch):
     """make_config({"wave.step": 0.2}, name): Config of a small config.yaml with these changes.
@@ -149,45 +138,6 @@ def make_config(tmp_path, monkeypatch):
     return make
 
 
-def draw_labels(cfg, n, seed=0):
-    """{label: (n,) float32}, uniform in the ranges of cfg.grid, on their steps if they have any."""
-    rng = np.random.default_rng(seed)
-    labels = {}
-    for name, spec in cfg.grid.labels.items():
-        if not isinstance(spec, Range):
-            labels[name] = np.full(n, spec)
-        elif spec.step:
-            labels[name] = rng.choice(np.arange(spec.min, spec.max + spec.step / 2, spec.step), n)
-        else:
-            labels[name] = rng.uniform(spec.min, spec.max, n)
-    return {name: values.astype("f4") for name, values in labels.items()}
-
-
-def write_grid(cfg, n=60, path=None, labels=None, wave=None, star_id=None):
-    """Write a toy database, by default where grid.py writes its own; return its labels."""
-    path = path or config.run_paths(cfg).grid
-    labels = labels or draw_labels(cfg, n)
-    wave = cfg.wave.grid() if wave is None else wave
-    with hdf5.create_file(path, "grid", digests.stage_digest(cfg, "grid"), cfg.text) as h5:
-        hdf5_spectra.write_wave(h5, wave, "air", cfg.grid.resolving_power)
-        flux = hdf5_spectra.create_spectra(h5, len(labels["teff"]), len(wave))
-        flux[:] = toy_spectra(wave, labels)
-        columns = np.stack(list(labels.values()), axis=1)
-        hdf5_labels.write_labels(h5, columns, labels, ["" for _ in labels])
-        if star_id is not None:
-            hdf5.write_text(h5, "star_id", star_id)
-    return labels
-
-
-def write_published(path, labels, flux):
-    """Write a database in the layout of stellar-parameters-NN."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as h5:
-        h5["X"] = flux
-        for key, name in (("TEMP", "teff"), ("LOGG", "logg"), ("VROT", "vsini"), ("META", "mh")):
-            h5[key] = labels[name]
-
-
 def run_script(name, *arguments):
     """Run a script of the repository in the current folder, in this process.
 
@@ -201,13 +151,6 @@ def start_script(name, *arguments):
     """Run a script as a user does, in a process of its own; a CompletedProcess with text output."""
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
-
-
-def build_without_dropout(name, n_inputs, n_outputs, **arguments):
-    """Network of a builder without dropout, which is random; arguments it lacks are ignored."""
-    known = inspect.signature(BUILDERS[name]).parameters
-    arguments = {key: value for key, value in {**arguments, "dropout": 0.0}.items() if key in known}
-    return BUILDERS[name](n_inputs, n_outputs, **arguments)
 
 
 def train_toy_model(folder, trainer, values, **train):

@@ -1,4 +1,4 @@
-"""Progress in logs."""
+"""Output of scripts: progress in logs, and messages that do not control the terminal."""
 
 import itertools
 import time
@@ -30,3 +30,9 @@ def test_short_and_unknown_lengths_are_fine(clock, capsys):
     assert capsys.readouterr().out == ""
     assert list(console.show_progress(iter(range(4)), "a\x1b[2J")) == [0, 1, 2, 3]
     assert capsys.readouterr().out == "a\\x1b[2J: 3\n"
+
+
+def test_errors_do_not_control_the_terminal(capsys):
+    with pytest.raises(SystemExit):
+        console.exit_with_error("star\x1b[2J\x07.fits: bad")
+    assert capsys.readouterr().err == "error: star\\x1b[2J\\x07.fits: bad\n"

@@ -13,7 +13,6 @@ from conftest import ROOT, change_sections, fit_run, slow, toy_spectra
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
-from starlabels.base.files import replace_folder
 from starlabels.config import digests, load, paths
 from starlabels.config.run import Run
 from starlabels.learning import calibration, components, jacobians, outliers, trained_model
@@ -291,18 +290,3 @@ def test_arguments_that_do_not_go_together_are_a_users_mistake(run):
     cfg = change_sections(run, model={"blocks": -1})
     with pytest.raises(UserError, match="blocks is -1, expected 0 or more"):
         fit_run(cfg)
-
-
-def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "model"
-    with replace_folder(target) as folder:
-        (folder / "a").write_text("1")
-    with pytest.raises(RuntimeError), replace_folder(target) as folder:
-        (folder / "b").write_text("2")
-        raise RuntimeError
-    assert [path.name for path in target.iterdir()] == ["a"]
-    with replace_folder(target) as folder:
-        (folder / "b").write_text("2")
-    assert [path.name for path in target.iterdir()] == ["b"] and [
-        path.name for path in tmp_path.iterdir()
-    ] == ["model"]

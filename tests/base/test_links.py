@@ -1,0 +1,77 @@
+"""Links of HDF5 files: those to other files, and of files to themselves, are refused."""
+
+import h5py
+import numpy as np
+import pytest
+
+from starlabels.base import hdf5
+from starlabels.base.errors import UserError
+from starlabels.catalogues import tables
+from starlabels.spectra import readers as io
+from starlabels.spectra import spectrum
+
+
+def one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def elsewhere(kind, h5, other):
+    """Add data to an open file that are stored in another one."""
+    if kind == "link":
+        h5["spectra/flux"] = h5py.ExternalLink(other, "/secret")
+    elif kind == "soft":
+        h5["door"], h5["spectra/flux"] = (
+            h5py.ExternalLink(other, "/"),
+            h5py.SoftLink("/door/secret"),
+        )
+    elif kind == "external":
+        h5.create_dataset("spectra/flux", (4, 3), "u1", external=[(other, 0, 12)])
+    else:
+        layout = h5py.VirtualLayout((4, 3), "f4")
+        layout[:] = h5py.VirtualSource(other, "secret", (4, 3))
+        h5.create_virtual_dataset("spectra/flux", layout)
+
+
+@pytest.mark.parametrize("kind", ["link", "soft", "external", "virtual"])
+def test_hdf5_that_reads_other_files_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("secret.h5", "w") as h5:
+        h5["secret"] = np.ones((4, 3), "f4")
+    with h5py.File("a.h5", "w") as h5:
+        elsewhere(kind, h5, "secret.h5")
+    with h5py.File("a.h5") as h5:
+        assert h5["spectra/flux"][:].any()
+    for read in (
+        tables.read_table,
+        lambda path: list(io.read_spectra(path, spectrum.ReadOptions())),
+    ):
+        with pytest.raises(
+            UserError, match="a.h5 is refused: .* lies in another file, secret.h5"
+        ) as error:
+            read("a.h5")
+        one_line(error)
+
+
+def test_links_within_a_file_are_followed(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["x"] = [1.0, 2.0]
+        h5["y"], h5["z"] = h5py.SoftLink("/x"), h5["x"]
+        layout = h5py.VirtualLayout(2, "f8")
+        layout[:] = h5py.VirtualSource(".", "x", 2)
+        h5.create_virtual_dataset("v", layout)
+        h5.create_group("loop")["back"] = h5["/"]
+    with hdf5.open_hdf5(tmp_path / "a.h5", "") as h5:
+        assert all(list(h5[name]) == [1.0, 2.0] for name in "xyzv")
+
+
+def test_a_virtual_dataset_of_itself_is_refused_and_does_not_end_the_process(tmp_path):
+    layout = h5py.VirtualLayout((4, 3), "f4")
+    layout[:] = h5py.VirtualSource(".", "spectra/flux", (4, 3))
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5.create_virtual_dataset("spectra/flux", layout)
+    with (
+        pytest.raises(UserError, match="spectra/flux lies in other virtual datasets"),
+        hdf5.open_hdf5(tmp_path / "a.h5", "") as h5,
+    ):
+        h5["spectra/flux"][:]
