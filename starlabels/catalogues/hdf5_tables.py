@@ -11,7 +11,7 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues import astropy_tables, pandas_hdf5
 from starlabels.catalogues.table_choice import MAX_COLUMNS, Source, read_source
 
-META = ".__table_column_meta__"  # of astropy, beside a compound table
+META = ".__table_column_meta__"  # of astropy, next to a compound table
 VAEX = {"data", "mask", "indices", "null_bitmap"}  # datasets of one column
 MAX_GROUPS = 10_000
 FILL_VALUES = ("_FillValue", "missing_value")  # attributes of netCDF

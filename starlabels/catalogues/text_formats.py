@@ -119,7 +119,7 @@ def read_by_astropy(path, data, form, selection, **options):
 
 
 def find_readme(path, data):
-    """Path of the ReadMe of VizieR beside a table without column names, or None."""
+    """Path of the ReadMe of VizieR next to a table without column names, or None."""
     readme = path.with_name("ReadMe")
     if not readme.is_file() or not has_numbers(read_line(data), b" "):
         return None

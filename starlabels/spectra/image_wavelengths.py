@@ -28,7 +28,7 @@ class Scale(NamedTuple):
 
 
 def find_spectral_axis(header, n_dim):
-    """Number of the axis with wavelengths, from 1; 1 if no CTYPEn tells."""
+    """Number of the axis with wavelengths, from 1; 1 if no CTYPEn states it."""
     kinds = [read_keyword(header, f"CTYPE{k}").split("-")[0] for k in range(1, n_dim + 1)]
     return next((k for k, kind in enumerate(kinds, 1) if kind in SPECTRAL), 1)
 
