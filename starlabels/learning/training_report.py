@@ -7,7 +7,7 @@ import numpy as np
 
 from starlabels.learning.losses import LOSSES, OUTPUTS_PER_LABEL, gives_errors
 
-# A network that gains less than this over the mean is no better than the mean
+# A network counts as no better than the mean of the training stars if it gains less than this
 LEAST_GAIN = 0.01  # of the mean squared error
 LEAST_NLL_GAIN = 0.005  # errors that are 1 % smaller give twice as much
 MOST_NAMED = 5  # epochs that a line lists
