@@ -251,7 +251,7 @@ def test_a_model_keeps_its_windows_and_the_jacobian_shows_them(make_config, monk
         "labels": ["teff", "logg", "mg_h"],
         "model": model,
         "preprocess.components": None,
-        "grid.labels.mg_h": 0,
+        "grid.labels.mg_h": {"min": -0.2, "max": 0.2},
     }
     cfg = make_config(
         changes
