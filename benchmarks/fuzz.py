@@ -27,7 +27,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 STAGES = ("0_join", "1_label_study", "2_preprocess")
 # a message must contain one of these
-CULPRITS = ("config.yaml", "inputs/", "data/", " not found: ")
+CULPRITS = ("config.yaml", "inputs/", "data/", "recipes/", " not found: ")
 DRAWN_EVERY = 25  # figures take most of the time: of these cases only
 
 
