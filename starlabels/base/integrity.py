@@ -75,7 +75,10 @@ def check_layout(h5, stage, fix):
     sizes = {}
     for key, shape in LAYOUTS.get(stage, {}).items():
         name = key.rstrip("?")
-        data = h5.get(name)
+        try:
+            data = h5.get(name)
+        except (RuntimeError, OSError) as error:  # a link to itself, for instance
+            raise UserError(f"{h5.filename} is damaged, {name} cannot be read: {fix}") from error
         if data is None and key.endswith("?") and name not in h5:
             continue
         problem = _find_problem(name, data, shape.split(), sizes)

@@ -128,7 +128,7 @@ def read_model_columns(path, cfg):
     for name in columns.keys() & cfg.features.magnitudes.keys():
         columns[name] = blank_magnitudes(columns[name], f"{path}: {sources[name]}")
     id_name = next((name for name in id_names if name in table.frame), None)
-    ids = table_columns.read_star_ids(table, id_name).astype(str) if id_name else None
+    ids = np.char.decode(table_columns.read_star_ids(table, id_name), "utf-8") if id_name else None
     return ids, {name: values.astype(float) for name, values in columns.items()}
 
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, integrity
 from starlabels.base.errors import UserError
 from starlabels.catalogues import tables
 from starlabels.spectra import readers as io
@@ -75,3 +75,10 @@ def test_a_virtual_dataset_of_itself_is_refused_and_does_not_end_the_process(tmp
         hdf5.open_hdf5(tmp_path / "a.h5", "") as h5,
     ):
         h5["spectra/flux"][:]
+
+
+def test_a_link_to_itself_is_damage_of_one_line(tmp_path):
+    with h5py.File(tmp_path / "loop.h5", "w") as h5:
+        h5["labels/value"] = h5py.SoftLink("/labels/value")
+        with pytest.raises(UserError, match="labels/value cannot be read: make it anew"):
+            integrity.check_layout(h5, "grid", "make it anew")

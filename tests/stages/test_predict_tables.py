@@ -70,6 +70,11 @@ def test_each_star_of_a_table_has_a_row_under_its_identifier(predict):
     np.testing.assert_allclose(found["teff"], [2.5, 1.0], atol=1e-6)
 
 
+def test_identifiers_may_have_any_letters(predict):
+    found = predict("star_id,g_mag,k_mag\n\u03b1 Cen,12.5,10\nb,9,8\n")
+    assert list(found["star_id"]) == ["\u03b1 Cen", "b"]
+
+
 def test_a_star_without_data_has_no_labels_but_a_reason(predict):
     found = predict("star_id,g_mag,k_mag\na,12.5,10\nb,9,\n")
     assert np.isnan(found["teff"][1]) and found["reasons"][1] == "no data"
