@@ -65,11 +65,16 @@ def read_fits(path):
     UserError
         If the file is damaged or shorter than its headers require.
     """
-    content = io.BytesIO(read_bytes(path)) if is_gzipped(path) else path
-    size = content.getbuffer().nbytes if is_gzipped(path) else path.stat().st_size
-    with contextlib.nullcontext(content) if is_gzipped(path) else path.open("rb") as file:
-        fits_sizes.check_sizes(path, file, size)
-        file.seek(0)
+    if is_gzipped(path):
+        content = io.BytesIO(read_bytes(path))
+        size = content.getbuffer().nbytes
+        fits_sizes.check_sizes(path, content, size)
+        content.seek(0)
+    else:
+        content = path
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            fits_sizes.check_sizes(path, file, size)
     try:
         # astropy warns of headers that violate the standard
         with warnings.catch_warnings(action="ignore"), fits.open(content) as hdus:

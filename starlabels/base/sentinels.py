@@ -38,7 +38,7 @@ def find_sentinels(values):
         return {}
     masks = {}
     for sentinel in SENTINELS:
-        mask = (values == sentinel) | (values == np.float32(sentinel))
+        mask = match_sentinel(values, sentinel)
         if mask.any():
             masks[sentinel] = mask
     is_finite = np.isfinite(values)
@@ -47,6 +47,11 @@ def find_sentinels(values):
     repeated = {key: mask for key, mask in masks.items() if mask.sum() >= MIN_COUNT}
     others = values[is_finite & ~np.any([~is_finite, *repeated.values()], axis=0)]
     return {key: mask for key, mask in repeated.items() if is_apart(key, others)}
+
+
+def match_sentinel(values, sentinel):
+    """Mask (n,) of the numbers that are a sentinel, in double or single precision."""
+    return (values == sentinel) | (values == np.float32(sentinel))
 
 
 def is_apart(sentinel, others):
@@ -90,7 +95,6 @@ def blank_magnitudes(values, subject):
 def warn_single(values, subject):
     """Say that a number such as -9999, which occurs once among others, is kept."""
     for sentinel in (-999.0, -9999.0, -9999.99):
-        mask = (values == sentinel) | (values == np.float32(sentinel))
-        if mask.sum() == 1:
+        if match_sentinel(values, sentinel).sum() == 1:
             found = f"{subject} is {sentinel:.8g} in one row, which is kept"
             print_line(f"{found}: blank it if it is missing")

@@ -17,7 +17,7 @@ def grid_path(cfg):
 
 def get_library_path(cfg, kind):
     """The file of the `nodes` or the `elements` that grid.py synthesises for the grid."""
-    return Path("data/grids") / f"{cfg.grid.name}_{kind}.h5"
+    return grid_path(cfg).with_name(f"{cfg.grid.name}_{kind}.h5")
 
 
 def run_paths(cfg):

@@ -14,14 +14,8 @@ CSV = "results.csv"
 FORMULA = ("=", "+", "-", "@")  # first characters of a formula in a spreadsheet
 FITS, VOTABLE = "results.fits", "results.vot"
 NO_RESULT = 1 << 11  # the bit of flags of a star without labels, as in SDSS's flags
-TEXTS = (
-    "name",
-    "status",
-    "reasons",
-    "medium",
-    "medium_source",
-    "notes",
-)  # columns that are not numbers
+# Columns that are not numbers
+TEXTS = ("name", "status", "reasons", "medium", "medium_source", "notes")
 
 
 class StarResult(NamedTuple):

@@ -20,6 +20,8 @@ from starlabels.synthesis.broaden import FWHM
 # Angstrom: range in which the resolving power of SDSS is measured; it doubles along the spectrum.
 WINDOW = (4500.0, 5000.0)
 PYPEIT_BASES = ("opt", "box")  # of columns such as OPT_WAVE
+# What to do if columns are not recognised, for a message
+NAME_COLUMNS = "name those of the spectrum with --wave-column and --flux-column"
 
 
 def choose_column(names, wanted, quantity, base=None):

@@ -7,7 +7,7 @@ import numpy as np
 
 from starlabels.base.errors import UserError
 from starlabels.spectra.column_names import find_text_medium, recognise_content, split_unit
-from starlabels.spectra.table_columns import build_from_columns, list_named_columns
+from starlabels.spectra.table_columns import NAME_COLUMNS, build_from_columns, list_named_columns
 from starlabels.spectra.wave_units import UNITS
 
 MOST_COLUMNS = 1000
@@ -59,8 +59,7 @@ def read_text_table(path, text, options):
         found = shorten(", ".join(columns), 60)
         if named := list_named_columns(options):
             found += f", not {', '.join(named)}"
-        hint = "name those of the spectrum with --wave-column and --flux-column"
-        raise UserError(f"{path} has columns {found}: {hint}")
+        raise UserError(f"{path} has columns {found}: {NAME_COLUMNS}")
     source = "survey format" if text.startswith("***") else "comment"
     stated = [raw.medium_source == "header" for raw in spectra]
     return [raw._replace(medium_source=source) if s else raw for raw, s in zip(spectra, stated)]

@@ -9,7 +9,7 @@ from astropy.io.votable import parse
 
 from starlabels.base.errors import UserError
 from starlabels.spectra.fits_tables import find_ucd_medium, find_ucd_quantity
-from starlabels.spectra.table_columns import build_from_columns
+from starlabels.spectra.table_columns import NAME_COLUMNS, build_from_columns
 
 DEEPEST = 50  # elements within each other
 MOST_FIELDS = 1000
@@ -54,8 +54,8 @@ def read_votable(path, data, options):
         if spectra := read_fields(path, table, options):
             return spectra
     names = ", ".join(field.name for table in tables for field in table.fields)
-    hint = "name those of the spectrum with --wave-column and --flux-column"
-    raise UserError(f"{path} is a VOTable with columns {shorten(names, 80) or 'none'}: {hint}")
+    found = f"is a VOTable with columns {shorten(names, 80) or 'none'}"
+    raise UserError(f"{path} {found}: {NAME_COLUMNS}")
 
 
 def check_nesting(path, data):

@@ -12,7 +12,7 @@ from starlabels.base.sentinels import blank_magnitudes
 from starlabels.catalogues import sdss_flags, table_columns, tables
 from starlabels.catalogues.derived_labels import ResultColumn, find_derived
 from starlabels.learning.losses import gives_errors
-from starlabels.learning.networks import CAPABILITIES
+from starlabels.learning.networks import get_capabilities
 
 PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry in addition to name
 NAME_SPELLINGS = ("name", "Name", "NAME")
@@ -29,7 +29,7 @@ def list_derived_columns(cfg):
     if not gives_errors(cfg.train.loss):
         return {}
     columns = {}
-    for name in cfg.labels if CAPABILITIES[cfg.model.builder].passes else []:
+    for name in cfg.labels if get_capabilities(cfg.model.builder).passes else []:
         for part in ERROR_PARTS:
             columns[f"{name}_{part}"] = ResultColumn(get_label(name).plain_unit, np.nan)
     if find_metallicity(cfg.labels):

@@ -186,6 +186,7 @@ class FigureFolder:
     def __init__(self, run, args):
         self.run = run
         self.args = args
+        self.shown = name_files(args.files)
         self.names = set()
 
     def draw_star(self, result, fitted):
@@ -207,7 +208,7 @@ class FigureFolder:
         observed_spectra.draw_star(fitted, result, path, self.run.cfg.lines)
         scaling = self.args.model / "scaling.h5"
         inputs = {self.args.model: hdf5.compute_file_digest(scaling)}
-        for file, shown in name_files(self.args.files).items():
+        for file, shown in self.shown.items():
             if result.name.startswith(shown):
                 inputs[file] = hdf5.compute_file_digest(file)
         stamp_figure(path, self.run.text, inputs)

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 
 from starlabels.base.errors import UserError
 from starlabels.catalogues import tables
@@ -65,15 +65,21 @@ class SpectrumOptions:
     ------
     UserError
         If a value is out of range, or the table of --settings cannot be used.
+
+    Attributes
+    ----------
+    reach : float
+        Greatest radial velocity (km/s) that a spectrum may have, to either side of 0.
     """
 
     def __init__(self, args):
         self.args = args
         given = {name: getattr(args, name) for name in SETTINGS}
         self.given = {name: value for name, value in given.items() if value is not None}
-        check_values(self.given, "", "--")
-        check_values({"rv_range": args.rv_range}, "", "--")
+        check_values(self.given | {"rv_range": args.rv_range}, "--")
         self.rows = read_settings(args.settings) if args.settings else {}
+        velocities = [abs(row["rv"]) for row in (self.given, *self.rows.values()) if "rv" in row]
+        self.reach = max([args.rv_range, *velocities])
 
     def get_file_options(self, path):
         """FileOptions of a file, whose row may have its path or its name."""
@@ -93,17 +99,14 @@ class SpectrumOptions:
         )
         return FileOptions(read, values.get("rv"))
 
-    @property
-    def reach(self):
-        """Greatest radial velocity (km/s) that a spectrum may have, to either side of 0."""
-        velocities = [abs(row["rv"]) for row in (self.given, *self.rows.values()) if "rv" in row]
-        return max([self.args.rv_range, *velocities])
 
+def check_values(values, where):
+    """Raise a UserError if a value {name: value} is out of range or not among the choices.
 
-def check_values(values, where, dashes=""):
-    """Raise a UserError if a value {name: value} is out of range or not among the choices."""
+    where: what precedes the name in a message, such as `--` for an option.
+    """
     for name, value in values.items():
-        shown = f"{where}{dashes}{name.replace('_', '-') if dashes else name}"
+        shown = where + (name.replace("_", "-") if where == "--" else name)
         if name in RANGES:
             low, high, unit = RANGES[name]
             if not (math.isfinite(value) and low <= value <= high):
@@ -140,14 +143,9 @@ def read_settings(path):
     rows = {}
     for record in table.to_dict("records"):
         file = str(record.pop("file")).strip()
-        row = {name: value for name, value in record.items() if not is_blank(value)}
+        row = {key: value for key, value in record.items() if not (pd.isna(value) or value == "")}
         check_values(row, f"{path}: {file}: ")
         if file in rows:
             raise UserError(f"{path}: {file} is in two rows: leave one")
         rows[file] = row
     return rows
-
-
-def is_blank(value):
-    """True for a missing value of a table."""
-    return value is None or value == "" or (isinstance(value, float) and np.isnan(value))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import slow, train_toy_model
+from exporting import list_files, write_export
 
 from starlabels.base.errors import UserError
 from starlabels.config import load, paths
@@ -14,7 +15,7 @@ from starlabels.config.run import Run
 from starlabels.learning import calibration, trained_model
 from starlabels.learning.networks import BUILDERS, build_predictor
 from starlabels.stages import load_model, train_labels
-from starlabels.tools import export, export_check, export_folder
+from starlabels.tools import export, export_check
 
 NAMES = ["teff", "logg", "vsini", "mg_h"]
 N_PIX = 60
@@ -203,30 +204,6 @@ def test_a_folder_of_other_files_is_not_replaced(run):
     ):
         exported(paths.run_paths(run).model_dir, "data")
     assert paths.run_paths(run).prepared.is_file()
-
-
-def list_files(folder):
-    """{name: content} of all files in a folder; None for folders."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
-        for path in sorted(Path(folder).rglob("*"))
-    }
-
-
-def fill(folder, text="new"):
-    """Write files of the names of an export."""
-    about = dict.fromkeys(export_folder.ABOUT_KEYS, text)
-    (folder / "about.json").write_text(json.dumps(about))
-    (folder / "model.onnx").write_text(text)
-    (folder / "saved_model/assets").mkdir(parents=True)
-    (folder / "saved_model/saved_model.pb").write_text(text)
-
-
-def write_export(out, text="old"):
-    """Write an export by our own means; its files."""
-    with export_folder.fill_folder(Path(out), Path("models/toy")) as folder:
-        fill(folder, text)
-    return list_files(out)
 
 
 def test_the_folder_of_out_is_checked_before_any_work(tmp_path, monkeypatch):

@@ -1,37 +1,13 @@
 """The folder of an export: only an earlier export that is unchanged is replaced."""
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from exporting import fill, list_files, write_export
 
 from starlabels.base.errors import UserError
 from starlabels.tools import export_folder
-
-
-def list_files(folder):
-    """{name: content} of all files in a folder; None for folders."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
-        for path in sorted(Path(folder).rglob("*"))
-    }
-
-
-def fill(folder, text="new"):
-    """Write files of the names of an export."""
-    about = dict.fromkeys(export_folder.ABOUT_KEYS, text)
-    (folder / "about.json").write_text(json.dumps(about))
-    (folder / "model.onnx").write_text(text)
-    (folder / "saved_model/assets").mkdir(parents=True)
-    (folder / "saved_model/saved_model.pb").write_text(text)
-
-
-def write_export(out, text="old"):
-    """Write an export by our own means; its files."""
-    with export_folder.fill_folder(Path(out), Path("models/toy")) as folder:
-        fill(folder, text)
-    return list_files(out)
 
 
 @pytest.mark.parametrize("out", ["new", "a/b/new", "empty", ".", "earlier", "link"])
