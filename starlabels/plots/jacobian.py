@@ -170,7 +170,7 @@ def draw_line_closeups(
         ax.set_ylabel(format_derivative(label), fontsize=8)
     text = "Mean of the network (colour)"
     if "ideal" in moments:
-        text += f"; best linear estimator at S/N {snr} from the nodes (black)"
+        text += f"; best linear estimator at S/N {snr:g} from the nodes (black)"
     fig.suptitle(text + describe_windows(windows), fontsize=8, x=0.1, ha="left")
     fig.supxlabel(format_wavelength_axis(medium), fontsize=9)
     fig.align_ylabels(axes[:, 0])

@@ -59,7 +59,7 @@ def draw_histograms(values, names, units, source, databases, path, what="spectra
 
 def choose_bin_edges(values):
     """Edges of a histogram of values (n,): half-way between nodes if on nodes, else 40 bins."""
-    nodes = np.unique(values)
+    nodes = np.unique(values).astype(float)  # differences of float32 may overflow
     if len(nodes) == 0:
         return [0, 1]
     if len(nodes) == 1:

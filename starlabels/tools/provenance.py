@@ -5,7 +5,7 @@ python -m starlabels.tools.provenance FILE
 
 from pathlib import Path
 
-from starlabels.base import hdf5
+from starlabels.base import checksums, hdf5
 from starlabels.base.errors import UserError
 from starlabels.base.files import compute_sha256
 from starlabels.base.provenance import ROOT, find_record_file, read_record
@@ -44,9 +44,11 @@ def describe_model_file(path, digest):
 def find_input(name, output):
     """Path of an input of the file `output`, or None.
 
-    Its recorded name may be relative to any folder above the output.
+    Its recorded name may be relative to any folder above the output; packaged files are relative
+    to the repository.
     """
-    for folder in (Path(), *output.resolve().parents, ROOT):
+    is_packaged = checksums.get_packaged_name(ROOT / name) in checksums.read_checksums()
+    for folder in (Path(), *output.resolve().parents, *([ROOT] if is_packaged else [])):
         if (folder / name).exists():
             return folder / name
     return None

@@ -52,8 +52,12 @@ def test_the_chain_of_a_model_leads_back_to_its_database(run):
     assert provenance_2.read_record(folder).config == run.text
 
 
-def test_missing_and_changed_inputs_are_reported(run):
+def test_missing_and_changed_inputs_are_reported(run, tmp_path, monkeypatch):
     paths = config.run_paths(run)
+    # another run in the repository itself has a file of that name
+    (tmp_path / "repository" / paths.grid).parent.mkdir(parents=True)
+    shutil.copy(paths.grid, tmp_path / "repository" / paths.grid)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / "repository")
     with h5py.File(paths.joined, "r+") as h5:
         h5.attrs["digest"] = "0" * 16
     paths.grid.unlink()
