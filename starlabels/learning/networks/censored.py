@@ -55,18 +55,11 @@ def censored_cnn(
     wave=None,
     *,
     windows: Windows = "auto",
-    filters: Widths = (2, 4),
-    kernel_size: Number = 8,
-    pool: Number = 4,
-    dense: Widths = (196, 96),
-    auxiliary: Width = 2,
-    branch: Widths = (96, 32),
-    joined: Width = 8,
-    dropout: Dropout = 0.3,
-    l2: Penalty = 5e-9,
-    activation: Activation = "relu",
+    filters: Widths = (2, 4), kernel_size: Number = 8, pool: Number = 4, dense: Widths = (196, 96),
+    auxiliary: Width = 2, branch: Widths = (96, 32), joined: Width = 8,
+    dropout: Dropout = 0.3, l2: Penalty = 5e-9, activation: Activation = "relu",
     passes: Number = 100,
-):
+):  # fmt: skip
     """Build a `bayesian_cnn` with a branch for each element, which reads its windows only.
 
     A branch also reads the predictions of the other labels, through which it cannot train them,
@@ -97,39 +90,50 @@ def censored_cnn(
     ValueError
         If all labels are elements: nothing would then determine the star's other parameters.
     """
-    from keras import Input, Model, layers
+    from keras import Input, Model
+
+    labels = list(labels) or range(n_outputs)  # without names none is an element
+    masks = {name: mask_windows(wave, windows[name]) for name in select_elemental(labels)}
+    flux = Input((n_pix,), name="flux")
+    trunk = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
+    units = (n_outputs // len(labels), auxiliary, branch, joined, dropout, l2, activation)
+    return Model(flux, connect_branches(flux, trunk, labels, masks, *units), name="censored_cnn")
+
+
+def connect_branches(
+    flux, trunk, labels, masks, per_label, auxiliary, branch, joined, dropout, l2, activation
+):
+    """Outputs of the trunk and of a branch for each element, in the order of the labels.
+
+    masks: {element: boolean (n_pix,)} of its windows; per_label: outputs of a label, 2 with ln
+    variances. ValueError if all labels are elements.
+    """
+    from keras import layers
     from keras.constraints import MaxNorm
 
     from starlabels.learning.networks.layers import Columns, Still
 
-    labels = list(labels) or range(n_outputs)  # without names none is an element
-    elements = select_elemental(labels)
-    per_label = n_outputs // len(labels)  # 2 with ln variances
-    main = [name for name in labels if name not in elements]
+    main = [name for name in labels if name not in masks]
     if not main:
-        names = ", ".join(elements)
+        names = ", ".join(masks)
         raise ValueError(
             f"labels are elements only, {names}: add teff or another of the whole star"
         )
-    flux = Input((n_pix,), name="flux")
-    trunk = build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation)
     outputs = [layers.Dense(per_label * len(main), name="main", dtype="float32")(trunk)]
-    if elements:
+    if masks:
         means = Still()(Columns(range(len(main)))(outputs[0]))
         norm = MaxNorm(MAX_AUXILIARY_NORM)
         star = [means, layers.Dense(auxiliary, kernel_constraint=norm, name="auxiliary")(trunk)]
-    for name in elements:
-        pixels = np.flatnonzero(mask_windows(wave, windows[name]))
-        window = Columns(pixels, name=f"window_{name}")(flux)
+    for name, mask in masks.items():
+        window = Columns(np.flatnonzero(mask), name=f"window_{name}")(flux)
         last = build_branch(window, branch, dropout, l2, activation)
         x = layers.Concatenate()([last, *star])
         # created before the layer `joined`: the order determines the random first weights
         output = layers.Dense(per_label, name=name, dtype="float32")
         outputs.append(output(layers.Dense(joined, activation=activation)(x)))
-    merged = layers.Concatenate(dtype="float32")(outputs) if elements else outputs[0]
-    columns = order_outputs(labels, main, elements, per_label)
-    ordered = Columns(columns, name="labels", dtype="float32")(merged)
-    return Model(flux, ordered, name="censored_cnn")
+    merged = layers.Concatenate(dtype="float32")(outputs) if masks else outputs[0]
+    columns = order_outputs(labels, main, list(masks), per_label)
+    return Columns(columns, name="labels", dtype="float32")(merged)
 
 
 def build_branch(window, widths, dropout, l2, activation):

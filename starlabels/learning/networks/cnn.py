@@ -130,26 +130,32 @@ def spectrum_table_cnn(
     ----------
     Guiglion et al. (2020), A&A 644, A168.
     """
-    from keras import Input, Model, layers, ops
+    from keras import Input, Model, ops
 
-    n_pix = n_inputs - n_features
     inputs = Input((n_inputs,), name="inputs")
+    units = (filters, kernel_size, dropout, dense, table, joined, n_outputs)
+    outputs = [build_member(inputs, n_features, *units) for _ in range(max(1, members))]
+    merged = ops.stack(outputs, axis=1) if members > 1 else outputs[0]
+    return Model(inputs, merged, name="spectrum_table_cnn")
+
+
+def build_member(
+    inputs, n_features, filters, kernel_size, dropout, dense, table, joined, n_outputs
+):
+    """Outputs (n, n_outputs) of one network of `spectrum_table_cnn`."""
+    from keras import layers
 
     def leaky(x):
         return layers.LeakyReLU(negative_slope=0.3)(x)
 
-    def build_member():
-        x = layers.Reshape((n_pix, 1))(inputs[:, :n_pix])
-        for n in filters:
-            x = leaky(layers.Conv1D(n, kernel_size)(x))
-        x = leaky(layers.Dense(dense)(layers.Flatten()(layers.Dropout(dropout)(x))))
-        if n_features:
-            x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
-        return layers.Dense(n_outputs, dtype="float32")(leaky(layers.Dense(joined)(x)))
-
-    outputs = [build_member() for _ in range(max(1, members))]
-    merged = ops.stack(outputs, axis=1) if members > 1 else outputs[0]
-    return Model(inputs, merged, name="spectrum_table_cnn")
+    n_pix = inputs.shape[1] - n_features
+    x = layers.Reshape((n_pix, 1))(inputs[:, :n_pix])
+    for n in filters:
+        x = leaky(layers.Conv1D(n, kernel_size)(x))
+    x = leaky(layers.Dense(dense)(layers.Flatten()(layers.Dropout(dropout)(x))))
+    if n_features:
+        x = layers.Concatenate()([x, leaky(layers.Dense(table)(inputs[:, n_pix:]))])
+    return layers.Dense(n_outputs, dtype="float32")(leaky(layers.Dense(joined)(x)))
 
 
 def build_trunk(flux, filters, kernel_size, pool, dense, dropout, l2, activation):

@@ -47,28 +47,36 @@ def residual_mlp(
 
     References
     ----------
-    He et al. (2016), residual blocks; Tancik et al. (2020), harmonics; Lakshminarayanan et al.
-    (2017), ensembles.
+    He et al. (2016), blocks; Tancik et al. (2020), harmonics; Lakshminarayanan et al. (2017).
     """
     from keras import Input, Model, layers
 
-    limits = (("blocks", blocks, 0), ("harmonics", harmonics, 0), ("members", members, 1))
-    for name, value, low in limits:
-        if value < low:
-            raise ValueError(f"{name} is {value}, expected {low} or more")
+    check_counts(blocks=(blocks, 0), harmonics=(harmonics, 0), members=(members, 1))
     dense = layers.Dense if members == 1 else ensemble_dense(members)
     inputs = Input((n_inputs,), name="inputs")
     x = append_harmonics(inputs, harmonics) if harmonics else inputs
-    if members > 1:
-        x = layers.RepeatVector(members)(x)  # (n, members, n_inputs)
-    x = dense(width)(x)
+    x = layers.RepeatVector(members)(x) if members > 1 else x  # (n, members, n_inputs)
+    x = connect_blocks(dense(width)(x), dense, blocks, width, activation, dropout)
+    return Model(inputs, dense(n_outputs, name="labels", dtype="float32")(x), name="residual_mlp")
+
+
+def check_counts(**counts):
+    """ValueError if a count {name: (value, lowest)} is too low."""
+    for name, (value, low) in counts.items():
+        if value < low:
+            raise ValueError(f"{name} is {value}, expected {low} or more")
+
+
+def connect_blocks(x, dense, blocks, width, activation, dropout):
+    """Output of the residual blocks and of the normalisation after them."""
+    from keras import layers
+
     for _ in range(blocks):
         y = dense(width, activation=activation)(layers.LayerNormalization()(x))
         if dropout:
             y = layers.Dropout(dropout)(y)
         x = layers.Add()([x, dense(width)(y)])
-    x = layers.LayerNormalization()(x)
-    return Model(inputs, dense(n_outputs, name="labels", dtype="float32")(x), name="residual_mlp")
+    return layers.LayerNormalization()(x)
 
 
 def append_harmonics(inputs, harmonics):
