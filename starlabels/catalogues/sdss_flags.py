@@ -6,10 +6,11 @@ Reference: documentation of SDSS Data Release 19, Astra summary files.
 
 import numpy as np
 
+from starlabels.spectra.results import NO_RESULT
+
 UNCERTAIN_LOGG = 1 << 0
 UNCERTAIN_TEFF = 1 << 1
 UNCERTAIN_FE_H = 1 << 2
-NO_RESULT = 1 << 11
 FAKEMAG_UNRELIABLE = 1 << 0
 MISSING_PHOTOMETRY = 1 << 1
 MISSING_EXTINCTION = 1 << 2

@@ -8,12 +8,9 @@ from starlabels.spectra.column_names import find_text_medium
 POWER_KEYS = (
     "SPEC_RP SPECRP RESPOWER RESOLPOW RESOLVPW RESOLUTN RESOLUTI RESOLUTION SPEC_RES R".split()
 )
-# Pipelines with one medium, in INSTRUME, TELESCOP or EXTNAME
-IN_VACUUM = (
-    r"\bSDSS\b|\bBOSS\b|APOGEE|LAMOST|\bDESI\b|ESPRESSO|\bHST\b|JWST|CARMENES|EXPRES|NEID|\bKPF\b"
-    r"|MAROON|SPIROU|\bHPF\b|\bRVS\b"
-)
-IN_AIR = r"HARPS|HARPN|UVES|FEROS|SOPHIE|ELODIE|NARVAL|ESPADONS|HERMES|GIRAFFE|RAVE|MUSE|XSHOOTER"
+# Other pipelines with one medium than those in instruments.py, in INSTRUME, TELESCOP or EXTNAME
+IN_VACUUM = r"\bDESI\b|\bHST\b|JWST|CARMENES|EXPRES|NEID|\bKPF\b|MAROON|SPIROU|\bHPF\b|\bRVS\b"
+IN_AIR = r"UVES|HERMES|GIRAFFE|MUSE|XSHOOTER"
 PYPEIT = ("DMODCLS", "PYP_SPEC", "PYPELINE")  # keywords of PypeIt, which writes vacuum
 
 
@@ -66,10 +63,14 @@ def find_medium(header):
     about = re.findall(r"[^.;]*WAVEL[^.;]*", comment)
     if stated := find_text_medium(" ".join(about)):
         return stated, "comment"
-    instrument = name_instrument(header)
-    if re.search(IN_VACUUM, instrument) or any(key in header for key in PYPEIT):
+    name = name_instrument(header)
+    if any(key in header for key in PYPEIT):
         return "vacuum", "survey format"
-    return ("air", "survey format") if re.search(IN_AIR, instrument) else (None, "")
+    if instrument := instruments.find_instrument(name):
+        return instrument.medium, "survey format"
+    if re.search(IN_VACUUM, name):
+        return "vacuum", "survey format"
+    return ("air", "survey format") if re.search(IN_AIR, name) else (None, "")
 
 
 def find_resolving_power(header):
@@ -81,4 +82,5 @@ def find_resolving_power(header):
             continue
         if 100 < value < 1e6:  # else a magnitude (R), or a resolution in Angstrom
             return value
-    return instruments.find_resolving_power(name_instrument(header))
+    instrument = instruments.find_instrument(name_instrument(header))
+    return instrument.resolving_power if instrument else None

@@ -50,20 +50,23 @@ INSTRUMENTS = {
 }
 
 
-def get_instrument(name):
-    """The Instrument of a name in any case; UserError if it is not in the table."""
+def get_instrument(name, where=""):
+    """The Instrument of a name in any case; UserError if it is not in the table.
+
+    where: what precedes the name in a message, such as the row of a table.
+    """
     key = str(name).strip().upper().replace("_", "-").replace(" ", "-")
     if key not in INSTRUMENTS:
         choices = ", ".join(INSTRUMENTS)
         raise UserError(
-            f"instrument {name!r} is not known: give one of {choices}, "
+            f"{where}instrument {name!r} is not known: give one of {choices}, "
             "or --resolving-power and --air or --vacuum"
         )
     return INSTRUMENTS[key]
 
 
-def find_resolving_power(text):
-    """Resolving power of the first instrument that a text in capitals names; None if there is none.
+def find_instrument(text):
+    """The first Instrument that a text in capitals names; None if there is none.
 
     Parameters
     ----------
@@ -71,4 +74,4 @@ def find_resolving_power(text):
         Instrument, telescope and name of the extension.
     """
     fits = (item for item in INSTRUMENTS.values() if re.search(item.pattern, text))
-    return next((item.resolving_power for item in fits), None)
+    return next(fits, None)

@@ -115,7 +115,7 @@ def check_values(values, where):
             expected = " or ".join(CHOICES[name])
             raise UserError(f"{shown}: found {value!r}, expected {expected}")
         elif name == "instrument":
-            get_instrument(value)
+            get_instrument(value, "" if where == "--" else where)
 
 
 def read_settings(path):

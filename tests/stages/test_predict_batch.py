@@ -183,6 +183,12 @@ def test_values_that_cannot_be_are_one_line(words, message):
     assert message in str(error.value) and len(str(error.value).splitlines()) == 1
 
 
+def test_an_unknown_instrument_in_a_table_is_named_with_its_row(tmp_path):
+    (tmp_path / "settings.csv").write_text("file,instrument\na.csv,FEROS\nb.csv,SPYGLASS\n")
+    with pytest.raises(UserError, match=r"settings.csv: b.csv: instrument 'SPYGLASS' is not known"):
+        spectrum_options.read_settings(str(tmp_path / "settings.csv"))
+
+
 def test_settings_and_instrument_give_each_file_what_it_does_not_state(model_folder):
     wave, flux = spectrum(model_folder, rv=35.0)
     for name in ("a.csv", "b.csv", "c.csv"):
