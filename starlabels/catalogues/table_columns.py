@@ -163,11 +163,14 @@ def read_quantity(table, name, target):
 
 
 def check_values(table, name, values, is_error):
-    """UserError naming the first of the values (n,) that is infinite or a negative error."""
-    bad = np.isinf(values) | (is_error & (values < 0))
+    """UserError naming the first of the values (n,) that is infinite as float32, as it is stored.
+
+    Also of an error below 0.
+    """
+    bad = (np.abs(values) > np.finfo("f4").max) | (is_error & (values < 0))
     if bad.any():
         row = int(bad.argmax())
-        expected = "0 or more, or nothing" if is_error else "a finite number, or nothing"
+        expected = "0 to 3e38, or nothing" if is_error else "a finite number to 3e38, or nothing"
         problem = f"{name} is {values[row]:g}, expected {expected}"
         raise UserError(f"{table.path}: {table.place(row)}: {problem}")
 

@@ -85,7 +85,9 @@ BAD = [
     ),
     ("a,b\n1,2\n3,N/A\n5,6\n", "line 3: b is N/A, expected a number"),
     ("a,b\n1,2\n3,inf\n", "line 3: b is inf, expected a finite number"),
-    ("a,a_err\n1,2\n3,-9999\n", "line 3: a_err is -9999, expected 0 or more"),
+    ("a,a_err\n1,2\n3,-9999\n", "line 3: a_err is -9999, expected 0 to 3e38"),
+    ("a,a_err\n1,2\n3,1e300\n", r"line 3: a_err is 1e\+300, expected 0 to 3e38"),
+    ("a,b\n1,2\n3,-1e300\n", r"line 3: b is -1e\+300, expected a finite number to 3e38"),
 ]
 
 
