@@ -16,6 +16,7 @@ import numpy as np
 from starlabels.base import integrity, stamp
 from starlabels.base.errors import UserError
 from starlabels.base.files import PatientFile, sync_to_disk
+from starlabels.base.global_heaps import check_global_heaps
 
 # Scripts that write the files of each stage
 SCRIPTS = {
@@ -89,8 +90,7 @@ def open_hdf5(path, hint):
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} not found: {hint}")
-    with path.open("rb"):
-        pass  # raises an OSError that names file and reason
+    check_global_heaps(path, hint)  # raises an OSError that names file and reason
     try:
         h5 = h5py.File(path, "r")
     except OSError as error:

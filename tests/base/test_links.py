@@ -82,3 +82,20 @@ def test_a_link_to_itself_is_damage_of_one_line(tmp_path):
         h5["labels/value"] = h5py.SoftLink("/labels/value")
         with pytest.raises(UserError, match="labels/value cannot be read: make it anew"):
             integrity.check_layout(h5, "grid", "make it anew")
+
+
+def test_texts_of_a_damaged_heap_are_one_line_and_not_an_endless_loop(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as h5:
+        h5.attrs["names"] = ["teff", "logg"]
+    data = bytearray(path.read_bytes())
+    place = data.index(b"GCOL") + 16
+    while data[place : place + 2] != b"\0\0":  # up to the free space
+        place += 16 + -(-int.from_bytes(data[place + 8 : place + 16], "little") // 8) * 8
+    with hdf5.open_hdf5(path, "") as h5:
+        assert list(h5.attrs["names"]) == ["teff", "logg"]
+    data[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(data)
+    message = "a.h5 is damaged, its texts cannot be read: make it anew"
+    with pytest.raises(UserError, match=message), hdf5.open_hdf5(path, "make it anew"):
+        pass
