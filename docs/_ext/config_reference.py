@@ -21,6 +21,7 @@ from starlabels.base.ranges import Section
 from starlabels.config import builders, fields, recipe_rules, rules
 from starlabels.config.schema import Config
 from starlabels.learning.networks import BUILDERS, censored
+from starlabels.synthesis.atmosphere_choice import LABEL_RANGES
 
 PAGE = ROOT / "docs/config.md"
 BEGIN = "<!-- The rest of this page is written by: python docs/_ext/config_reference.py -->"
@@ -147,11 +148,14 @@ def write_builder(name):
 
 def write_label_ranges():
     """Table of the ranges of the labels of a grid."""
-    rows = ["| label | unit | with the built-in atmospheres | with others |", "|---|---|---|---|"]
-    for name, (low, high) in rules.GRID_RANGES.items():
-        span = rules.BUILTIN_RANGES.get(name, (low, high))
-        unit = LABELS[name].plain_unit
-        rows.append(f"| `{name}` | {unit} | {span[0]:g} to {span[1]:g} | {low:g} to {high:g} |")
+    rows = [
+        f"| label | unit | {' | '.join(f'`{kind}`' for kind in LABEL_RANGES)} | others |",
+        "|---" * (3 + len(LABEL_RANGES)) + "|",
+    ]
+    for name, limits in rules.GRID_RANGES.items():
+        spans = [ranges.get(name, limits) for _, ranges in LABEL_RANGES.values()]
+        cells = [f"{low:g} to {high:g}" for low, high in (*spans, limits)]
+        rows.append(f"| `{name}` | {LABELS[name].plain_unit} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

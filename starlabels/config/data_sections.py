@@ -77,8 +77,8 @@ class Nodes(Section):
         "nodes beyond the sampled range, where the atmospheres allow"
     )
     atmosphere: File = setting(
-        "builtin, or an atmosphere file that PySME downloads, "
-        "such as atlas9_vmic2.0.sav or marcs2012.sav"
+        "builtin, our own; atlas9; marcs; published: MARCS up to 7250 K, ATLAS9 above, ours where "
+        "neither reaches; or an atmosphere file that PySME downloads, such as marcs2012.sav"
     )
     solar: StrictBool = setting(
         "true: multiply line depths by factors that fit the observed Sun (data/lines)"

@@ -5,8 +5,9 @@ from starlabels.config.data_sections import MOST_PIXELS, Range, SkyMatch
 from starlabels.config.fields import A
 from starlabels.learning.networks import CAPABILITIES, get_capabilities
 from starlabels.learning.networks.censored import mask_windows
+from starlabels.synthesis.atmosphere_choice import LABEL_RANGES
 
-GRID_RANGES = {  # of any grid; the built-in atmospheres allow less
+GRID_RANGES = {  # of any grid; the atmospheres allow less, see LABEL_RANGES
     "teff": (1000, 100_000),
     "logg": (-1, 10),
     "mh": (-6, 2),
@@ -15,7 +16,6 @@ GRID_RANGES = {  # of any grid; the built-in atmospheres allow less
     "rv": (-500, 500),
     "resolving_power": (500, 35_000),
 } | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes of spectra were measured at 0.3 dex
-BUILTIN_RANGES = {"teff": (4500, 11_000), "logg": (1.5, 5.5), "mh": (-2, 1.5)}
 MOST_BYTES = 4 << 30  # of the spectra in memory at a time
 
 
@@ -233,15 +233,16 @@ def target_problems(cfg):
 
 def grid_problems(grid):
     """Labels of a grid outside the range of the atmospheres or of the broadening."""
-    builtin = grid.nodes.atmosphere == "builtin"
+    source, ranges = LABEL_RANGES.get(grid.nodes.atmosphere, ("", {}))
     for name, draw in grid.labels.items():
         low, high = (draw.min, draw.max) if isinstance(draw, Range) else (draw, draw)
         if isinstance(draw, Range) and low >= high:
             yield ("grid", "labels", name, "max"), f"found {high:g}, expected more than min {low:g}"
             continue
-        is_builtin = builtin and name in BUILTIN_RANGES
-        limits = (BUILTIN_RANGES if is_builtin else GRID_RANGES).get(name)
+        limits = ranges.get(name) or GRID_RANGES.get(name)
         if limits and not limits[0] <= low <= high <= limits[1]:
-            unit = LABELS[name].plain_unit + (" with the built-in atmospheres" * is_builtin)
+            unit = LABELS[name].plain_unit
+            if name in ranges:
+                unit += f" with the {source} atmospheres"
             allowed = f"expected within [{limits[0]:g}, {limits[1]:g}] {unit}"
             yield ("grid", "labels", name), f"found {low:g} to {high:g}, {allowed}"

@@ -18,9 +18,9 @@ from starlabels.stages.recipe_stars import (
     REQUIRED_LABELS,
     find_label_ranges,
 )
-from starlabels.synthesis import node_builder, nodes
+from starlabels.synthesis import lines, node_builder, nodes
+from starlabels.synthesis.atmosphere_choice import LABEL_RANGES
 from starlabels.synthesis.library import ELEMENT_LIBRARIES, NODE_FOLDER, PACKAGED, VMIC_LIBRARIES
-from starlabels.synthesis.lines import LINE_FILE
 from starlabels.synthesis.nodes import AXES, NodeGrid
 
 # Changes of spectra with single elements are small and smooth: few nodes hold them
@@ -200,35 +200,35 @@ def provide_library(path, grid, cfg, build, reason):
     if not path.exists() or nodes.read_grid(path).digest != grid.digest:
         if not build:
             raise UserError(f"{path} is missing or of other settings: run python grid.py")
-        verify_checksum(LINE_FILE)  # here, not in each worker
+        for file in lines.LINE_FILES:
+            verify_checksum(file)  # here, not in each worker
         print(reason)
         print(f"{path} needs {node_limits.describe_synthesis(grid, cfg.cluster)}")
         node_builder.build_library(grid, path, cfg.cluster)
 
 
-def plan_nodes(cfg, ranges):
+def plan_nodes(cfg, spans):
     """NodeGrid to synthesise for {label: (low, high)}; UserError where lines or atmospheres end."""
-    from starlabels.synthesis.atmosphere import read_limits
-    from starlabels.synthesis.lines import COVERAGE
-
-    low, high = COVERAGE
-    if cfg.wave.min < low or cfg.wave.max > high:
+    if not lines.is_covered(cfg.wave.min, cfg.wave.max):
         problem = f"wave {cfg.wave.min:g} to {cfg.wave.max:g} A"
-        raise UserError(f"{cfg.path}: {problem}: the line list spans {low:g} to {high:g} A")
+        raise UserError(f"{cfg.path}: {problem}: the line lists span {lines.describe_coverage()}")
     allowed = dict.fromkeys(AXES, (-np.inf, np.inf))
     allowed["vmic"] = (0.0, np.inf)
-    if cfg.grid.nodes.atmosphere == "builtin":
-        allowed |= read_limits()
-    axes = {name: plan_axis(cfg, name, ranges[name], allowed[name]) for name in AXES}
+    source, ranges = LABEL_RANGES.get(cfg.grid.nodes.atmosphere, ("", {}))
+    allowed |= ranges
+    axes = {name: plan_axis(cfg, name, spans[name], allowed[name], source) for name in AXES}
     return NodeGrid(cfg.wave.min, cfg.wave.max, atmosphere=cfg.grid.nodes.atmosphere, **axes)
 
 
-def plan_axis(cfg, name, limits, allowed):
-    """Nodes of a label for its range `limits`, inside `allowed`; UserError if they do not fit."""
+def plan_axis(cfg, name, limits, allowed, source):
+    """Nodes of a label for its range `limits`, inside `allowed`; UserError if they do not fit.
+
+    source: name of the model atmospheres.
+    """
     if not allowed[0] <= limits[0] <= limits[1] <= allowed[1]:
         source = cfg.grid.labels_csv or f"{cfg.path}: grid.labels"
         problem = f"{name} {limits[0]:g} to {limits[1]:g}"
-        expected = f"built-in atmospheres span {allowed[0]:g} to {allowed[1]:g}"
+        expected = f"{source} atmospheres span {allowed[0]:g} to {allowed[1]:g}"
         raise UserError(f"{source}: {problem}: {expected}")
     step = cfg.grid.nodes.step.get(name)
     where = f"{cfg.path}: grid.nodes.step"

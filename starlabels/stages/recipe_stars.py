@@ -16,7 +16,8 @@ from starlabels.base.labels import ELEMENTS, OFFSETS, abundance_name, offset_nam
 from starlabels.catalogues import table_columns, tables
 from starlabels.catalogues.databases import format_star_ids
 from starlabels.config.data_sections import Range
-from starlabels.config.rules import BUILTIN_RANGES, GRID_RANGES
+from starlabels.config.rules import GRID_RANGES
+from starlabels.synthesis.atmosphere_choice import LABEL_RANGES
 from starlabels.synthesis.nodes import AXES
 
 REQUIRED_LABELS = (*AXES, "vsini")
@@ -138,7 +139,7 @@ def check_grid_labels(cfg):
 
 
 def read_stars(cfg, required, optional):
-    """Read the stars of grid.labels_csv, without those outside the built-in atmospheres.
+    """Read the stars of grid.labels_csv, without those outside the model atmospheres.
 
     Parameters
     ----------
@@ -173,16 +174,18 @@ def read_stars(cfg, required, optional):
         {name: values.astype("f4") for name, values in others.errors.items()},
         (f"{path}: not used: {', '.join(unused)}",) if unused else (),
     )
-    return drop_uncovered(stars, path) if cfg.grid.nodes.atmosphere == "builtin" else stars
+    if cfg.grid.nodes.atmosphere not in LABEL_RANGES:
+        return stars
+    return drop_uncovered(stars, path, *LABEL_RANGES[cfg.grid.nodes.atmosphere])
 
 
-def drop_uncovered(stars, path):
-    """Stars inside the built-in atmospheres; UserError if there are none."""
-    ranges = {name: limits for name, limits in BUILTIN_RANGES.items() if name in stars.labels}
+def drop_uncovered(stars, path, source, limits):
+    """Stars inside the limits {label: (low, high)} of atmospheres; UserError if there are none."""
+    ranges = {name: span for name, span in limits.items() if name in stars.labels}
     inside = np.ones(len(stars.ids), bool)
     for name, (low, high) in ranges.items():
         inside &= (stars.labels[name] >= low) & (stars.labels[name] <= high)
-    where = f"outside the built-in atmospheres, {format_ranges(ranges)}"
+    where = f"outside the {source} atmospheres, {format_ranges(ranges)}"
     if not inside.any():
         raise UserError(f"{path}: all {format_count(len(inside))} stars lie {where}")
     stars = stars.select(inside)

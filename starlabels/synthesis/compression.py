@@ -1,8 +1,12 @@
-"""Low-rank compression of node spectra: a basis and the coefficients of each node."""
+"""Low-rank compression of node spectra: a basis and the coefficients of each node.
+
+A library stores the product of its first decomposition; a sampler compresses the nodes that it
+needs once more, which takes a fraction of a second.
+"""
 
 import numpy as np
 
-from starlabels.synthesis.nodes import AXES
+from starlabels.synthesis.nodes import AXES, read_low_rank, read_nodes
 
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 
@@ -24,11 +28,43 @@ def select_nodes(axes, ranges):
     return [axis[i] for axis, i in zip(axes, kept)], rows
 
 
+def load_compressed(path, rows, shape, factor):
+    """Load the line depths of nodes as a compact product.
+
+    Parameters
+    ----------
+    path : path
+        Library.
+    rows : array (n,) of int
+        Nodes, see `select_nodes`.
+    shape : list of int
+        Number of nodes of each label.
+    factor : array (n_pix,) or float
+        Factor on the line depths.
+
+    Returns
+    -------
+    coefficient : array (n, rank) float32
+        Failed nodes are filled, see `fill_failed`.
+    basis : array (rank, n_pix) float32
+    failed : array (n,) of bool
+    """
+    coefficient, basis, failed = read_low_rank(path, rows)
+    if basis is None:
+        flux, _ = read_nodes(path, rows)
+        depth = (1 - flux) * factor
+        depth[failed] = 0
+        fill_failed(depth, failed, shape)
+        return *compress_low_rank(depth), failed
+    fill_failed(coefficient, failed, shape)
+    return *recompress_low_rank(coefficient, basis * factor), failed
+
+
 def fill_failed(depth, failed, shape):
     """Extrapolate failed nodes in place from the nearest two, along logg and then teff.
 
-    depth: (n, n_pix); failed: boolean (n,); shape: number of nodes of each label. The filled
-    nodes only pad the cubics: a cell with a failed corner is never used.
+    depth: (n, n_pix), or its coefficients (n, rank); failed: boolean (n,); shape: number of nodes
+    of each label. The filled nodes only pad the cubics: a cell with a failed corner is never used.
     """
     if not failed.any():
         return
@@ -64,3 +100,23 @@ def compress_low_rank(depth, residual=RESIDUAL):
     scale = np.sqrt(np.maximum(value[:rank], 1e-30))
     basis = (vector[:, :rank] / scale).T.astype("f4") @ depth
     return (vector[:, :rank] * scale).astype("f4"), basis
+
+
+def recompress_low_rank(coefficient, basis, residual=RESIDUAL):
+    """As `compress_low_rank`, of the product of coefficients (n, k) and any basis (k, n_pix)."""
+    orthonormal, triangle = np.linalg.qr(basis.T.astype(float))  # (n_pix, k), (k, k)
+    n_pix = basis.shape[1]
+    # The rms over k coefficients, of which each stands for n_pix / k pixels
+    scaled_residual = residual * np.sqrt(n_pix / len(triangle))
+    left, right = compress_low_rank(coefficient @ triangle.T, scaled_residual)
+    return left, (right @ orthonormal.T).astype("f4")
+
+
+def quantise_basis(coefficient, basis, step):
+    """Scale a product so that the basis can be stored as multiples of `step`.
+
+    Returns coefficients (n, rank) of at most 1 and the basis (rank, n_pix) as integers: the last
+    components are small and need few bits.
+    """
+    largest = np.maximum(np.abs(coefficient).max(axis=0), 1e-30)
+    return coefficient / largest, np.round(basis * largest[:, None] / step).astype("i4")

@@ -15,10 +15,16 @@ from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.files import sync_to_disk
 from starlabels.base.workers import LOST, connect_cluster, iterate_results
-from starlabels.synthesis import atmosphere, broaden, lines, sme
-from starlabels.synthesis.nodes import AXES, OVERSAMPLING, QUICK_HYDROGEN, QUICK_LAYERS
+from starlabels.synthesis import broaden, lines, sme
+from starlabels.synthesis.atmosphere_choice import choose_sources
+from starlabels.synthesis.compression import compress_low_rank, quantise_basis
+from starlabels.synthesis.nodes import AXES, QUICK_HYDROGEN, QUICK_LAYERS
 
-FLUX_SCALE = 1 / 60000  # of the stored uint16; a flux step of 1.7e-5
+FLUX_SCALE = 1 / 50000  # of the uint16 of finished nodes; a flux step of 2e-5
+MOST_FLUX = 1.3  # of the continuum; more is stored as nonsense
+# rms error of the line depths in a library
+LIBRARY_RESIDUAL = 1e-5
+BASIS_STEP = 1e-6  # of the stored basis, in line depth
 # SMElib keeps its state in globals: one call at a time, however many threads a worker has
 ENGINE_LOCK = threading.Lock()
 
@@ -37,21 +43,31 @@ def synthesise_pattern(engine, line_list, grid, teff, logg, mh, vmic, abundances
 
     The atmosphere has scaled solar abundances.
     """
-    structure = sme.make_atmosphere(grid.atmosphere, teff, logg, mh)
-    if grid.quick:
-        structure = sme.thin_structure(structure, QUICK_LAYERS)
-    engine.load_model(line_list, structure, mh, vmic, teff, logg, abundances=abundances)
-    flux = engine.compute_spectrum(grid.fine_wave())
-    sigma = grid.fwhm / broaden.FWHM / grid.step * OVERSAMPLING
+    wave = grid.fine_wave_in_air()
+    flux = 0.0
+    for kind, share in choose_sources(grid.atmosphere, teff, logg, mh):
+        structure = sme.make_atmosphere(kind, teff, logg, mh)
+        if grid.quick:
+            structure = sme.thin_structure(structure, QUICK_LAYERS)
+        engine.load_model(line_list, structure, mh, vmic, teff, logg, abundances=abundances)
+        flux = flux + share * engine.compute_spectrum(wave)
+    sigma = grid.fwhm / broaden.FWHM / grid.step * grid.oversampling
     reach = int(np.ceil(6 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
-    return smooth[::OVERSAMPLING].astype("f4")
+    return check_flux(smooth[:: grid.oversampling]).astype("f4")
+
+
+def check_flux(flux):
+    """The flux (n_pix,) of a node; ValueError if it is not physical, as where SMElib diverges."""
+    if not (np.isfinite(flux).all() and -0.001 < flux.min() and flux.max() < MOST_FLUX):
+        raise ValueError(f"flux from {flux.min():.3g} to {flux.max():.3g} of the continuum")
+    return np.maximum(flux, 0)
 
 
 @functools.lru_cache(maxsize=1)
 def load_engine(grid, digest):
-    """SMElib and the LineList of a NodeGrid, loaded once per worker process.
+    """SMElib and the LineLists of a NodeGrid without and with molecules, loaded once a process.
 
     UserError if they cannot be loaded, or if the packaged data of the worker give another digest.
     """
@@ -66,7 +82,9 @@ def load_engine(grid, digest):
     sme.enter_sandbox(keep_home=grid.atmosphere != "builtin", inside=get_worker().local_directory)
     hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
     try:
-        return sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max, **hydrogen)
+        ends = grid.fine_wave_in_air()[[0, -1]]
+        atoms = lines.read_lines(*ends, molecules=False, **hydrogen)
+        return sme.Engine(), atoms, lines.read_lines(*ends, **hydrogen)
     except Exception as error:  # any reason why a library does not load
         reason = " ".join(str(error).split())
         raise UserError(f"cluster: SMElib does not start on {host}: {reason}") from None
@@ -78,7 +96,8 @@ def compute_node(point, grid, digest):
     Runs in a worker process, which SMElib may end without a message.
     """
     with ENGINE_LOCK, sme.silence_output():
-        engine, line_list = load_engine(grid, digest)
+        engine, atoms, all_lines = load_engine(grid, digest)
+        line_list = all_lines if point[0] < lines.MOLECULE_TEFF else atoms
         try:
             return synthesise_node(engine, line_list, grid, *point)
         except Exception as error:  # any failure is recorded and the other nodes continue
@@ -170,28 +189,48 @@ def _store_node(partial, name, flux, reason):
     temporary.replace(partial / f"{name}.npy")
 
 
+def read_finished(partial, names, n_pix):
+    """Line depths (n, n_pix) of finished nodes, 0 where they failed, and failed (n,)."""
+    depth = np.zeros((len(names), n_pix), "f4")
+    failed = np.zeros(len(names), bool)
+    for i, name in enumerate(names):
+        file = partial / f"{name}.npy"
+        failed[i] = not file.exists()
+        if not failed[i]:
+            depth[i] = 1 - untrusted.read_arrays(file)[""] * np.float32(FLUX_SCALE)
+    return depth, failed
+
+
+def measure_minutes(partial):
+    """Minutes that the nodes took: gaps of under a minute between the times of their files."""
+    times = sorted(path.stat().st_mtime for path in partial.glob("*.npy"))
+    gaps = np.diff(times)
+    return float(gaps[gaps < 60].sum() / 60)
+
+
 def gather_nodes(grid, partial, names, path):
     """Write the library `path` from the finished nodes `<name>.npy` in the folder `partial`."""
     wave = grid.wave()
-    files = (lines.LINE_FILE, atmosphere.TABLE_FILE)
-    inputs = {provenance.get_portable_path(file): hdf5.compute_file_digest(file) for file in files}
-    failed = np.zeros(len(names), bool)
+    inputs = {
+        provenance.get_portable_path(file): hdf5.compute_file_digest(file) for file in grid.files
+    }
+    depth, failed = read_finished(partial, names, len(wave))
+    coefficient, basis = quantise_basis(*compress_low_rank(depth, LIBRARY_RESIDUAL), BASIS_STEP)
+    del depth
     with hdf5.create_file(path, "nodes", grid.digest, json.dumps(asdict(grid)), inputs) as h5:
-        hdf5_spectra.write_wave(h5, wave, resolving_power=grid.resolving_power)
-        h5["spectra"].attrs["source"] = f"SMElib, Gaia-ESO lines, {grid.atmosphere} atmospheres"
-        storage = {"chunks": (1, len(wave)), "compression": 9, "shuffle": True}
-        flux = h5.create_dataset("nodes/flux", (len(names), len(wave)), "u2", **storage)
-        flux.attrs["scale"] = FLUX_SCALE
-        flux.attrs["fwhm"] = grid.fwhm
-        flux.attrs["window"] = [grid.wave_min, grid.wave_max]
-        flux.attrs["shape"] = [len(axis) for axis in grid.axes]
-        for i, name in enumerate(names):
-            failed[i] = not (partial / f"{name}.npy").exists()
-            if not failed[i]:
-                flux[i] = untrusted.read_arrays(partial / f"{name}.npy")[""]
+        hdf5_spectra.write_wave(h5, wave, grid.medium, grid.resolving_power)
+        h5["spectra"].attrs["source"] = f"SMElib, {grid.atmosphere} atmospheres"
+        storage = {"compression": 9, "shuffle": True, "fletcher32": True}
+        stored = h5.create_dataset("nodes/basis", data=basis, chunks=(1, len(wave)), **storage)
+        stored.attrs["scale"] = BASIS_STEP
+        h5.create_dataset("nodes/coefficient", data=coefficient, **storage)
         h5["nodes/failed"] = failed
         for name, axis in zip(AXES, grid.axes):
             h5[f"nodes/{name}"] = axis
+        h5["nodes"].attrs["minutes"] = measure_minutes(partial)
+        h5["nodes"].attrs["window"] = [grid.wave_min, grid.wave_max]
+        h5["nodes"].attrs["fwhm"] = grid.fwhm
+        h5["nodes"].attrs["shape"] = [len(axis) for axis in grid.axes]
         h5["nodes"].attrs["atmosphere"] = grid.atmosphere
         h5["nodes"].attrs["elements"] = ",".join(grid.elements)
         h5["nodes"].attrs["quick"] = grid.quick

@@ -7,14 +7,15 @@ from itertools import product
 
 import numpy as np
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, hdf5_spectra
 from starlabels.base.errors import UserError
+from starlabels.base.wavelengths import convert_vacuum_to_air
 from starlabels.synthesis import atmosphere, broaden, lines
 
 AXES = ("teff", "logg", "mh", "vmic")
 ABUNDANCE_STEP = 0.3  # dex: the abundance of an element is moved up and down by this
 PIXELS_PER_FWHM = 3.4262  # 2.5 km/s at resolving power 35 000: coarser pixels alias
-OVERSAMPLING = 2  # synthesised pixels per stored pixel
+FINE_STEP = 1.8  # km/s, at most, between synthesised pixels: half of a stored pixel, or less
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
 # Quick libraries are three times as fast. Their abundance changes have errors of 1 %; the spectra
 # themselves must not be used.
@@ -32,17 +33,19 @@ class NodeGrid:
     Parameters
     ----------
     wave_min, wave_max : float
-        Window (A, air).
+        Window (A), in the library's medium.
     teff, logg, mh, vmic : tuple of float
         Nodes of each label.
     atmosphere : str
-        Kind of atmospheres, see `sme.make_atmosphere`.
+        Kind of atmospheres, see `atmosphere_choice.choose_sources`.
     resolving_power : float
         Highest lambda / FWHM of spectra from the library.
     elements : tuple of str
         Each node is computed once per pattern of abundances of these elements.
     quick : bool
         True if only differences between patterns are used.
+    medium : str
+        "air" or "vacuum": of the window and of the wavelengths of the nodes.
     """
 
     wave_min: float
@@ -55,6 +58,7 @@ class NodeGrid:
     resolving_power: float = 35_000
     elements: tuple = ()
     quick: bool = False
+    medium: str = "air"
 
     @property
     def patterns(self):
@@ -73,6 +77,11 @@ class NodeGrid:
         return round(self.fwhm / PIXELS_PER_FWHM, 3)
 
     @property
+    def oversampling(self):
+        """Number of synthesised pixels per stored pixel."""
+        return max(2, int(np.ceil(self.step / FINE_STEP)))
+
+    @property
     def axes(self):
         """Nodes of each label, in the order of AXES."""
         return [np.array(getattr(self, name), float) for name in AXES]
@@ -87,33 +96,44 @@ class NodeGrid:
         return np.array(list(product(*self.axes, *patterns)))
 
     @property
+    def files(self):
+        """Packaged files that the nodes depend on."""
+        return [*lines.LINE_FILES, atmosphere.TABLE_FILE]
+
+    @property
     def digest(self):
         """16 hex digits that change when any node would change."""
-        data = [hdf5.compute_file_digest(path) for path in (lines.LINE_FILE, atmosphere.TABLE_FILE)]
+        data = [hdf5.compute_file_digest(path) for path in self.files]
         fields = asdict(self)
         is_quick = fields.pop("quick")
-        settings = [fields, PIXELS_PER_FWHM, OVERSAMPLING, MARGIN, data]
+        settings = [fields, PIXELS_PER_FWHM, FINE_STEP, MARGIN, data]
         if is_quick:
             settings += [QUICK_LAYERS, QUICK_HYDROGEN]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def fine_wave(self):
-        """Wavelengths (A) to synthesise: window and margins, step / OVERSAMPLING km/s apart."""
+        """Wavelengths (A) to synthesise: window and margins, step / oversampling km/s apart."""
         edge = np.exp(MARGIN / broaden.LIGHT)
-        step = self.step / OVERSAMPLING
+        step = self.step / self.oversampling
         return broaden.make_velocity_grid(self.wave_min / edge, self.wave_max * edge, step)
 
     def wave(self):
         """Wavelengths (A) of the nodes, `step` km/s apart."""
-        return self.fine_wave()[::OVERSAMPLING]
+        return self.fine_wave()[:: self.oversampling]
+
+    def fine_wave_in_air(self):
+        """As `fine_wave`, in air."""
+        wave = self.fine_wave()
+        return convert_vacuum_to_air(wave) if self.medium == "vacuum" else wave
 
 
 def read_grid(path):
     """Read the NodeGrid of a library; UserError if the file is missing or damaged."""
     with hdf5.open_stage(path, "nodes", script="grid.py") as h5:
         axes = {name: tuple(hdf5.get_dataset(h5, f"nodes/{name}")[:].tolist()) for name in AXES}
-        wave_min, wave_max = h5["nodes/flux"].attrs["window"]
         attributes = h5["nodes"].attrs
+        window = attributes if "window" in attributes else h5["nodes/flux"].attrs
+        wave_min, wave_max = window["window"]
         return NodeGrid(
             float(wave_min),
             float(wave_max),
@@ -122,6 +142,7 @@ def read_grid(path):
             resolving_power=round(float(h5["spectra"].attrs["resolving_power"])),
             elements=tuple(filter(None, str(attributes.get("elements", "")).split(","))),
             quick=bool(attributes.get("quick", False)),
+            medium=hdf5_spectra.read_axis(h5).medium,
         )
 
 
@@ -147,10 +168,40 @@ def read_nodes(path, rows=None):
         If the file is missing or damaged, or no rows are selected.
     """
     with hdf5.open_stage(path, "nodes", script="grid.py") as h5:
+        rows, failed = select_rows(h5, path, rows)
+        if "basis" in h5["nodes"]:
+            coefficient, basis = read_product(h5, rows)
+            flux = 1 - coefficient @ basis
+            flux[failed] = 0
+            return flux, failed
         flux = h5["nodes/flux"]
-        failed = h5["nodes/failed"][:]
-        rows = np.arange(len(failed)) if rows is None else np.asarray(rows)
-        if len(rows) == 0:
-            raise UserError(f"{path} has no nodes in the requested range: widen the grid")
-        scale = np.float32(flux.attrs["scale"])
-        return hdf5.read_rows(flux, rows).astype("f4") * scale, failed[rows]
+        return hdf5.read_rows(flux, rows).astype("f4") * np.float32(flux.attrs["scale"]), failed
+
+
+def select_rows(h5, path, rows):
+    """Rows (n,) of the nodes to read, and boolean (n,): True where they failed."""
+    failed = h5["nodes/failed"][:]
+    rows = np.arange(len(failed)) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        raise UserError(f"{path} has no nodes in the requested range: widen the grid")
+    return rows, failed[rows]
+
+
+def read_product(h5, rows):
+    """Coefficients (n, rank) and basis (rank, n_pix), float32: their product is the line depth."""
+    basis = hdf5.get_dataset(h5, "nodes/basis")
+    coefficient = hdf5.get_dataset(h5, "nodes/coefficient")
+    return coefficient[:][rows], basis[:].astype("f4") * np.float32(basis.attrs["scale"])
+
+
+def read_low_rank(path, rows):
+    """Coefficients (n, rank), basis (rank, n_pix) and failed (n,) of nodes.
+
+    Coefficients and basis are None in libraries that store the flux of each node, which earlier
+    versions wrote. Raises as `read_nodes`.
+    """
+    with hdf5.open_stage(path, "nodes", script="grid.py") as h5:
+        rows, failed = select_rows(h5, path, rows)
+        if "basis" not in h5["nodes"]:
+            return None, None, failed
+        return *read_product(h5, rows), failed

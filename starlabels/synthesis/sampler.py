@@ -11,10 +11,10 @@ from starlabels.base.checksums import verify_checksum
 from starlabels.base.errors import UserError
 from starlabels.base.labels import OFFSET_OF, OFFSETS
 from starlabels.synthesis import broaden
-from starlabels.synthesis.compression import compress_low_rank, fill_failed, select_nodes
+from starlabels.synthesis.compression import load_compressed, select_nodes
 from starlabels.synthesis.elements import ElementChanges
 from starlabels.synthesis.interpolate import compute_tensor_weights, find_cell_corners
-from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
+from starlabels.synthesis.nodes import AXES, read_grid
 from starlabels.synthesis.solar import DEPTH_FILE, read_depth_factors
 
 VMIC = AXES.index("vmic")
@@ -62,12 +62,9 @@ class Sampler:
             self.main_vmic = float(self.grid.axes[VMIC][0])  # of all nodes in the main library
             ranges = ranges | {"vmic": (self.main_vmic, self.main_vmic)}
         self.axes, rows = select_nodes(self.grid.axes, ranges)
-        flux, self.failed = read_nodes(path, rows)
         factor = read_depth_factors(self.grid.wave()) if solar else np.float32(1)
-        depth = (1 - flux) * factor
-        depth[self.failed] = 0
-        fill_failed(depth, self.failed, [len(axis) for axis in self.axes])
-        self.coefficient, basis = compress_low_rank(depth)
+        shape = [len(axis) for axis in self.axes]
+        self.coefficient, basis, self.failed = load_compressed(path, rows, shape, factor)
         self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
         self.basis = self.broadening.to_fourier(basis)  # (rank, n_freq)
         self.elements = None
@@ -167,6 +164,10 @@ class Sampler:
         """Coefficients (n, rank) of the basis at labels {name: (n,)}."""
         index, weight = compute_tensor_weights([labels[name] for name in AXES], self.axes)
         return np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])
+
+    def sample_intrinsic(self, labels):
+        """Flux (n, n_pix) at labels {name: (n,)} on the wavelengths of the nodes, as broad."""
+        return np.concatenate(list(self.iterate_intrinsic(labels, chunk=64)))
 
     def iterate_intrinsic(self, labels, chunk):
         """Yield flux (chunk, n_pix) at labels {name: (n,)} without rotation and instrument.

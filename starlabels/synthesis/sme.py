@@ -13,7 +13,7 @@ import tempfile
 
 import numpy as np
 
-from starlabels.synthesis.atmosphere import interpolate_atmosphere
+from starlabels.synthesis import atmosphere_choice
 
 N_ANGLES = 3  # Gauss-Legendre in mu; against 7 angles mean |dF| = 3e-5
 # Line-to-continuum opacity below which a line is dropped; against 1e-4 mean |dF| = 2e-4
@@ -78,11 +78,11 @@ def make_structure(rhox, temperature, n_electron, n_atom, density):
 def make_atmosphere(kind, teff, logg, mh):
     """The structure (see `make_structure`) of a model atmosphere at teff (K), logg and mh (dex).
 
-    kind: "builtin", or the file name of one of PySME's grids, which is downloaded once. Raises
-    ValueError if the grid does not reach the labels.
+    kind: "builtin", "atlas9" or "marcs", or the file name of one of PySME's grids, which is
+    downloaded once. Raises ValueError if the grid does not reach the labels.
     """
-    if kind == "builtin":
-        return make_structure(*interpolate_atmosphere(teff, logg, mh))
+    if kind in atmosphere_choice.SOURCES:
+        return make_structure(*atmosphere_choice.make_structure(kind, teff, logg, mh))
     from pysme.atmosphere.interpolation import AtmosphereInterpolator
 
     interpolator = AtmosphereInterpolator(depth="RHOX", interp="TAU")
@@ -97,7 +97,13 @@ def thin_structure(structure, step):
 
 
 class Engine:
-    """An SMElib instance: load a model, then compute spectra or opacities of it."""
+    """An SMElib instance: load a model, then compute spectra or opacities of it.
+
+    Attributes
+    ----------
+    line_strength : array (n_lines,)
+        Greatest opacity of each line relative to the continuum, of the last selection.
+    """
 
     def __init__(self):
         from pysme.abund import Abund
@@ -142,8 +148,10 @@ class Engine:
 
     def compute_spectrum(self, wave):
         """Continuum-normalised flux (n_pix,) of the model on increasing wavelengths (A, air)."""
-        # Changes the flux by 0.007 at 4500 K / logg 2 and costs no time
-        self.lib.SetContinuumScatteringSourceMode(1)
+        # Mode 1 adds scattering to the source function of the continuum, not to that of the
+        # spectrum: without any line their ratio was 1.04 at 15 000 K / logg 2.5, 0.86 at 4500 K /
+        # 1 / [M/H] -2. With mode 0 it is 1
+        self.lib.SetContinuumScatteringSourceMode(0)
         self.select_lines(wave[0], wave[-1], LINE_ACCURACY)
         _, _, intensity, continuum = self.lib.Transf(
             self.mu, wave=np.ascontiguousarray(wave), accrt=LINE_ACCURACY
@@ -159,7 +167,8 @@ class Engine:
         self.lib.InputWaveRange(float(wave_min), float(wave_max))
         self.lib.Opacity()
         strength, reach = self.lib.ALMAXRange(accrt=accuracy)
-        strong = (np.asarray(strength) >= accuracy).astype(np.uint8)
+        self.line_strength = np.asarray(strength)
+        strong = (self.line_strength >= accuracy).astype(np.uint8)
         self.lib.InputLinePrecomputedInfo(reach[:, 0], reach[:, 1], strong)
 
     def get_continuum_opacity(self, wave):
