@@ -101,7 +101,7 @@ class Sampler:
         labels : dict
             {name: (n,)}: AXES and optionally vsini, resolving_power, rv and [X/M].
         wave : array (n_pix,)
-            Wavelengths (A, air).
+            Wavelengths (A) in the medium of the library.
         resolving_power : float
             lambda / FWHM, unless it is one of the labels.
         chunk : int
