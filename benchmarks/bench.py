@@ -91,7 +91,7 @@ def time_synthesis():
     one = Cluster(scheduler=None, workers=1)
     ticks = [
         time.perf_counter()
-        for _ in node_builder.synthesise_nodes(PACKAGED["blue_4450_4990.h5"], points, one)
+        for _ in node_builder.synthesise_nodes(PACKAGED["blue.h5"], points, one)
     ]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 

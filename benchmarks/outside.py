@@ -20,7 +20,7 @@ from starlabels.synthesis.sampler import Sampler
 
 N_OUTSIDE, N_INSIDE = 500, 3000
 NOISY = 0.2  # of the pixels, uniform between 0 and the continuum
-LIBRARY = "blue_4450_4990.h5"  # to 11 000 K and log g 1.5
+LIBRARY = "blue.h5"  # to 11 000 K and log g 1.5
 OUTSIDE = outliers.BITS["edge"] | outliers.BITS["unlike"]
 
 

@@ -12,7 +12,7 @@ QUICK_SPEED = 3  # of quick nodes over others
 # Hydrogen lines near the Paschen limit: measured in windows of 100 A, a pixel takes 3 to 6 times
 # as long as a blue one
 PASCHEN, PASCHEN_COST = (8200.0, 9200.0), 5
-BLUE = PACKAGED["blue_4450_4990.h5"]
+BLUE = PACKAGED["blue.h5"]
 
 
 def list_exceeded_limits(grid, cfg, ranges):

@@ -64,7 +64,10 @@ def choose_sources(kind, teff, logg, mh):
     ValueError
         If no source has a model.
     """
+    if kind not in LABEL_RANGES:  # a grid that PySME reads
+        return [(kind, 1.0)]
     if kind != "published":
+        make_structure(kind, teff, logg, mh)  # raises ValueError
         return [(kind, 1.0)]
     order = ["marcs", "atlas9", "builtin"] if teff <= MARCS_TEFF else ["atlas9", "marcs", "builtin"]
     if logg > ATLAS9_LOGG:  # extrapolated structures are the last choice

@@ -12,30 +12,30 @@ from starlabels.synthesis.nodes import NodeGrid
 NODE_FOLDER = Path(__file__).parents[2] / "data/nodes"
 BLUE = {"wave_min": 4450.0, "wave_max": 4990.0}
 RVS = {"wave_min": 8400.0, "wave_max": 8800.0, "resolving_power": 25_000}
-# Steps from measured midpoint errors: 500 K (250 K below 6000 K), 0.5 and 0.5 dex
-TEFF = (
-    *np.arange(4500.0, 6000.0, 250.0).tolist(),
-    *np.arange(6000.0, 11001.0, 500.0).tolist(),
-)
-# K: MARCS and ATLAS9 have models at nearly all of these
+WIDE = {"wave_min": 3690.0, "wave_max": 7000.0, "resolving_power": 5000}
+APOGEE = {
+    "wave_min": 15_140.0, "wave_max": 16_960.0, "resolving_power": 25_000, "medium": "vacuum",
+}  # fmt: skip
+# K: MARCS and ATLAS9 have models at nearly all of these. Steps from measured midpoint errors
 COOL = (3600.0, 3800.0, *np.arange(4000.0, 6000.0, 250.0).tolist())
-HOT = (*np.arange(6000.0, 11_001.0, 500.0).tolist(), *np.arange(12_000.0, 16_001.0, 1000.0))
-METALLICITIES = tuple(np.arange(-2.5, 1.51, 0.5).tolist())
+HOT = (
+    *np.arange(6000.0, 11_001.0, 500.0).tolist(),
+    *np.arange(12_000.0, 16_001.0, 1000.0).tolist(),
+)
 # Of libraries for all stars; nodes without a model atmosphere fail at once
 ALL_STARS = {
     "teff": (*COOL, *HOT),
     "logg": tuple(np.arange(0.0, 5.51, 0.5).tolist()),
-    "mh": METALLICITIES,
+    "mh": tuple(np.arange(-2.5, 1.51, 0.5).tolist()),
     "vmic": (2.0,),
-    "atmosphere": "published",
 }
+# Changes with microturbulence are small and smooth, so that coarse nodes suffice
 ALL_STARS_VMIC = {
     "teff": (3600.0, 4000.0, 4500.0, 5000.0, 5500.0, 6250.0, 7000.0, 8000.0, 9500.0, 11_000.0,
              13_000.0, 16_000.0),
     "logg": (0.0, 1.5, 3.0, 4.25, 5.5),
     "mh": (-2.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5),
     "vmic": (0.0, 1.0, 2.0, 3.5, 5.0),
-    "atmosphere": "published",
 }  # fmt: skip
 
 
@@ -44,24 +44,33 @@ def extend_to_cool(labels):
     return labels | {"teff": (3400.0, *labels["teff"])}
 
 
-WIDE = {"wave_min": 3690.0, "wave_max": 7000.0, "resolving_power": 5000}
-APOGEE = {
-    "wave_min": 15_140.0, "wave_max": 16_960.0, "resolving_power": 25_000, "medium": "vacuum",
-}  # fmt: skip
-PUBLISHED = {
+PACKAGED = {
     "blue.h5": NodeGrid(**BLUE, **ALL_STARS),
-    "blue_vmic.h5": NodeGrid(**BLUE, **ALL_STARS_VMIC),
     "rvs.h5": NodeGrid(**RVS, **extend_to_cool(ALL_STARS)),
-    "rvs_vmic.h5": NodeGrid(**RVS, **extend_to_cool(ALL_STARS_VMIC)),
     "wide.h5": NodeGrid(**WIDE, **ALL_STARS),
-    "wide_vmic.h5": NodeGrid(**WIDE, **ALL_STARS_VMIC),
     "apogee.h5": NodeGrid(
         **APOGEE,
         teff=(3000.0, *np.arange(3250.0, 6751.0, 250.0).tolist()),
         logg=(-0.5, *np.arange(0.0, 5.51, 0.5).tolist()),
         mh=tuple(np.arange(-2.5, 1.01, 0.5).tolist()),
         vmic=(2.0,),
-        atmosphere="published",
+    ),
+}
+VMIC_LIBRARIES = {
+    "blue_vmic.h5": NodeGrid(**BLUE, **ALL_STARS_VMIC),
+    "rvs_vmic.h5": NodeGrid(**RVS, **extend_to_cool(ALL_STARS_VMIC)),
+    "wide_vmic.h5": NodeGrid(**WIDE, **ALL_STARS_VMIC),
+}
+# Changes with single elements are small too; only differences of these `quick` nodes are used
+ELEMENT_LIBRARIES = {
+    "rvs_elements.h5": NodeGrid(
+        **RVS,
+        teff=(3600.0, 4000.0, 4500.0, 5000.0, 6000.0, 7500.0),
+        logg=(0.5, 2.0, 3.5, 5.0),
+        mh=(-2.5, -1.5, -0.5, 0.5),
+        vmic=(2.0,),
+        elements=("Mg", "Al", "Si", "Ca", "Ti", "Ni"),
+        quick=True,
     ),
 }
 # Labels for which each library is meant; its nodes go one step further
@@ -70,49 +79,4 @@ COVERED = {
     "rvs.h5": {"teff": (3600, 15_000), "logg": (0.5, 5.0), "mh": (-2.5, 1.0), "vmic": (0, 5)},
     "wide.h5": {"teff": (3800, 15_000), "logg": (0.5, 5.5), "mh": (-2.5, 1.0), "vmic": (0, 5)},
     "apogee.h5": {"teff": (3250, 6500), "logg": (-0.5, 5.5), "mh": (-2.5, 1.0), "vmic": (2, 2)},
-}
-PACKAGED = {
-    "blue_4450_4990.h5": NodeGrid(
-        **BLUE,
-        teff=TEFF,
-        logg=tuple(np.arange(1.5, 5.51, 0.5).tolist()),
-        mh=tuple(np.arange(-2.0, 1.51, 0.5).tolist()),
-        vmic=(2.0,),
-    ),
-    "rvs_8400_8800.h5": NodeGrid(
-        **RVS,
-        teff=TEFF,
-        logg=(2.0, 2.5, 3.0, 3.75, 4.5, 5.0),
-        mh=tuple(np.arange(-1.5, 1.51, 0.5).tolist()),
-        vmic=(2.0,),
-    ),
-}
-# Changes with microturbulence are small and smooth, so that coarse nodes suffice
-VMIC_LIBRARIES = {
-    "blue_4450_4990_vmic.h5": NodeGrid(
-        **BLUE,
-        teff=(4500.0, 4750.0, 5250.0, 5750.0, 6500.0, 7500.0, 8500.0, 9500.0, 11000.0),
-        logg=(1.5, 3.0, 4.25, 5.5),
-        mh=(-2.0, -1.0, -0.5, 0.0, 0.5, 1.5),
-        vmic=(0.0, 1.0, 2.0, 4.0),
-    ),
-    "rvs_8400_8800_vmic.h5": NodeGrid(
-        **RVS,
-        teff=(4500.0, 5000.0, 5750.0, 6750.0, 8000.0, 9500.0, 11000.0),
-        logg=(2.0, 3.0, 4.0, 5.0),
-        mh=(-1.5, -0.75, 0.0, 0.75, 1.5),
-        vmic=(0.0, 1.0, 2.0, 4.0),
-    ),
-}
-# Changes with single elements are small too; only differences of these `quick` nodes are used
-ELEMENT_LIBRARIES = {
-    "rvs_8400_8800_elements.h5": NodeGrid(
-        **RVS,
-        teff=(4500.0, 5000.0, 6000.0, 7500.0),
-        logg=(2.0, 3.5, 5.0),
-        mh=(-1.5, -0.5, 0.5),
-        vmic=(2.0,),
-        elements=("Mg", "Al", "Si", "Ca", "Ti", "Ni"),
-        quick=True,
-    ),
 }

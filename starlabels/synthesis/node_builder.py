@@ -16,7 +16,7 @@ from starlabels.base.errors import UserError
 from starlabels.base.files import sync_to_disk
 from starlabels.base.workers import LOST, connect_cluster, iterate_results
 from starlabels.synthesis import broaden, lines, sme
-from starlabels.synthesis.atmosphere_choice import choose_sources
+from starlabels.synthesis.atmosphere_choice import LABEL_RANGES, choose_sources
 from starlabels.synthesis.compression import compress_low_rank, quantise_basis
 from starlabels.synthesis.nodes import AXES, QUICK_HYDROGEN, QUICK_LAYERS
 
@@ -152,6 +152,7 @@ def build_library(grid, path, cluster):
     partial.mkdir(parents=True, exist_ok=True)
     points = grid.points
     names = ["_".join(f"{value:g}" for value in point) for point in points]
+    refuse_nodes(grid, partial, names)
     todo = [i for i, name in enumerate(names) if not _is_finished(partial, name)]
     n_done = len(points) - len(todo)
     if n_done:
@@ -166,6 +167,23 @@ def build_library(grid, path, cluster):
         raise UserError(f"{path}: all {format_count(len(points))} nodes failed: {reason}")
     gather_nodes(grid, partial, names, path)
     shutil.rmtree(partial.parent)
+
+
+def refuse_nodes(grid, partial, names):
+    """Store the nodes without a model atmosphere as failed, and say how many they are."""
+    if grid.atmosphere not in LABEL_RANGES:
+        return
+    n_refused = 0
+    for name, point in zip(names, grid.points):
+        if not _is_finished(partial, name):
+            try:
+                choose_sources(grid.atmosphere, *point[:3])
+            except ValueError as error:
+                (partial / f"{name}.failed").write_text(str(error))
+                n_refused += 1
+    if n_refused:
+        n_all = format_count(len(names))
+        print(f"{format_count(n_refused)} of {n_all} nodes have no model atmosphere")
 
 
 def _is_finished(partial, name):

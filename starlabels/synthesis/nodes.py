@@ -54,7 +54,7 @@ class NodeGrid:
     logg: tuple
     mh: tuple
     vmic: tuple
-    atmosphere: str = "builtin"
+    atmosphere: str = "published"
     resolving_power: float = 35_000
     elements: tuple = ()
     quick: bool = False

@@ -43,9 +43,9 @@ from starlabels.synthesis.library import ELEMENT_LIBRARIES, NODE_FOLDER
 from starlabels.synthesis.nodes import AXES
 from starlabels.synthesis.sampler import Sampler
 
-NODE_FILE = NODE_FOLDER / "rvs_8400_8800.h5"
-VMIC_FILE = NODE_FOLDER / "rvs_8400_8800_vmic.h5"
-ELEMENT_FILE = NODE_FOLDER / "rvs_8400_8800_elements.h5"
+NODE_FILE = NODE_FOLDER / "rvs.h5"
+VMIC_FILE = NODE_FOLDER / "rvs_vmic.h5"
+ELEMENT_FILE = NODE_FOLDER / "rvs_elements.h5"
 WAVE = 8410 + 0.4 * np.arange(962)  # A, air
 RESOLVING_POWER = 7500
 ID_COLUMN = "RAVE_OBS_ID"

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here"),
 ]
 ROOT = Path(__file__).parents[2]
-REAL, BLUE = SHARED / "real", NODE_FOLDER / "blue_4450_4990"
+REAL, BLUE = SHARED / "real", NODE_FOLDER / "blue"
 SMALLER = {"n_spectra": 20000, "max_epochs": 14}  # of the recipe's 60 000 spectra and 24 epochs
 STAGES = ["grid.py", "0_join.py", "2_preprocess.py", "3_train.py"]
 

@@ -22,7 +22,7 @@ RANGES = {"teff": (6000, 7000), "logg": (3.5, 4.5), "mh": (-0.5, 0.5), "vmic": (
 
 @pytest.fixture(scope="module")
 def sampler():
-    return Sampler(NODE_FOLDER / "blue_4450_4990.h5", RANGES)
+    return Sampler(NODE_FOLDER / "blue.h5", RANGES)
 
 
 def draw_labels(n, seed):

@@ -88,7 +88,7 @@ def test_nodes_enclose_the_range_with_padding_and_are_denser_below_6000():
 
 def test_the_packaged_library_covers_the_default_grid_and_not_others(make_config):
     cfg = make_config()
-    blue = PACKAGED["blue_4450_4990.h5"]
+    blue = PACKAGED["blue.h5"]
     assert recipe_nodes.covers_recipe(blue, cfg, recipe_stars.find_label_ranges(cfg))
     assert not recipe_nodes.covers_recipe(
         blue, make_config({"wave.max": 5000.0}), recipe_stars.find_label_ranges(cfg)

@@ -48,7 +48,7 @@ def test_the_limit_that_fails_the_nodes_and_the_minutes_are_named(
 
 
 def test_a_library_of_the_user_that_does_not_cover_the_recipe_names_the_limit(make_config):
-    library = str(recipe_nodes.NODE_FOLDER / "rvs_8400_8800.h5")
+    library = str(recipe_nodes.NODE_FOLDER / "rvs.h5")
     cfg = make_config(BLUE | {"grid.nodes.library": library})
     with pytest.raises(UserError, match="does not cover the window, wave 4470 .*: set library"):
         recipe_nodes.find_library(cfg, recipe_stars.find_label_ranges(cfg), build=True)
@@ -57,7 +57,7 @@ def test_a_library_of_the_user_that_does_not_cover_the_recipe_names_the_limit(ma
 def test_single_elements_without_packaged_nodes_are_named(make_config):
     cfg = make_config(RVS | {"grid.labels.cr_m": 0.1, "grid.labels.mg_m": 0.1})
     ranges = recipe_stars.find_label_ranges(cfg) | {"vmic": (2.0, 2.0)}
-    name = "rvs_8400_8800_elements.h5"
+    name = "rvs_elements.h5"
     reason = node_limits.explain_elements(name, ("Mg", "Cr"), cfg, ranges)
     assert reason.startswith("the packaged nodes of single elements do not cover Cr (nodes: Mg, Al")
     assert "the label range, teff 6000 to 10000 K (nodes: 4500 to 7500)" in reason

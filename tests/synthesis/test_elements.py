@@ -91,11 +91,11 @@ def test_elements_of_the_packaged_library_are_not_synthesised(make_config, chang
     cfg = make_config(
         {"wave.min": 8410.0, "wave.max": 8790.0, "grid.labels.al_m": 0.1, **FEW, **changes}
     )
-    home = NODE_FOLDER / "rvs_8400_8800.h5"
+    home = NODE_FOLDER / "rvs.h5"
     if packaged:
         assert (
             recipe_nodes.find_element_library(cfg, recipe_stars.find_label_ranges(cfg), home, False)
-            == NODE_FOLDER / "rvs_8400_8800_elements.h5"
+            == NODE_FOLDER / "rvs_elements.h5"
         )
     else:
         with pytest.raises(UserError, match="_elements.h5 is missing"):
@@ -119,9 +119,9 @@ def packaged():
     """The Sampler of the packaged nodes and elements around one of their nodes."""
     ranges = {name: (value, value) for name, value in PACKAGED.items()}
     return Sampler(
-        NODE_FOLDER / "rvs_8400_8800.h5",
+        NODE_FOLDER / "rvs.h5",
         ranges,
-        elements_path=NODE_FOLDER / "rvs_8400_8800_elements.h5",
+        elements_path=NODE_FOLDER / "rvs_elements.h5",
     )
 
 
@@ -135,7 +135,7 @@ def test_each_element_of_the_packaged_library_deepens_its_own_lines():
 
 
 def test_a_node_of_the_packaged_library_comes_back_with_an_element_moved():
-    sampler, path = packaged(), NODE_FOLDER / "rvs_8400_8800_elements.h5"
+    sampler, path = packaged(), NODE_FOLDER / "rvs_elements.h5"
     grid = nodes.read_grid(path)
     first = np.flatnonzero((grid.points == [*PACKAGED.values(), 0]).all(axis=1))[0]
     mg = 1 + 2 * sampler.elements.names.index("mg_m")

@@ -33,7 +33,7 @@ RANGES = {"teff": (5000, 7000), "logg": (3.5, 5.0), "mh": (-0.75, 0.5), "vmic": 
 
 def main(path):
     """Measure the factors on the spectrum of the Sun in a file and write DEPTH_FILE."""
-    blue = NODE_FOLDER / "blue_4450_4990"
+    blue = NODE_FOLDER / "blue"
     wave = np.arange(4450, 4990, STEP)
     sampler = Sampler(f"{blue}.h5", RANGES, f"{blue}_vmic.h5")
     rng = np.random.default_rng(1)
