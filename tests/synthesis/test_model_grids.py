@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starlabels.base.errors import UserError
-from starlabels.synthesis import atmosphere_choice, model_grids
+from starlabels.synthesis import atmosphere_choice, model_grids, node_builder, nodes
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +98,38 @@ def test_shares_of_the_sources_sum_to_one(teff, mh):
     sources = atmosphere_choice.choose_sources("published", teff, 4.0, mh)
     assert sum(share for _, share in sources) == pytest.approx(1)
     assert all(share > 0 for _, share in sources)
+
+
+@pytest.mark.parametrize(
+    "labels, sources",
+    [
+        ((5000.0, 2.0, 0.0), ["marcs"]),
+        ((7250.0, 4.0, 0.0), ["marcs"]),
+        ((7300.0, 4.0, 0.0), ["atlas9"]),
+        ((6500.0, 0.5, 0.0), ["atlas9"]),  # MARCS has no model of so low a gravity
+        ((7000.0, 4.0, 1.0), ["marcs"]),
+        ((9000.0, 4.0, 1.0), ["atlas9", "builtin"]),
+        ((9000.0, 4.0, 1.5), ["builtin"]),
+        ((13_000.0, 4.0, 1.0), ["atlas9"]),  # ours end at 11 000 K
+        ((8500.0, 5.5, 0.0), ["builtin"]),
+    ],
+)
+def test_sources_by_temperature_gravity_and_metallicity(labels, sources):
+    assert [name for name, _ in atmosphere_choice.choose_sources("published", *labels)] == sources
+
+
+def test_a_source_that_is_named_is_taken_or_refused():
+    assert atmosphere_choice.choose_sources("atlas9", 5000.0, 2.0, 0.0) == [("atlas9", 1.0)]
+    with pytest.raises(ValueError, match="no marcs atmosphere at teff = 9000"):
+        atmosphere_choice.choose_sources("marcs", 9000.0, 4.0, 0.0)
+
+
+def test_nodes_without_an_atmosphere_are_refused_before_any_is_synthesised(tmp_path, capsys):
+    grid = nodes.NodeGrid(
+        5000.0, 5001.0, (9000.0, 15_000.0), (1.0, 4.0), (0.0,), (2.0,), atmosphere="published"
+    )
+    names = ["_".join(f"{value:g}" for value in point) for point in grid.points]
+    node_builder.refuse_nodes(grid, tmp_path, names)
+    refused = sorted(path.name for path in tmp_path.iterdir())
+    assert refused == ["15000_1_0_2.failed", "9000_1_0_2.failed"]
+    assert "2 of 4 nodes have no model atmosphere" in capsys.readouterr().out
