@@ -253,6 +253,9 @@ def find_foreign_target(h5, name, link):
         return name, link.filename
     if name.count("/") > DEEPEST:
         return name, TOO_DEEP
+    if isinstance(link, h5py.SoftLink):
+        h5.get(name)  # a link to itself raises a RuntimeError
+        return None
     data = h5.get(name) if isinstance(link, h5py.HardLink) else None
     if not isinstance(data, h5py.Dataset):
         return None
