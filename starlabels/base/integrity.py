@@ -59,6 +59,11 @@ LAYOUTS = {
     | BASIS,
     "3_train": MOMENTS | BASIS,
 }
+# Datasets that a file has all or none of
+TOGETHER = [("basis/mean", "basis/components", "basis/variance")]
+TOGETHER += [
+    tuple(f"{part}/{name}" for name in ("components", "outside", "level")) for part in PARTS
+]
 # Datasets with one name per column, and the dimension of their columns
 NAMED = {"labels/value": "l", "scaling/mean": "l", "features": "f"}
 NAMED |= {f"{part}/labels/value": "g" for part in PARTS}
@@ -84,12 +89,38 @@ def check_layout(h5, stage, fix):
         problem = _find_problem(name, data, shape.split(), sizes)
         if problem:
             raise UserError(f"{h5.filename} is damaged, {name} {problem}: {fix}")
+    if problem := find_inconsistency(h5, sizes):
+        raise UserError(f"{h5.filename} is damaged, {problem}: {fix}")
     for name, dimension in NAMED.items():
         n = sizes.get(dimension)
         if n is not None and name in h5 and not are_column_names(h5[name].attrs.get("names"), n):
             raise UserError(
                 f"{h5.filename} is damaged, {name} has not a name for each of {n} columns: {fix}"
             )
+
+
+def find_inconsistency(h5, sizes):
+    """What does not fit together in a file of {dimension: size}, or None."""
+    for group in TOGETHER:
+        absent = [name for name in group if name not in h5]
+        if absent and len(absent) < len(group):
+            return f"{absent[0]} is not there"
+    if "basis" not in h5:
+        return None
+    n_blocks = read_block_number(h5["basis"])
+    # The spectra of a part have one column a block outside the components
+    least, most = sizes.get("b", 1), sizes.get("b", sizes.get("k", 0))
+    if isinstance(n_blocks, (int, np.integer)) and least <= n_blocks <= most:
+        return None
+    return f"basis/n_blocks is {n_blocks}, expected {least} to {most}"
+
+
+def read_block_number(basis):
+    """n_blocks of a basis: an attribute in models, a dataset in prepared spectra."""
+    n_blocks = basis.attrs.get("n_blocks")
+    if n_blocks is None and "n_blocks" in basis:
+        n_blocks = basis["n_blocks"][()]
+    return n_blocks
 
 
 def _find_problem(name, data, dimensions, sizes):
@@ -222,6 +253,9 @@ def find_foreign_target(h5, name, link):
         return name, link.filename
     if name.count("/") > DEEPEST:
         return name, TOO_DEEP
+    if isinstance(link, h5py.SoftLink):
+        h5.get(name)  # a link to itself raises a RuntimeError
+        return None
     data = h5.get(name) if isinstance(link, h5py.HardLink) else None
     if not isinstance(data, h5py.Dataset):
         return None

@@ -6,15 +6,17 @@ import sys
 
 M_MMAP_THRESHOLD = -3
 M_TRIM_THRESHOLD = -1
+M_TOP_PAD = -2
 
 
 def keep_freed_memory():
-    """Let glibc reuse the arrays of a batch: page faults on fresh memory cost 10 % of training."""
+    """Let glibc reuse the arrays of a batch: page faults on fresh memory cost 15 % of training."""
     if sys.platform == "linux":
         # musl has no mallopt
         mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, size: None)
         mallopt(M_MMAP_THRESHOLD, 1 << 25)  # the maximum
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
+        mallopt(M_TOP_PAD, 1 << 26)
 
 
 def start_keras(before_devices=lambda: None) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.decomposition import PCA
 
-from starlabels.base import hdf5
+from starlabels.base import hdf5, integrity
 from starlabels.base.console import show_progress
 
 # Training spectra for the fit: with 4000, the residual of the others is 20 % larger
@@ -188,10 +188,7 @@ def read_basis(h5):
     mean, components, variance = (
         hdf5.get_dataset(h5, f"basis/{name}")[()] for name in ("mean", "components", "variance")
     )
-    n_blocks = h5["basis"].attrs.get("n_blocks")
-    if n_blocks is None:
-        n_blocks = hdf5.get_dataset(h5, "basis/n_blocks")[()]
-    return Basis(mean, components, variance, int(n_blocks))
+    return Basis(mean, components, variance, int(integrity.read_block_number(h5["basis"])))
 
 
 def write_basis(h5, basis):

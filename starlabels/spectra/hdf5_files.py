@@ -5,7 +5,7 @@ from textwrap import shorten
 import h5py
 import numpy as np
 
-from starlabels.base import hdf5, hdf5_spectra, integrity
+from starlabels.base import hdf5, hdf5_spectra, integrity, sentinels
 from starlabels.base.errors import UserError
 from starlabels.base.hdf5_spectra import assume_medium
 from starlabels.spectra.assembly import build_observed_spectrum, find_medium
@@ -207,12 +207,20 @@ def read_star_ids(h5, n):
 
 
 def read_label_columns(h5, n):
-    """{column: value} [n] of each row: the labels of a file of our schema, {} if it has none."""
+    """{column: value} [n] of each row: the labels of a file of our schema, {} if it has none.
+
+    Numbers such as -9999 that stand for a missing value become NaN.
+    """
     data = h5.get("labels/value")
     names = integrity.read_text_attribute(data, "names") if data is not None else []
     if not names or data.shape != (n, len(names)):
         return [{}] * n
-    return (dict(zip(names, map(float, row))) for row in integrity.read_whole(data))
+    values = integrity.read_whole(data).astype(float)
+    columns = [
+        sentinels.blank_sentinels(column, f"{h5.filename}: {name}")
+        for name, column in zip(names, values.T)
+    ]
+    return (dict(zip(names, map(float, row))) for row in zip(*columns))
 
 
 def clean_row(wave, flux, flux_err):

@@ -21,6 +21,7 @@ from starlabels.catalogues.databases import (
 from starlabels.catalogues.derived_labels import find_derived
 from starlabels.catalogues.features import list_units
 from starlabels.config.digests import database_digest, is_own_grid
+from starlabels.spectra.spectrum import ABSURD
 from starlabels.stages import locks
 
 
@@ -53,7 +54,8 @@ def join_databases(run, args=None):
             if not n:
                 what = f"no {'spectrum' if cfg.wave else 'star'} is left to join"
                 hint = "loosen `where`" + (" and `cuts`" if cfg.join.cuts else "")
-                raise UserError(f"{what}: {hint} in {cfg.path}, join.databases")
+                files = ", ".join(database.path for database in databases)
+                raise UserError(f"{files}: {what}: {hint} in {cfg.path}, join.databases")
             write_index(h5, stars, databases, kept)
     columns = len(list(stars.values))
     size = f"spectra of {cfg.wave.n_pix} pixels" if cfg.wave else f"stars, {columns} columns"
@@ -160,15 +162,18 @@ def iterate_blocks(database, step):
 
 
 def mask_valid_spectra(flux, dropped):
-    """Mask (n,) of finite spectra (n, n_pix) with positive continuum; counts the others."""
-    finite = np.isfinite(flux).all(axis=1)
+    """Mask (n,) of finite spectra (n, n_pix) with positive continuum; counts the others.
+
+    Numbers beyond ABSURD are not finite: files fill missing pixels with them.
+    """
+    finite = (np.abs(flux) < ABSURD).all(axis=1)
     # about 1000 pixels: a percentile of all would cost more than reading them
     sparse = flux[:, :: max(1, flux.shape[1] // 1000)]
     continuum = np.percentile(np.where(finite[:, None], sparse, 1), 95, axis=1)
     # noise dips below zero, but not that far
     dips = finite & (flux.min(axis=1) < -10 * continuum)
     positive = (continuum > 0) & ~dips
-    dropped["have NaN or infinite flux"] += int((~finite).sum())
+    dropped["have NaN, infinite or absurd flux"] += int((~finite).sum())
     dropped["have negative continuum"] += int((finite & ~positive).sum())
     return finite & positive
 

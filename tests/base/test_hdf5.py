@@ -198,3 +198,36 @@ def test_values_that_were_declared_but_never_written_are_not_made_up(tmp_path):
         data[:] = 1
         assert (integrity.read_whole(data) == 1).all()
         assert integrity.read_whole(h5.create_dataset("none", (0,), "f4")).shape == (0,)
+
+
+def write_basis_parts(h5, n_blocks=2):
+    """The datasets of principal components in a prepared file, without the rest."""
+    sizes = {"train": 4, "validation": 3}
+    for part, n in sizes.items():
+        for name, shape in (("components", (n, 6)), ("outside", (n, 2)), ("level", (n,))):
+            h5[f"{part}/{name}"] = np.ones(shape)
+    for name, shape in (("mean", (50,)), ("components", (6, 50)), ("variance", (6,))):
+        h5[f"basis/{name}"] = np.ones(shape)
+    h5["basis/n_blocks"] = n_blocks
+
+
+@pytest.mark.parametrize(
+    ("n_blocks", "removed", "problem"),
+    [
+        (2, None, None),
+        (2, "train/level", "train/level is not there"),
+        (2, "validation/outside", "validation/outside is not there"),
+        (2, "basis/mean", "basis/mean is not there"),
+        (2, "basis/n_blocks", "basis/n_blocks is None"),
+        (True, None, "basis/n_blocks is True"),
+        (3, None, "basis/n_blocks is 3, expected 2 to 2"),
+        (-(2**63), None, "basis/n_blocks is -9223372036854775808"),
+    ],
+)
+def test_principal_components_are_complete_or_absent(tmp_path, n_blocks, removed, problem):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        write_basis_parts(h5, n_blocks)
+        if removed:
+            del h5[removed]
+        found = integrity.find_inconsistency(h5, {"b": 2, "k": 6})
+    assert (problem or "None") in str(found)

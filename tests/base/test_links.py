@@ -84,6 +84,16 @@ def test_a_link_to_itself_is_damage_of_one_line(tmp_path):
             integrity.check_layout(h5, "grid", "make it anew")
 
 
+def test_a_table_with_a_link_to_itself_is_one_line(tmp_path):
+    with h5py.File(tmp_path / "loop.h5", "w") as h5:
+        h5["teff"] = np.arange(5.0)
+        h5["logg"] = h5py.SoftLink("/logg")
+        h5["nowhere"] = h5py.SoftLink("/absent")
+    with pytest.raises(UserError, match="loop.h5 is damaged") as error:
+        tables.read_table(tmp_path / "loop.h5")
+    assert "\n" not in str(error.value)
+
+
 def test_texts_of_a_damaged_heap_are_one_line_and_not_an_endless_loop(tmp_path):
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as h5:

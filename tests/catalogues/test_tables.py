@@ -69,52 +69,6 @@ def joined(cfg):
         return found | {name: h5[name][:] for name in ("star_id", "source", "source_row")}
 
 
-BAD = [
-    ("", "is empty"),
-    ("\n\n", "is empty"),
-    ("a,b\n", "no rows"),
-    ("a,b\n1,2\n3\n", "line 3 ends after column a, has 1 entries for 2 columns"),
-    ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 entries for 2 columns"),
-    ('a,b\n"x\ny",2\n3,4,5\n', "line 4 has 3 entries for 2 columns"),
-    ('a,b\n"x,2\n3,4\n', "line 2: a quotation mark is not closed"),
-    ("a,b,a\n1,2,3\n", "line 1: column a comes twice"),
-    ("1,2\n3,4\n", "line 1: numbers .* where column names are expected"),
-    (
-        "a,b\n1,2\n\n3,x\n5,6\n7,y\n",
-        "line 4: b is x, expected a number, or nothing, as in 1 more rows",
-    ),
-    ("a,b\n1,2\n3,N/A\n5,6\n", "line 3: b is N/A, expected a number"),
-    ("a,b\n1,2\n3,inf\n", "line 3: b is inf, expected a finite number"),
-    ("a,a_err\n1,2\n3,-9999\n", "line 3: a_err is -9999, expected 0 to 3e38"),
-    ("a,a_err\n1,2\n3,1e300\n", r"line 3: a_err is 1e\+300, expected 0 to 3e38"),
-    ("a,b\n1,2\n3,-1e300\n", r"line 3: b is -1e\+300, expected a finite number to 3e38"),
-]
-
-
-@pytest.mark.parametrize(("text", "message"), BAD, ids=[message[:30] for _, message in BAD])
-def test_a_malformed_csv_is_one_line_with_file_line_and_column(tmp_path, text, message):
-    path = tmp_path / "stars.csv"
-    path.write_text(text)
-    with pytest.raises(UserError, match=f"stars.csv:? {message}") as error:
-        table_columns.extract_columns(tables.read_table(path))
-    assert "\n" not in str(error.value)
-
-
-def test_a_file_that_is_no_table_is_one_line(tmp_path):
-    path = tmp_path / "stars.csv"
-    for content, message in [
-        (b"\x89PNG\r\n\0\0", "is not a CSV table: it is binary"),
-        (b"SIMPLE  =                    T", "is a damaged FITS file"),
-        (b"\x89HDF\r\n\x1a\n1234", "is not a sound HDF5 file"),
-    ]:
-        path.write_bytes(content)
-        with pytest.raises(UserError, match=message) as error:
-            tables.read_table(path)
-        assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="is a directory"):
-        tables.read_table(tmp_path)
-
-
 def test_a_column_that_is_not_there_suggests_the_nearest(tmp_path):
     path = tmp_path / "stars.csv"
     path.write_text(STARS)

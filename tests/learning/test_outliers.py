@@ -13,6 +13,9 @@ ERROR = np.array(
 WAVE = np.linspace(-1, 1, N_PIX)
 EDGE, UNLIKE = outliers.BITS["edge"], outliers.BITS["unlike"]
 
+# The decoder of the fixture trains for 18 s; the fast tests see flags in the shared runs
+pytestmark = pytest.mark.slow
+
 
 def spectra(labels, shift=0.0):
     """Flux (n, n_pix) of two Gaussian lines.

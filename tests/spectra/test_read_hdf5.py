@@ -50,6 +50,21 @@ def write_rows(path, n=3, flux=None, attributes=None, **datasets):
     return path
 
 
+def test_numbers_that_stand_for_missing_labels_are_missing(make_config, capsys):
+    cfg = make_config()
+    path = paths.run_paths(cfg).grid
+    write_grid(cfg, 10)
+    with h5py.File(path, "r+") as h5:
+        labels = h5["labels/value"][:]
+        labels[[2, 5], 1] = -9999
+        h5["labels/value"][:] = labels
+        name = str(h5["labels/value"].attrs["names"][1])
+    stars = list(read_spectra(path, DEFAULTS))
+    missing = [i for i, star in enumerate(stars) if np.isnan(star.table[name])]
+    assert missing == [2, 5]
+    assert f"{name} is -9999 in 2 of 10 rows" in capsys.readouterr().out
+
+
 def test_minimal_hdf5_makes_no_further_claims(tmp_path):
     observed = list(read_spectra(write_rows(tmp_path / "a.h5"), DEFAULTS))
     assert [star.name for star in observed] == [f"a.h5 row {i}" for i in range(3)]

@@ -123,6 +123,7 @@ def test_files_of_equal_names_have_their_paths_in_the_rows(model_folder):
     assert list(rows.index) == ["a/star.csv", "b/star.csv", "other.csv"]
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_write_the_same_folder_and_old_figures_go(model_folder, monkeypatch):
     draw_quickly(monkeypatch)
     write_csv("first.csv", *spectrum(model_folder))
@@ -201,6 +202,7 @@ def test_settings_and_instrument_give_each_file_what_it_does_not_state(model_fol
     assert "--resolving-power" in rows.reasons["c.csv"]
 
 
+@pytest.mark.slow
 def test_control_characters_and_mathtext_in_names_do_no_harm(model_folder, monkeypatch):
     draw_quickly(monkeypatch)
     names = ["\x1b[31mred.csv", "$\\frac{a}.csv", os.fsdecode(b"caf\xe9.csv")]

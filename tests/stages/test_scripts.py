@@ -187,7 +187,7 @@ def test_spectra_that_cannot_be_used_are_dropped_and_counted(finished_copy):
         h5["spectra/flux"][7] = -1
     result = run_script("0_join.py")
     assert (
-        "kept 398 of 400 spectra: 1 has NaN or infinite flux, 1 has negative continuum"
+        "kept 398 of 400 spectra: 1 has NaN, infinite or absurd flux, 1 has negative continuum"
         in result.stdout
     )
 
