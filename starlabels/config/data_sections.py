@@ -81,7 +81,8 @@ class Nodes(Section):
         "neither reaches; or an atmosphere file that PySME downloads, such as marcs2012.sav"
     )
     solar: StrictBool = setting(
-        "true: multiply line depths by factors that fit the observed Sun (data/lines)"
+        "of models trained before the line list fitted the Sun; new recipes leave it out",
+        default=False,
     )
 
 

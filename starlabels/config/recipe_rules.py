@@ -1,6 +1,9 @@
 """Rules for recipes; models that were trained before a rule was made are loaded without them."""
 
+import numpy as np
+
 from starlabels.base.labels import LABELS, OFFSET_OF
+from starlabels.base.queries import evaluate_query
 from starlabels.config.data_sections import Range
 from starlabels.config.digests import is_own_grid
 from starlabels.config.paths import get_library_path, resolve_path, run_paths
@@ -21,6 +24,10 @@ def find_recipe_problems(cfg):
     yield from input_problems(cfg)
     yield from network_problems(cfg)
     yield from constant_label_problems(cfg)
+    yield from subset_problems(cfg)
+    if cfg.grid and cfg.grid.nodes.solar:
+        problem = "found true: the line list itself fits the Sun now: delete this key"
+        yield ("grid", "nodes", "solar"), problem
 
 
 def name_problems(cfg):
@@ -95,6 +102,21 @@ def constant_label_problems(cfg):
         problem = f"{name} is constant: found {shown} {values[0]:g} {unit}".rstrip()
         hint = f"give grid.labels.{parts[-1]} a range {{min, max}}, or take {name} out of labels"
         yield ("labels", i), f"{problem}: {hint}"
+
+
+def subset_problems(cfg):
+    """Conditions of test.subsets that cannot be evaluated on the labels."""
+    columns = dict.fromkeys(cfg.labels, np.ones(1))
+    for name, condition in (cfg.test.subsets or {}).items():
+        keys = ("test", "subsets", name)
+        if cfg.target == "flux":
+            yield keys, "expected none where target is flux"
+            continue
+        try:
+            evaluate_query(condition, columns, 1)
+        except ValueError as error:
+            expected = f"a condition on {', '.join(cfg.labels)} is expected"
+            yield keys, f"{condition!r}: {error}; {expected}"
 
 
 def is_only_source(cfg):

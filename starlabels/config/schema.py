@@ -26,6 +26,11 @@ class Test(Section):
         "{label: column} of other estimates to score too, such as {teff: teff_gspphot}",
         default=None,
     )
+    subsets: dict[Text, Text] | None = setting(
+        "{name: condition on the labels} of test stars to score apart too, such as "
+        '{hot: "teff > 8000 and logg > 3"}',
+        default=None,
+    )
 
 
 class Jacobian(Section):

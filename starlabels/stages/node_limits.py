@@ -72,9 +72,10 @@ def explain_elements(name, elements, cfg, ranges):
 def describe_synthesis(grid, cluster):
     """`1 234 nodes, about 21 minutes on 2 processes` of a NodeGrid and the section `cluster`."""
     n_nodes = len(grid.points)
-    wave = grid.fine_wave()
+    wave = grid.wave(grid.get_oversampling())
     in_paschen = (wave > PASCHEN[0]) & (wave < PASCHEN[1])
-    cost = (len(wave) + (PASCHEN_COST - 1) * in_paschen.sum()) / len(BLUE.fine_wave())
+    n_blue = len(BLUE.wave(BLUE.get_oversampling()))
+    cost = (len(wave) + (PASCHEN_COST - 1) * in_paschen.sum()) / n_blue
     minutes = n_nodes * NODE_SECONDS * cost / (QUICK_SPEED if grid.quick else 1) / 60
     processes = "of one core, shared out by the scheduler"
     if not cluster.scheduler:

@@ -124,7 +124,7 @@ def open_sampler(cfg, build=True):
     ranges = find_label_ranges(cfg)
     path, vmic_path = find_library(cfg, ranges, build)
     elements_path = find_element_library(cfg, ranges, path, build)
-    return Sampler(path, ranges, vmic_path, cfg.grid.nodes.solar, elements_path)
+    return Sampler(path, ranges, vmic_path, elements_path)
 
 
 def covers_recipe(grid, cfg, ranges):

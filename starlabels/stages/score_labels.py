@@ -124,6 +124,8 @@ def score_predictions(cfg, model, predictions, generated, reference):
         "train_seconds": round(model.seconds, 1),
         "versions": stamp.get_versions(),
     }
+    if cfg.test.subsets:
+        metrics["subsets"] = score_metrics.score_subsets(predictions, cfg.test.subsets, cfg.labels)
     if generated:
         metrics["generated"] = score(generated, cfg.labels)
     if reference:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from starlabels.base.console import format_count
+from starlabels.base.queries import evaluate_query
 from starlabels.base.statistics import compute_rms
 from starlabels.catalogues.derived_labels import find_derived
 from starlabels.learning import calibration
@@ -62,6 +63,37 @@ def score_arrays(arrays, names):
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
 
 
+def score_subsets(predictions, subsets, names):
+    """Scores of some of the stars in each S/N range.
+
+    Parameters
+    ----------
+    predictions : dict
+        {S/N range: arrays}, see `score_arrays`.
+    subsets : dict
+        {subset: condition on the true labels}, see `starlabels.base.queries`.
+    names : list of str
+        Names of the labels.
+
+    Returns
+    -------
+    dict
+        {subset: {"n_test": number of stars, "snr": {S/N range: scores}}}. A subset without stars
+        has no scores.
+    """
+    scores = {}
+    for subset, condition in subsets.items():
+        tables = {}
+        for key, arrays in predictions.items():
+            columns = dict(zip(names, arrays["true"].T.astype(float)))
+            chosen = evaluate_query(condition, columns, len(arrays["true"]))
+            if chosen.any():
+                some = {name: values[chosen] for name, values in arrays.items()}
+                tables[key] = score_arrays(some, names)
+        scores[subset] = {"n_test": int(chosen.sum()), "snr": tables}
+    return scores
+
+
 def count_flags(flags, bits):
     """{flag: fraction of the stars (k,) that carry it}."""
     return {name: float(np.mean((flags & bit) > 0)) for name, bit in bits.items()}
@@ -72,14 +104,18 @@ def print_scores(metrics, labels):
     names = metrics["labels"]
     heads = [f"{name} {label.plain_unit}".strip() for name, label in zip(names, labels)]
     width = max(14, *(len(head) + 2 for head in heads))
+    tables = dict(metrics["snr"])
+    tables |= {key: metrics[key] for key in ("generated", "reference") if key in metrics}
+    for subset, scores in metrics.get("subsets", {}).items():
+        tables |= {f"{subset}: {key}": table for key, table in scores["snr"].items()}
+    first_width = max(8, *map(len, tables)) + 2
 
     def print_row(first, second, cells):
-        print(f"{first:<10}{second:<12}" + "".join(f"{cell:>{width}}" for cell in cells))
+        row = "".join(f"{cell:>{width}}" for cell in cells)
+        print(f"{first:<{first_width}}{second:<12}{row}")
 
     print(f"{format_count(metrics['n_test'])} test stars")
     print_row("S/N", "", heads)
-    tables = dict(metrics["snr"])
-    tables |= {key: metrics[key] for key in ("generated", "reference") if key in metrics}
     for key, table in tables.items():
         for i, (score, values) in enumerate(table.items()):
             cells = [f"{values[name]:.3g}" if name in values else "" for name in names]

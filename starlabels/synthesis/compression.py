@@ -28,7 +28,7 @@ def select_nodes(axes, ranges):
     return [axis[i] for axis, i in zip(axes, kept)], rows
 
 
-def load_compressed(path, rows, shape, factor):
+def load_compressed(path, rows, shape):
     """Load the line depths of nodes as a compact product.
 
     Parameters
@@ -39,8 +39,6 @@ def load_compressed(path, rows, shape, factor):
         Nodes, see `select_nodes`.
     shape : list of int
         Number of nodes of each label.
-    factor : array (n_pix,) or float
-        Factor on the line depths.
 
     Returns
     -------
@@ -52,12 +50,12 @@ def load_compressed(path, rows, shape, factor):
     coefficient, basis, failed = read_low_rank(path, rows)
     if basis is None:
         flux, _ = read_nodes(path, rows)
-        depth = (1 - flux) * factor
+        depth = 1 - flux
         depth[failed] = 0
         fill_failed(depth, failed, shape)
         return *compress_low_rank(depth), failed
     fill_failed(coefficient, failed, shape)
-    return *recompress_low_rank(coefficient, basis * factor), failed
+    return *recompress_low_rank(coefficient, basis), failed
 
 
 def fill_failed(depth, failed, shape):

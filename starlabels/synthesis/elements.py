@@ -12,7 +12,6 @@ from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.compression import compress_low_rank, fill_failed, select_nodes
 from starlabels.synthesis.interpolate import compute_tensor_weights
 from starlabels.synthesis.nodes import ABUNDANCE_STEP, AXES, read_grid, read_nodes
-from starlabels.synthesis.solar import read_depth_factors
 
 
 class ElementChanges:
@@ -28,11 +27,9 @@ class ElementChanges:
         Grid of the Sampler: the same pixels, possibly a wider window.
     broadening : Broadening
         Broadening of the Sampler.
-    solar : bool
-        Multiply line depths by the solar factors, see solar.py.
     """
 
-    def __init__(self, path, ranges, main_grid, broadening, solar):
+    def __init__(self, path, ranges, main_grid, broadening):
         grid = read_grid(verify_checksum(path))
         self.names = [offset_name(element) for element in grid.elements]
         self.axes, rows = select_nodes(grid.axes, ranges)
@@ -45,8 +42,7 @@ class ElementChanges:
         # First and second order of the depth, (n_rows, k, n_pix)
         slope = (down - up) / (2 * ABUNDANCE_STEP)
         curvature = (2 * scaled - up - down) / (2 * ABUNDANCE_STEP**2)
-        factor = read_depth_factors(grid.wave()) if solar else np.float32(1)
-        changes = np.concatenate([slope, curvature], axis=1) * factor
+        changes = np.concatenate([slope, curvature], axis=1)
         changes[failed] = 0
         # The nodes are few: every cell has a failed node as a neighbour
         fill_failed(changes, failed, [len(axis) for axis in self.axes])

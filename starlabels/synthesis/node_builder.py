@@ -43,7 +43,8 @@ def synthesise_pattern(engine, line_list, grid, teff, logg, mh, vmic, abundances
 
     The atmosphere has scaled solar abundances.
     """
-    wave = grid.fine_wave_in_air()
+    oversampling = grid.get_oversampling(teff, vmic)
+    wave = grid.wave_in_air(oversampling)
     flux = 0.0
     for kind, share in choose_sources(grid.atmosphere, teff, logg, mh):
         structure = sme.make_atmosphere(kind, teff, logg, mh)
@@ -51,11 +52,11 @@ def synthesise_pattern(engine, line_list, grid, teff, logg, mh, vmic, abundances
             structure = sme.thin_structure(structure, QUICK_LAYERS)
         engine.load_model(line_list, structure, mh, vmic, teff, logg, abundances=abundances)
         flux = flux + share * engine.compute_spectrum(wave)
-    sigma = grid.fwhm / broaden.FWHM / grid.step * grid.oversampling
+    sigma = grid.fwhm / broaden.FWHM / grid.step * oversampling
     reach = int(np.ceil(6 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
-    return check_flux(smooth[:: grid.oversampling]).astype("f4")
+    return check_flux(smooth[::oversampling]).astype("f4")
 
 
 def check_flux(flux):
@@ -82,7 +83,7 @@ def load_engine(grid, digest):
     sme.enter_sandbox(keep_home=grid.atmosphere != "builtin", inside=get_worker().local_directory)
     hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
     try:
-        ends = grid.fine_wave_in_air()[[0, -1]]
+        ends = grid.wave_in_air()[[0, -1]]
         atoms = lines.read_lines(*ends, molecules=False, **hydrogen)
         return sme.Engine(), atoms, lines.read_lines(*ends, **hydrogen)
     except Exception as error:  # any reason why a library does not load

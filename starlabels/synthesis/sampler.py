@@ -15,7 +15,6 @@ from starlabels.synthesis.compression import load_compressed, select_nodes
 from starlabels.synthesis.elements import ElementChanges
 from starlabels.synthesis.interpolate import compute_tensor_weights, find_cell_corners
 from starlabels.synthesis.nodes import AXES, read_grid
-from starlabels.synthesis.solar import DEPTH_FILE, read_depth_factors
 
 VMIC = AXES.index("vmic")
 # Label steps of the derivatives
@@ -42,8 +41,6 @@ class Sampler:
     vmic_path : path, optional
         Coarser library of the same window. Its change with vmic is added to the single vmic of
         the main library.
-    solar : bool
-        Multiply line depths by the solar factors, see solar.py.
     elements_path : path, optional
         Library whose changes with the abundances of single elements are added, see elements.py.
 
@@ -53,25 +50,23 @@ class Sampler:
         All files that the spectra depend on.
     """
 
-    def __init__(self, path, ranges=None, vmic_path=None, solar=False, elements_path=None):
+    def __init__(self, path, ranges=None, vmic_path=None, elements_path=None):
         self.path = path
         self.grid = read_grid(verify_checksum(path))
-        self.vmic_sampler = Sampler(vmic_path, ranges, solar=solar) if vmic_path else None
+        self.vmic_sampler = Sampler(vmic_path, ranges) if vmic_path else None
         ranges = ranges or {}
         if self.vmic_sampler:
             self.main_vmic = float(self.grid.axes[VMIC][0])  # of all nodes in the main library
             ranges = ranges | {"vmic": (self.main_vmic, self.main_vmic)}
         self.axes, rows = select_nodes(self.grid.axes, ranges)
-        factor = read_depth_factors(self.grid.wave()) if solar else np.float32(1)
         shape = [len(axis) for axis in self.axes]
-        self.coefficient, basis, self.failed = load_compressed(path, rows, shape, factor)
+        self.coefficient, basis, self.failed = load_compressed(path, rows, shape)
         self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
         self.basis = self.broadening.to_fourier(basis)  # (rank, n_freq)
         self.elements = None
         if elements_path:
-            self.elements = ElementChanges(elements_path, ranges, self.grid, self.broadening, solar)
-        optional = (vmic_path, elements_path, DEPTH_FILE if solar else None)
-        self.files = [path, *filter(None, optional)]
+            self.elements = ElementChanges(elements_path, ranges, self.grid, self.broadening)
+        self.files = [path, *filter(None, (vmic_path, elements_path))]
 
     def covers(self, labels):
         """Boolean (n,): True if label sets {name: (n,)} are inside the nodes of a valid cell.

@@ -210,7 +210,7 @@ def write_spectra(h5, stars, rng):
     names = (*recipe_stars.REQUIRED_LABELS, *recipe_stars.OPTIONAL_LABELS)
     labels = {name: stars[name].to_numpy(float) for name in names if name in stars}
     ranges = {name: (values.min(), values.max()) for name, values in labels.items()}
-    sampler = Sampler(NODE_FILE, ranges, VMIC_FILE, False, ELEMENT_FILE)
+    sampler = Sampler(NODE_FILE, ranges, VMIC_FILE, ELEMENT_FILE)
     hdf5_spectra.write_wave(h5, WAVE, "air", RESOLVING_POWER)
     shape = (len(stars), len(WAVE))
     flux = hdf5_spectra.create_spectra(h5, *shape, "spectra/flux")

@@ -21,7 +21,7 @@ from starlabels.config import load
 from starlabels.learning import generator, trained_model
 from starlabels.spectra import readers as io
 from starlabels.spectra import spectrum
-from starlabels.synthesis import atmosphere, lines, solar
+from starlabels.synthesis import atmosphere, lines
 
 
 @pytest.fixture
@@ -218,7 +218,6 @@ def test_arrays_of_python_objects_are_refused(tmp_path, mark, monkeypatch):
     for module, name, read in (
         (lines, "LINE_FILE", lambda: lines.read_lines(4500, 4600)),
         (atmosphere, "TABLE_FILE", lambda: atmosphere._read_table.__wrapped__()),
-        (solar, "DEPTH_FILE", lambda: solar.read_depth_factors(np.array([4500.0]))),
     ):
         monkeypatch.setattr(module, name, path)
         with pytest.raises(UserError, match="a.npz holds Python objects, which may run code"):

@@ -140,3 +140,11 @@ def test_models_that_were_trained_before_a_rule_was_made_are_loaded(make_config)
     assert runs == ["grids"]
     with pytest.raises(SystemExit):
         run_command(runs.append, "", argv=["--config", "old.yaml"])
+
+
+def test_a_condition_on_test_stars_must_be_one_on_the_labels(make_config):
+    line = refusal(make_config, {"test.subsets": {"hot": "teff > 8000 and feh > 0"}})
+    assert "test.subsets.hot: 'teff > 8000 and feh > 0'" in line
+    assert line.endswith("a condition on teff, logg, vsini, mh is expected")
+    subsets = {"hot": "teff > 8000", "slow": "vsini < 20 and not mh < 0"}
+    assert make_config({"test.subsets": subsets}).test.subsets == subsets

@@ -124,8 +124,11 @@ def test_sdss_dwarfs_have_solar_metallicity_and_the_f5v_its_temperature(sdss):
     assert abs(sdss[0].mh) <= 0.3 and abs(sdss[1].mh) <= 0.3
 
 
-def test_factors_measured_on_the_sun_pay_on_procyon():
-    """Residuals of Procyon, an independent star, at its literature labels, R = 20 000."""
+def test_log_gf_fitted_to_the_sun_fit_procyon():
+    """Residuals of Procyon, an independent star, at its literature labels, R = 20 000.
+
+    With the log gf of the line list they were 0.0168, with factors on depths 0.0115.
+    """
     labels = {"teff": 6582.0, "logg": 3.98, "mh": -0.02, "vmic": 1.8, "vsini": 2.8}
     labels = {name: np.array([value]) for name, value in labels.items()}
     ranges = {"teff": (6000, 7000), "logg": (3.5, 4.5), "mh": (-0.5, 0.5), "vmic": (0.5, 3)}
@@ -135,16 +138,11 @@ def test_factors_measured_on_the_sun_pay_on_procyon():
     }
     options = spectrum.ReadOptions(resolving_power=115_000)
     [procyon] = readers.read_spectra(REAL / "procyon_harps.fits", options)
-    error = {}
-    for solar in (False, True):
-        sampler = Sampler(f"{BLUE}.h5", ranges, f"{BLUE}_vmic.h5", solar)
-        curve = continuum.fit_continuum_model(sampler.sample_spectra(stars, wave, 20_000), wave, 4)
-        seen = SpectrumPreparer(wave, 20_000, 20_000, curve, sampler)(procyon).flux
-        error[solar] = np.nanmean(
-            np.abs(seen - curve.normalise(sampler.sample_spectra(labels, wave, 20_000))[0])
-        )
-    print(
-        f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error[False]:.4f}, "
-        f"with the factors {error[True]:.4f}"
-    )
-    assert error[True] < 0.8 * error[False]
+    sampler = Sampler(f"{BLUE}.h5", ranges, f"{BLUE}_vmic.h5")
+    curve = continuum.fit_continuum_model(sampler.sample_spectra(stars, wave, 20_000), wave, 4)
+    seen = SpectrumPreparer(wave, 20_000, 20_000, curve, sampler)(procyon).flux
+    ours = curve.normalise(sampler.sample_spectra(labels, wave, 20_000))[0]
+    error = np.nanmean(np.abs(seen - ours))
+    print(f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error:.4f}")
+    assert error < 0.0135
+

@@ -32,3 +32,13 @@ def test_figures_say_bias_and_sigma_to_three_digits_and_never_minus_zero():
     assert format_residuals(np.array([-1e-9, 0.02, -0.02, 0.01, -0.01])).startswith("bias 0.0000\n")
     text = format_residuals(np.random.default_rng(0).normal(-40, 20, 10_000))
     assert "bias \N{MINUS SIGN}40." in text and "$N$ 10000" in text
+
+
+def test_subsets_are_scored_apart_and_an_empty_one_has_no_scores():
+    true = np.array([[5000.0, 3.0], [7000.0, 4.0], [8000.0, 2.0]])
+    arrays = {"mean": true + [[100.0, 0.0], [10.0, 0.0], [20.0, 0.0]], "true": true}
+    conditions = {"hot": "teff >= 6000 and logg > 3", "cold": "teff < 4000"}
+    found = score_metrics.score_subsets({"20_100": arrays}, conditions, ["teff", "logg"])
+    assert found["hot"]["n_test"] == 1
+    assert found["hot"]["snr"]["20_100"]["rmse"] == {"teff": 10.0, "logg": 0.0}
+    assert found["cold"] == {"n_test": 0, "snr": {}}
