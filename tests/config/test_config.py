@@ -115,9 +115,10 @@ def test_what_does_not_go_with_a_generator_is_named(tmp_path):
     path.write_text(TEXT.replace("target: labels", "target: flux"))
     with pytest.raises(UserError) as error:
         load.load_config(path)
-    first, second = str(error.value).splitlines()
+    first, second, third = str(error.value).splitlines()
     assert first.endswith("train.loss: expected mse where target is flux")
     assert second.endswith("train.noise: expected null where target is flux")
+    assert third.endswith("test.subsets.6000-10000 K: expected none where target is flux")
 
 
 def test_a_generator_has_components_or_an_autoencoder(tmp_path):
