@@ -3,7 +3,7 @@
 import numpy as np
 
 from starlabels.base.labels import LABELS, OFFSET_OF
-from starlabels.base.queries import evaluate_query
+from starlabels.base.queries import evaluate_query, parse_query
 from starlabels.config.data_sections import Range
 from starlabels.config.digests import is_own_grid
 from starlabels.config.paths import get_library_path, resolve_path, run_paths
@@ -105,18 +105,20 @@ def constant_label_problems(cfg):
 
 
 def subset_problems(cfg):
-    """Conditions of test.subsets that cannot be evaluated on the labels."""
-    columns = dict.fromkeys(cfg.labels, np.ones(1))
+    """Conditions of test.subsets that are not valid, or name labels that the stars lack."""
+    names = {*cfg.labels, *(cfg.grid.labels if cfg.grid else [])}
     for name, condition in (cfg.test.subsets or {}).items():
         keys = ("test", "subsets", name)
         if cfg.target == "flux":
             yield keys, "expected none where target is flux"
             continue
         try:
-            evaluate_query(condition, columns, 1)
+            if is_only_source(cfg) and not cfg.grid.labels_csv:
+                evaluate_query(condition, dict.fromkeys(names, np.ones(1)), 1)
+            else:
+                parse_query(condition)
         except ValueError as error:
-            expected = f"a condition on {', '.join(cfg.labels)} is expected"
-            yield keys, f"{condition!r}: {error}; {expected}"
+            yield keys, f"{condition!r}: {error}; a condition on labels is expected"
 
 
 def is_only_source(cfg):

@@ -27,7 +27,7 @@ class Test(Section):
         default=None,
     )
     subsets: dict[Text, Text] | None = setting(
-        "{name: condition on the labels} of test stars to score apart too, such as "
+        "{name: condition on any labels} of test stars to score apart too, such as "
         '{hot: "teff > 8000 and logg > 3"}',
         default=None,
     )

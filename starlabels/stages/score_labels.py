@@ -100,12 +100,17 @@ def evaluate_model(run):
         reference = score_held_out.read_reference(test, cfg)
         n_train = len(h5["train/labels/value"])
         units = hdf5_labels.read_label_units(test)
+        columns = dict(zip(units, hdf5_labels.read_labels(test, units)[: cfg.test.n_stars].T))
         catalogue = score_figures.read_catalogue(h5, cfg)
         if derived:
             for arrays in predictions.values():
                 arrays |= derived.derive_part(arrays, test, model.offset)
     labels = [get_label(name, units[name]) for name in cfg.labels]
     metrics = score_predictions(cfg, model, predictions, generated, reference)
+    if cfg.test.subsets:
+        metrics["subsets"] = score_metrics.score_subsets(
+            predictions, cfg.test.subsets, columns, cfg.labels
+        )
     return Evaluation(model, labels, predictions, generated, reference, catalogue, metrics, n_train)
 
 
@@ -124,8 +129,6 @@ def score_predictions(cfg, model, predictions, generated, reference):
         "train_seconds": round(model.seconds, 1),
         "versions": stamp.get_versions(),
     }
-    if cfg.test.subsets:
-        metrics["subsets"] = score_metrics.score_subsets(predictions, cfg.test.subsets, cfg.labels)
     if generated:
         metrics["generated"] = score(generated, cfg.labels)
     if reference:

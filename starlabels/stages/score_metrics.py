@@ -3,6 +3,7 @@
 import numpy as np
 
 from starlabels.base.console import format_count
+from starlabels.base.errors import UserError
 from starlabels.base.queries import evaluate_query
 from starlabels.base.statistics import compute_rms
 from starlabels.catalogues.derived_labels import find_derived
@@ -63,7 +64,7 @@ def score_arrays(arrays, names):
     return {score: dict(zip(names, map(float, value))) for score, value in values.items()}
 
 
-def score_subsets(predictions, subsets, names):
+def score_subsets(predictions, subsets, columns, names):
     """Scores of some of the stars in each S/N range.
 
     Parameters
@@ -71,25 +72,35 @@ def score_subsets(predictions, subsets, names):
     predictions : dict
         {S/N range: arrays}, see `score_arrays`.
     subsets : dict
-        {subset: condition on the true labels}, see `starlabels.base.queries`.
+        {subset: condition on the columns}, see `starlabels.base.queries`.
+    columns : dict
+        {label: true values (k,)}, also of labels that are not predicted.
     names : list of str
-        Names of the labels.
+        Names of the predicted labels.
 
     Returns
     -------
     dict
         {subset: {"n_test": number of stars, "snr": {S/N range: scores}}}. A subset without stars
         has no scores.
+
+    Raises
+    ------
+    UserError
+        If a condition cannot be evaluated on the columns.
     """
     scores = {}
+    n_stars = len(next(iter(predictions.values()))["true"])
     for subset, condition in subsets.items():
+        try:
+            chosen = evaluate_query(condition, columns, n_stars)
+        except ValueError as error:
+            expected = f"a condition on {', '.join(columns)} is expected"
+            raise UserError(f"test.subsets.{subset}: {condition!r}: {error}; {expected}") from None
         tables = {}
-        for key, arrays in predictions.items():
-            columns = dict(zip(names, arrays["true"].T.astype(float)))
-            chosen = evaluate_query(condition, columns, len(arrays["true"]))
-            if chosen.any():
-                some = {name: values[chosen] for name, values in arrays.items()}
-                tables[key] = score_arrays(some, names)
+        for key, arrays in predictions.items() if chosen.any() else ():
+            some = {name: values[chosen] for name, values in arrays.items()}
+            tables[key] = score_arrays(some, names)
         scores[subset] = {"n_test": int(chosen.sum()), "snr": tables}
     return scores
 

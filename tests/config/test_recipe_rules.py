@@ -93,6 +93,7 @@ def test_a_network_of_pixels_is_not_given_labels_or_columns(make_config):
     code["train"] = code["train"].train.model_dump(exclude={"devices", "precision", "tensorboard"})
     code["train"] |= {"noise": None, "loss": "mse"}
     generator = PIXELS | {"target": "flux", "autoencoder": code, "train.loss": "mse"}
+    generator |= {"test.subsets": None}
     line = refusal(make_config, network | generator | {"train.noise": None})
     assert "model.builder: found seed_cnn, which convolves over pixels and would be given l" in line
     assert "expected residual_mlp or mlp" in line
@@ -145,6 +146,6 @@ def test_models_that_were_trained_before_a_rule_was_made_are_loaded(make_config)
 def test_a_condition_on_test_stars_must_be_one_on_the_labels(make_config):
     line = refusal(make_config, {"test.subsets": {"hot": "teff > 8000 and feh > 0"}})
     assert "test.subsets.hot: 'teff > 8000 and feh > 0'" in line
-    assert line.endswith("a condition on teff, logg, vsini, mh is expected")
-    subsets = {"hot": "teff > 8000", "slow": "vsini < 20 and not mh < 0"}
+    assert line.endswith("name 'feh' is not defined; a condition on labels is expected")
+    subsets = {"hot": "teff > 8000", "slow": "vmic > 1 and not mh < 0"}
     assert make_config({"test.subsets": subsets}).test.subsets == subsets

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from starlabels.base.errors import UserError
 from starlabels.stages import score_metrics
 
 
@@ -37,8 +38,11 @@ def test_figures_say_bias_and_sigma_to_three_digits_and_never_minus_zero():
 def test_subsets_are_scored_apart_and_an_empty_one_has_no_scores():
     true = np.array([[5000.0, 3.0], [7000.0, 4.0], [8000.0, 2.0]])
     arrays = {"mean": true + [[100.0, 0.0], [10.0, 0.0], [20.0, 0.0]], "true": true}
-    conditions = {"hot": "teff >= 6000 and logg > 3", "cold": "teff < 4000"}
-    found = score_metrics.score_subsets({"20_100": arrays}, conditions, ["teff", "logg"])
+    conditions = {"hot": "teff >= 6000 and vsini > 3", "cold": "teff < 4000"}
+    columns = {"teff": true[:, 0], "vsini": np.array([9.0, 9.0, 1.0])}
+    found = score_metrics.score_subsets({"20_100": arrays}, conditions, columns, ["teff", "logg"])
     assert found["hot"]["n_test"] == 1
     assert found["hot"]["snr"]["20_100"]["rmse"] == {"teff": 10.0, "logg": 0.0}
     assert found["cold"] == {"n_test": 0, "snr": {}}
+    with pytest.raises(UserError, match="test.subsets.odd: 'mh > 0': .*condition on teff, vsini"):
+        score_metrics.score_subsets({"20_100": arrays}, {"odd": "mh > 0"}, columns, ["teff"])
