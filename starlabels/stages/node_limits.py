@@ -13,6 +13,7 @@ QUICK_SPEED = 3  # of quick nodes over others
 # as long as a blue one
 PASCHEN, PASCHEN_COST = (8200.0, 9200.0), 5
 BLUE = PACKAGED["blue.h5"]
+TYPICAL = (6000.0, 2.0)  # teff (K) and vmic (km/s) of a node that takes a usual time
 
 
 def list_exceeded_limits(grid, cfg, ranges):
@@ -72,9 +73,9 @@ def explain_elements(name, elements, cfg, ranges):
 def describe_synthesis(grid, cluster):
     """`1 234 nodes, about 21 minutes on 2 processes` of a NodeGrid and the section `cluster`."""
     n_nodes = len(grid.points)
-    wave = grid.wave(grid.get_oversampling())
+    wave = grid.wave(grid.get_oversampling(*TYPICAL))
     in_paschen = (wave > PASCHEN[0]) & (wave < PASCHEN[1])
-    n_blue = len(BLUE.wave(BLUE.get_oversampling()))
+    n_blue = len(BLUE.wave(BLUE.get_oversampling(*TYPICAL)))
     cost = (len(wave) + (PASCHEN_COST - 1) * in_paschen.sum()) / n_blue
     minutes = n_nodes * NODE_SECONDS * cost / (QUICK_SPEED if grid.quick else 1) / 60
     processes = "of one core, shared out by the scheduler"

@@ -151,9 +151,11 @@ def select_marcs(index):
     return (index["alpha"] == 0) & ~is_filled & is_fitting
 
 
+# (file, models, parser, layers). The deepest layers are left out, with a mean change of the
+# flux of at most 1e-4
 GRIDS = {
-    "atlas9": ("kurucz", select_atlas9, parse_atlas9, 72),
-    "marcs": ("marcs", select_marcs, parse_marcs, 56),
+    "atlas9": ("kurucz", select_atlas9, parse_atlas9, slice(0, 64)),
+    "marcs": ("marcs", select_marcs, parse_marcs, slice(0, 50)),
 }
 
 
@@ -166,16 +168,16 @@ def read_model_grid(name):
     ATLAS9 ODFNEW: Castelli & Kurucz (2003), IAU Symposium 210, A20. MARCS: Gustafsson et al.
     (2008), A&A 486, 951; these are the models made for APOGEE (Jonsson et al. 2020, AJ 160, 120).
     """
-    file_name, select, parse, n_layers = GRIDS[name]
+    file_name, select, parse, layers = GRIDS[name]
     index, blocks = read_package_grid(file_name)
     chosen = np.flatnonzero(select(index))
     columns = [np.round(index[column][chosen], 3) for column in ("teff", "logg", "metal")]
     axes = tuple(np.unique(column) for column in columns)
-    models = np.full((*map(len, axes), 5, n_layers), np.nan, "f4")
+    models = np.full((*map(len, axes), 5, layers.stop - layers.start), np.nan, "f4")
     places = zip(*(np.searchsorted(axis, column) for axis, column in zip(axes, columns)))
     for row, place in zip(chosen, places):
         try:
-            models[place] = parse(blocks[row], float(index["metal"][row]))
+            models[place] = parse(blocks[row], float(index["metal"][row]))[:, layers]
         except ValueError:  # columns that run together: the model counts as not published
             continue
     return ModelGrid(name, axes, models)

@@ -15,12 +15,13 @@ from starlabels.synthesis import atmosphere, broaden, lines
 AXES = ("teff", "logg", "mh", "vmic")
 ABUNDANCE_STEP = 0.3  # dex: the abundance of an element is moved up and down by this
 PIXELS_PER_FWHM = 3.4262  # 2.5 km/s at resolving power 35 000: coarser pixels alias
-# km/s, at most, between synthesised pixels. Errors after broadening to R 35 000: mean 3e-5 at
-# 4500 K and vmic 2 km/s; with 2.5 km/s 1e-3 there, but below 1e-4 in hot stars, whose lines are
-# wider
+# km/s, at most, between synthesised pixels. Mean errors after broadening to R 5000 are 1e-4 at
+# 4500 K, [M/H] -1 and vmic 2 km/s, to R 35 000 below 1e-4 in hot stars; 1.75 km/s gave 1e-3 where
+# vmic is 0, 2.5 km/s where it is 2
 FINE_STEP = 1.8
-FINE_STEP_HOT = 2.5
-HOT_TEFF, HOT_VMIC = 8000.0, 2.0  # K and km/s, at least, for FINE_STEP_HOT
+FINE_STEP_HOT = 2.5  # lines of hot stars are wide
+FINE_STEP_NARROW = 1.25  # lines without microturbulence are narrow
+HOT_TEFF, HOT_VMIC, NARROW_VMIC = 8000.0, 2.0, 1.0  # K and km/s
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
 # Quick libraries are three times as fast. Their abundance changes have errors of 1 %; the spectra
 # themselves must not be used.
@@ -81,10 +82,12 @@ class NodeGrid:
         """Velocity (km/s) between pixels of the nodes."""
         return round(self.fwhm / PIXELS_PER_FWHM, 3)
 
-    def get_oversampling(self, teff=0.0, vmic=0.0):
-        """Number of synthesised pixels per stored pixel of a node, at any labels by default."""
-        is_hot = teff >= HOT_TEFF and vmic >= HOT_VMIC
-        return int(np.ceil(self.step / (FINE_STEP_HOT if is_hot else FINE_STEP)))
+    def get_oversampling(self, teff, vmic):
+        """Number of synthesised pixels per stored pixel of a node."""
+        step = FINE_STEP_NARROW if vmic < NARROW_VMIC else FINE_STEP
+        if teff >= HOT_TEFF and vmic >= HOT_VMIC:
+            step = FINE_STEP_HOT
+        return int(np.ceil(self.step / step))
 
     @property
     def axes(self):
@@ -111,7 +114,7 @@ class NodeGrid:
         data = [hdf5.compute_file_digest(path) for path in self.files]
         fields = asdict(self)
         is_quick = fields.pop("quick")
-        steps = [FINE_STEP, FINE_STEP_HOT, HOT_TEFF, HOT_VMIC]
+        steps = [FINE_STEP, FINE_STEP_HOT, FINE_STEP_NARROW, HOT_TEFF, HOT_VMIC, NARROW_VMIC]
         settings = [fields, PIXELS_PER_FWHM, steps, MARGIN, data]
         if is_quick:
             settings += [QUICK_LAYERS, QUICK_HYDROGEN]
