@@ -52,7 +52,7 @@ def explain_packaged(cfg, ranges):
     if not lists:
         return "no packaged nodes serve this recipe"
     if all("the window" in words[0] for words in lists):
-        windows = " and ".join(f"{grid.wave_min:g}-{grid.wave_max:g}" for grid in PACKAGED.values())
+        windows = ", ".join(f"{grid.wave_min:g}-{grid.wave_max:g}" for grid in PACKAGED.values())
         window = f"the window, wave {cfg.wave.min:g} to {cfg.wave.max:g} A (nodes: {windows})"
         return f"no packaged nodes cover {window}"
     nearest = min(lists, key=lambda words: ("the window" in words[0], len(words)))

@@ -13,23 +13,24 @@ BLUE = {"wave.min": 4470.0, "wave.max": 4490.0}
 RVS = {"wave.min": 8500.0, "wave.max": 8520.0}
 LIMITS = [
     (
-        {"wave.min": 5000.0, "wave.max": 5100.0},
-        "no packaged nodes cover the window, wave 5000 to 5100 A (nodes: 4450-4990 and 8400-8800)",
+        {"wave.min": 7500.0, "wave.max": 7600.0},
+        "no packaged nodes cover the window, wave 7500 to 7600 A "
+        "(nodes: 4450-4990, 8400-8800, 3690-7000, 15140-16960)",
     ),
     (
-        BLUE | {"grid.labels.vmic": {"min": 0, "max": 5}},
-        "the packaged nodes of this window do not cover the label range, vmic 0 to 5 km/s "
-        "(nodes: 0 to 4)",
+        BLUE | {"grid.labels.vmic": {"min": 0, "max": 6}},
+        "the packaged nodes of this window do not cover the label range, vmic 0 to 6 km/s "
+        "(nodes: 0 to 5)",
     ),
     (
-        RVS | {"grid.labels.logg": {"min": 1.5, "max": 5}, "grid.resolving_power": 30_000},
-        "the packaged nodes of this window do not cover the label range, logg 1.5 to 5 dex "
-        "(nodes: 2 to 5) and the resolving power, 30000 (nodes: up to 25000)",
+        RVS | {"grid.labels.logg": {"min": -0.5, "max": 5}, "grid.resolving_power": 30_000},
+        "the packaged nodes of this window do not cover the label range, logg -0.5 to 5 dex "
+        "(nodes: 0 to 5.5) and the resolving power, 30000 (nodes: up to 25000)",
     ),
     (
         BLUE | {"grid.nodes.atmosphere": "marcs2012.sav"},
         "the packaged nodes of this window do not cover the atmospheres, marcs2012.sav "
-        "(nodes: builtin)",
+        "(nodes: published)",
     ),
 ]
 
@@ -60,7 +61,7 @@ def test_single_elements_without_packaged_nodes_are_named(make_config):
     name = "rvs_elements.h5"
     reason = node_limits.explain_elements(name, ("Mg", "Cr"), cfg, ranges)
     assert reason.startswith("the packaged nodes of single elements do not cover Cr (nodes: Mg, Al")
-    assert "the label range, teff 6000 to 10000 K (nodes: 4500 to 7500)" in reason
+    assert "the label range, teff 4000 to 10000 K (nodes: 3600 to 7500)" in reason
     reason = node_limits.explain_elements("blue_elements.h5", ("Mg",), cfg, ranges)
     assert reason == "no packaged nodes of this window vary Mg"
 
