@@ -28,6 +28,13 @@ def convert_vacuum_to_air(wave):
     return np.where(wave < SHORTEST_IN_AIR, wave, air)[()]
 
 
+def convert_medium(wave, source, target):
+    """Wavelengths (Angstrom) in the medium `target` of those in `source`: "air" or "vacuum"."""
+    if source == target:
+        return wave
+    return convert_vacuum_to_air(wave) if target == "air" else convert_air_to_vacuum(wave)
+
+
 def convert_air_to_vacuum(wave):
     """Convert wavelengths in air (Angstrom) to vacuum: the inverse of `convert_vacuum_to_air`.
 

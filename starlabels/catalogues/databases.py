@@ -281,3 +281,10 @@ def check_medium(databases):
     if len(media) > 1:
         files = "; ".join(f"{path} is in {medium}" for medium, path in media.items())
         raise UserError(f"{files}: join one medium only")
+
+
+def check_medium_of_recipe(database, medium):
+    """UserError if the recipe states another medium, "air" or "vacuum", than a Database has."""
+    if medium and database.medium != medium:
+        problem = f"is in {database.medium}, wave.medium is {medium}"
+        raise UserError(f"{database.path} {problem}: correct wave.medium, or join another file")

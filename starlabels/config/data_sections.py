@@ -38,6 +38,11 @@ class Wave(Section):
     min: number_type(900, 60_000, A) = setting("first pixel", A)
     max: number_type(900, 60_000, A) = setting("end, exclusive: (max - min)/step pixels", A)
     step: number_type(0.001, 10, A) = setting("width of a pixel", A)
+    medium: Literal["air", "vacuum"] | None = setting(
+        "of these and all other wavelengths of the run, but for jacobian.lines; null: that of the "
+        "databases, and air for a grid",
+        default=None,
+    )
 
     @property
     def n_pix(self):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr
 
 from starlabels.base.ranges import File, Section, Text, integer_type, number_type
+from starlabels.base.wavelengths import convert_medium
 from starlabels.config.data_sections import Cluster, Features, Grid, Join, Preprocess, Wave
 from starlabels.config.fields import A, Name, SignalToNoise, setting
 from starlabels.config.training_sections import Autoencoder, Intrinsic, Model, Train
@@ -38,12 +39,13 @@ class Jacobian(Section):
 
     n_stars: integer_type(1, 1_000_000) = setting("test stars over which Jacobians are averaged")
     lines: dict[Text, list[number_type(900, 60_000, A)]] = setting(
-        "{name: wavelengths} of lines to name in figures; those outside `wave` are ignored", A
+        "{name: wavelengths in air} of lines to name in figures; those outside `wave` are ignored",
+        A,
     )
 
 
 class Config(Section):
-    """All settings of a run. Wavelengths are in air."""
+    """All settings of a run."""
 
     run: Name = setting("name of the run: sub-folder of data/, models/ and figures/")
     seed: integer_type(0, 2**32 - 1) = setting("seed of every random draw of every stage")
@@ -79,9 +81,17 @@ class Config(Section):
     _path: Any = PrivateAttr(None)
 
     @property
-    def lines(self):
-        """{name: [wavelengths in A]} of the lines to name in figures."""
-        return self.jacobian.lines if self.jacobian else {}
+    def medium(self):
+        """Medium of the wavelengths of the synthetic spectra, "air" or "vacuum"."""
+        return (self.wave and self.wave.medium) or "air"
+
+    def get_lines(self, medium):
+        """{name: [wavelengths in A]} of the lines to name in figures, in a medium."""
+        lines = self.jacobian.lines if self.jacobian else {}
+        return {
+            name: [float(convert_medium(wave, "air", medium)) for wave in waves]
+            for name, waves in lines.items()
+        }
 
     @property
     def text(self):

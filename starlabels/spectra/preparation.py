@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from starlabels.base.errors import UserError
-from starlabels.base.wavelengths import convert_vacuum_to_air
+from starlabels.base.wavelengths import convert_medium
 from starlabels.spectra.pixels import (
     SPIKE,
     compare_errors,
@@ -72,7 +72,7 @@ class SpectrumPreparer:
     Parameters
     ----------
     wave : ndarray (n_pix,)
-        Pixels of the recipe (Angstrom in air).
+        Pixels of the recipe (Angstrom, in the medium of the sampler).
     resolving_power : float
         Resolving power of the recipe.
     least : float
@@ -92,6 +92,7 @@ class SpectrumPreparer:
         step = 1 / (PIXELS * resolving_power)
         self.grid = wave[0] * np.exp(np.arange(int(np.log(wave[-1] / wave[0]) / step)) * step)
         self.velocity_step = step * LIGHT
+        self.medium = sampler.medium
         self.correlator = Correlator(sampler, self.grid, resolving_power, reach)
         self.reach = reach
 
@@ -115,9 +116,7 @@ class SpectrumPreparer:
             pixels.
         """
         check_window(observed, self.wave)
-        wave = observed.wave
-        if observed.medium == "vacuum":
-            wave = convert_vacuum_to_air(wave)
+        wave = convert_medium(observed.wave, observed.medium, self.medium)
         power = self._check_resolving_power(observed)
         near = find_near_pixels(wave, self.wave, max(self.reach, abs(rv or 0)) + EDGE)
         check_seen(measure_coverage(wave[near], observed.flux[near], self.wave))

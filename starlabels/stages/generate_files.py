@@ -109,8 +109,9 @@ def write_png(spectra, path):
     titles = []
     for name, row in zip(names, spectra.values):
         titles.append(generated_spectra.format_heading(name, dict(zip(made.names, row))))
+    lines = spectra.cfg.get_lines(made.medium)
     generated_spectra.draw_generated_spectra(
-        made.wave, spectra.compute_flux(), titles, path, spectra.cfg.lines, made.medium
+        made.wave, spectra.compute_flux(), titles, path, lines, made.medium
     )
     stamp_figure(path, spectra.cfg.text, {spectra.model: made.digest})
 

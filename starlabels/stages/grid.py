@@ -97,7 +97,7 @@ def write_spectra(h5, cfg, labels, sampler):
     wave = cfg.wave.grid()
     power = cfg.grid.resolving_power
     n = len(labels["teff"])
-    hdf5_spectra.write_wave(h5, wave, resolving_power=power)
+    hdf5_spectra.write_wave(h5, wave, cfg.medium, power)
     flux = hdf5_spectra.create_spectra(h5, n, len(wave))
     step = max(1, min(CHUNK, CHUNK_PIXELS // len(wave)))
     for start in show_progress(range(0, n, step), "sampling spectra"):

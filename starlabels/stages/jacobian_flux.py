@@ -50,7 +50,8 @@ def compare_derivatives(run, args=None):
     means = [moments[name]["mean"] for name in ("network", "sensitivity")]
     path = paths.figure_dir / "jacobian.png"
     with run.figures("jacobian.png", inputs):
-        plots.draw_derivatives(axis.wave, *means, scatter, axes, cfg.lines, path, axis.medium)
+        lines = cfg.get_lines(axis.medium)
+        plots.draw_derivatives(axis.wave, *means, scatter, axes, lines, path, axis.medium)
     print(f"{n} stars: {paths.jacobian}, {path}")
 
 

@@ -36,7 +36,8 @@ def average_jacobians(run, args=None):
         moments = compute_moments(batches)
     inputs = {paths.model_dir: model.digest}
     save_moments(run, moments, axis, n, digest, inputs)
-    print_windows(axis.wave, moments["network"]["mean_abs"], cfg.labels, cfg.jacobian.lines)
+    lines = cfg.get_lines(axis.medium)
+    print_windows(axis.wave, moments["network"]["mean_abs"], cfg.labels, lines)
     windows = [(model.windows or {}).get(name, ()) for name in cfg.labels]
     labels = [get_label(name, units[name]) for name in cfg.labels]
     with run.figures("jacobian*.png", inputs) as folder:
@@ -145,7 +146,8 @@ def draw_jacobians(moments, axis, labels, windows, n, cfg, folder):
     """Draw jacobian*.png; windows: per label [(low, high), ...] in A that the network may read."""
     from starlabels.plots import jacobian as plots
 
-    lines, wave, medium = cfg.jacobian.lines, axis.wave, axis.medium
+    wave, medium = axis.wave, axis.medium
+    lines = cfg.get_lines(medium)
     path = folder / "jacobian.png"
     plots.draw_jacobian(wave, moments, labels, lines, windows, n, path, medium)
     path = folder / "jacobian_zoom.png"

@@ -13,6 +13,7 @@ from starlabels.catalogues import crossmatch, cuts, star_stack
 from starlabels.catalogues.databases import (
     check_labels,
     check_medium,
+    check_medium_of_recipe,
     check_wave,
     mask_bad_labels,
     open_database,
@@ -104,6 +105,7 @@ def open_entry(cfg, entry, stack):
     mask_bad_labels(database, entry.missing or {})
     if cfg.wave:
         check_wave(database, cfg.wave, cfg.join.resample)
+        check_medium_of_recipe(database, cfg.wave.medium)
     database.rows = cuts.select_rows(database, entry.where)
     return database
 

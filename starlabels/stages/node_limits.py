@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from starlabels.base.console import format_count
 from starlabels.base.labels import LABELS
+from starlabels.base.wavelengths import convert_medium
 from starlabels.synthesis.library import ELEMENT_LIBRARIES, PACKAGED, VMIC_LIBRARIES
 from starlabels.synthesis.nodes import AXES
 
@@ -23,7 +26,9 @@ def list_exceeded_limits(grid, cfg, ranges):
     """
     exceeded = []
     wave = cfg.wave
-    if not (grid.wave_min <= wave.min and wave.max - wave.step <= grid.wave_max):
+    ends = np.array([wave.min, wave.max - wave.step])
+    low, high = convert_medium(ends, cfg.medium, grid.medium)
+    if not (grid.wave_min <= low and high <= grid.wave_max):
         span = f"{grid.wave_min:g} to {grid.wave_max:g}"
         exceeded.append(f"the window, wave {wave.min:g} to {wave.max:g} A (nodes: {span})")
     for name, axis in zip(AXES, grid.axes):

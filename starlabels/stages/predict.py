@@ -205,7 +205,7 @@ class FigureFolder:
 
         name = result_page.choose_picture_name(result.name, self.names)
         path = self.args.out / name
-        observed_spectra.draw_star(fitted, result, path, self.run.cfg.lines)
+        observed_spectra.draw_star(fitted, result, path, self.run.cfg.get_lines(fitted.medium))
         scaling = self.args.model / "scaling.h5"
         inputs = {self.args.model: hdf5.compute_file_digest(scaling)}
         for file, shown in self.shown.items():

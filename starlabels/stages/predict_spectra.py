@@ -210,7 +210,7 @@ def open_predictor(cfg, folder, reach=REACH):
         curve = continuum.read_continuum(h5)
         axis = hdf5_spectra.read_axis(h5)
     model = trained_model.open_model(folder)
-    sampler = open_nodes(cfg, needed=curve is not None) if axis.medium == "air" else None
+    sampler = open_nodes(cfg, needed=curve is not None) if axis.medium == cfg.medium else None
     preparer = None
     if curve:
         power = cfg.grid.resolving_power

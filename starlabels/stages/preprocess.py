@@ -169,13 +169,13 @@ def find_label_range(labels):
 def fit_continuum(h5, joined, rows, cfg):
     """Fit and write the continuum model of the training rows; None if spectra stay unnormalised.
 
-    UserError if the spectra are not in air, the medium of prepared observed spectra.
+    UserError if they are not in the medium of the recipe, to which observed spectra are brought.
     """
     if not cfg.preprocess.observed:
         return None
-    if (medium := hdf5_spectra.read_axis(joined).medium) != "air":
-        hint = "set preprocess.observed: null, or join others"
-        raise UserError(f"{joined.filename} is in {medium}, expected air: {hint}")
+    if (medium := hdf5_spectra.read_axis(joined).medium) != cfg.medium:
+        hint = f"set wave.medium: {medium}, or join others"
+        raise UserError(f"{joined.filename} is in {medium}, expected {cfg.medium}: {hint}")
     flux = hdf5.read_rows(hdf5.get_dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
     curve = continuum.fit_continuum_model(flux, cfg.wave.grid(), cfg.preprocess.observed.order)
     continuum.write_continuum(h5, curve)

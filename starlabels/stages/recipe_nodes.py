@@ -9,6 +9,7 @@ from starlabels.base import hdf5_labels
 from starlabels.base.checksums import verify_checksum
 from starlabels.base.errors import UserError
 from starlabels.base.labels import ELEMENTS, OFFSET_OF, offset_name
+from starlabels.base.wavelengths import convert_medium
 from starlabels.config import digests
 from starlabels.config.paths import get_library_path
 from starlabels.stages import node_limits
@@ -124,7 +125,7 @@ def open_sampler(cfg, build=True):
     ranges = find_label_ranges(cfg)
     path, vmic_path = find_library(cfg, ranges, build)
     elements_path = find_element_library(cfg, ranges, path, build)
-    return Sampler(path, ranges, vmic_path, elements_path)
+    return Sampler(path, ranges, vmic_path, elements_path, cfg.medium)
 
 
 def covers_recipe(grid, cfg, ranges):
@@ -181,6 +182,7 @@ def find_element_library(cfg, ranges, main_path, build):
         atmosphere=cfg.grid.nodes.atmosphere,
         resolving_power=nodes.read_grid(verify_checksum(main_path)).resolving_power,
         elements=elements,
+        medium=cfg.medium,
     )
     path = get_library_path(cfg, "elements")
     reason = node_limits.explain_elements(name, elements, cfg, ranges)
@@ -209,7 +211,8 @@ def provide_library(path, grid, cfg, build, reason):
 
 def plan_nodes(cfg, spans):
     """NodeGrid to synthesise for {label: (low, high)}; UserError where lines or atmospheres end."""
-    if not lines.is_covered(cfg.wave.min, cfg.wave.max):
+    ends = convert_medium(np.array([cfg.wave.min, cfg.wave.max]), cfg.medium, "air")
+    if not lines.is_covered(*ends):
         problem = f"wave {cfg.wave.min:g} to {cfg.wave.max:g} A"
         raise UserError(f"{cfg.path}: {problem}: the line lists span {lines.describe_coverage()}")
     allowed = dict.fromkeys(AXES, (-np.inf, np.inf))
@@ -217,7 +220,8 @@ def plan_nodes(cfg, spans):
     source, ranges = LABEL_RANGES.get(cfg.grid.nodes.atmosphere, ("", {}))
     allowed |= ranges
     axes = {name: plan_axis(cfg, name, spans[name], allowed[name], source) for name in AXES}
-    return NodeGrid(cfg.wave.min, cfg.wave.max, atmosphere=cfg.grid.nodes.atmosphere, **axes)
+    atmosphere = cfg.grid.nodes.atmosphere
+    return NodeGrid(cfg.wave.min, cfg.wave.max, atmosphere=atmosphere, medium=cfg.medium, **axes)
 
 
 def plan_axis(cfg, name, limits, allowed, source):
@@ -226,10 +230,10 @@ def plan_axis(cfg, name, limits, allowed, source):
     source: name of the model atmospheres.
     """
     if not allowed[0] <= limits[0] <= limits[1] <= allowed[1]:
-        source = cfg.grid.labels_csv or f"{cfg.path}: grid.labels"
+        where = cfg.grid.labels_csv or f"{cfg.path}: grid.labels"
         problem = f"{name} {limits[0]:g} to {limits[1]:g}"
         expected = f"{source} atmospheres span {allowed[0]:g} to {allowed[1]:g}"
-        raise UserError(f"{source}: {problem}: {expected}")
+        raise UserError(f"{where}: {problem}: {expected}")
     step = cfg.grid.nodes.step.get(name)
     where = f"{cfg.path}: grid.nodes.step"
     if step is None:

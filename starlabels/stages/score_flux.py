@@ -155,7 +155,8 @@ def draw_examples(examples, axis, cfg, folder):
     truth = np.array([truth for _, truth, _ in examples.values()])
     generated = np.array([flux for _, _, flux in examples.values()])
     path = folder / "4_generated.png"
-    draw_spectrum_pairs(axis.wave, truth, generated, titles, cfg.lines, path, axis.medium)
+    lines = cfg.get_lines(axis.medium)
+    draw_spectrum_pairs(axis.wave, truth, generated, titles, lines, path, axis.medium)
 
 
 def draw_errors(errors, mean_flux, axis, labels, axes, cfg, folder):
@@ -165,7 +166,8 @@ def draw_errors(errors, mean_flux, axis, labels, axes, cfg, folder):
 
     by_pixel = {name: errors[f"pixel_{name}"] for name in ("mean", "p95", "worst")}
     path = folder / "4_error_by_wavelength.png"
-    draw_error_by_wavelength(axis.wave, mean_flux, by_pixel, cfg.lines, path, axis.medium)
+    lines = cfg.get_lines(axis.medium)
+    draw_error_by_wavelength(axis.wave, mean_flux, by_pixel, lines, path, axis.medium)
     by_star = {name: errors[name] for name in ("mean", "max")}
     plots.draw_error_distribution(by_star, folder / "4_errors.png")
     plots.draw_error_by_label(labels, errors["mean"], axes, folder / "4_error_by_label.png")

@@ -9,7 +9,7 @@ import numpy as np
 
 from starlabels.base import hdf5, hdf5_spectra
 from starlabels.base.errors import UserError
-from starlabels.base.wavelengths import convert_vacuum_to_air
+from starlabels.base.wavelengths import convert_medium
 from starlabels.synthesis import atmosphere, broaden, lines
 
 AXES = ("teff", "logg", "mh", "vmic")
@@ -130,8 +130,7 @@ class NodeGrid:
 
     def wave_in_air(self, oversampling=1):
         """As `wave`, in air."""
-        wave = self.wave(oversampling)
-        return convert_vacuum_to_air(wave) if self.medium == "vacuum" else wave
+        return convert_medium(self.wave(oversampling), self.medium, "air")
 
 
 def read_grid(path):

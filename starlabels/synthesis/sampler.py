@@ -10,6 +10,7 @@ import numpy as np
 from starlabels.base.checksums import verify_checksum
 from starlabels.base.errors import UserError
 from starlabels.base.labels import OFFSET_OF, OFFSETS
+from starlabels.base.wavelengths import convert_medium
 from starlabels.synthesis import broaden
 from starlabels.synthesis.compression import load_compressed, select_nodes
 from starlabels.synthesis.elements import ElementChanges
@@ -43,6 +44,8 @@ class Sampler:
         the main library.
     elements_path : path, optional
         Library whose changes with the abundances of single elements are added, see elements.py.
+    medium : str, optional
+        "air" or "vacuum": of the wavelengths of sampled spectra; default: that of the library.
 
     Attributes
     ----------
@@ -50,9 +53,10 @@ class Sampler:
         All files that the spectra depend on.
     """
 
-    def __init__(self, path, ranges=None, vmic_path=None, elements_path=None):
+    def __init__(self, path, ranges=None, vmic_path=None, elements_path=None, medium=None):
         self.path = path
         self.grid = read_grid(verify_checksum(path))
+        self.medium = medium or self.grid.medium
         self.vmic_sampler = Sampler(vmic_path, ranges) if vmic_path else None
         ranges = ranges or {}
         if self.vmic_sampler:
@@ -96,7 +100,7 @@ class Sampler:
         labels : dict
             {name: (n,)}: AXES and optionally vsini, resolving_power, rv and [X/M].
         wave : array (n_pix,)
-            Wavelengths (A) in the medium of the library.
+            Wavelengths (A) in the medium of the sampler.
         resolving_power : float
             lambda / FWHM, unless it is one of the labels.
         chunk : int
@@ -176,6 +180,7 @@ class Sampler:
     def _resampling_matrix(self, wave):
         """`Broadening.resampling_matrix` of wavelengths inside the window; UserError outside."""
         low, high = self.grid.wave_min, self.grid.wave_max
+        wave = convert_medium(wave, self.medium, self.grid.medium)
         if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
             raise UserError(
                 f"{self.path} covers {low:g} to {high:g} A; "

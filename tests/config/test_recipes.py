@@ -80,7 +80,7 @@ def test_mappings_of_the_users_own_keys_and_models_of_other_builders_are_replace
         "model: {builder: seed_cnn}\n",
     )
     cfg = load.load_config(path)
-    assert list(cfg.grid.labels) == ["teff", "logg"] and list(cfg.lines) == ["Na"]
+    assert list(cfg.grid.labels) == ["teff", "logg"] and list(cfg.get_lines("air")) == ["Na"]
     assert "width" not in cfg.model.arguments and cfg.jacobian.n_stars == 300
     path = write("b.yaml", "base: afgk.yaml\nmodel: {builder: residual_mlp, blocks: 1}\n")
     assert load.load_config(path).model.width == 256

@@ -48,6 +48,24 @@ def test_the_limit_that_fails_the_nodes_and_the_minutes_are_named(
     assert " nodes, about " in second and " minute" in second
 
 
+def test_the_window_of_a_recipe_in_vacuum_is_compared_in_vacuum(make_config):
+    """In vacuum the packaged 4450-4990 A are 4451.25-4991.39 A."""
+    power = {"grid.resolving_power": 35_000}
+    for low, fits in ((4451.3, True), (4451.1, False)):
+        window = {"wave.min": low, "wave.max": 4460.0, "wave.medium": "vacuum"}
+        cfg = make_config(power | window)
+        assert cfg.medium == "vacuum"
+        ranges = recipe_stars.find_label_ranges(cfg)
+        exceeded = node_limits.list_exceeded_limits(node_limits.BLUE, cfg, ranges)
+        assert any("the window" in words for words in exceeded) != fits
+
+
+def test_lines_of_figures_are_named_in_the_medium_of_the_spectra(make_config):
+    cfg = make_config({"jacobian.lines": {"Mg II": [4481.2]}})
+    assert cfg.get_lines("air") == {"Mg II": [4481.2]}
+    assert cfg.get_lines("vacuum")["Mg II"][0] == pytest.approx(4482.457, abs=0.002)
+
+
 def test_a_library_of_the_user_that_does_not_cover_the_recipe_names_the_limit(make_config):
     library = str(recipe_nodes.NODE_FOLDER / "rvs.h5")
     cfg = make_config(BLUE | {"grid.nodes.library": library})

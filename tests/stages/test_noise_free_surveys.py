@@ -158,6 +158,15 @@ def test_the_medium_is_kept_by_model_card_export_and_figures_and_another_is_refu
     )
 
 
+def test_a_recipe_in_another_medium_than_its_databases_is_refused(make_config):
+    databases = {"join.databases": [{"path": "survey.h5", "where": None}]}
+    cfg = make_config(databases | {"wave.medium": "air"})
+    write_survey(cfg, draw_labels(cfg, N))
+    with pytest.raises(UserError, match="survey.h5 is in vacuum, wave.medium is air: correct"):
+        join.join_databases(Run(cfg))
+    join.join_databases(Run(make_config(databases | {"wave.medium": "vacuum"})))
+
+
 def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_config):
     observed = {"order": 3, "continuum_error": 0.01, "line_error": 0.1, "velocity_error": 1.0}
     cfg = make_config({"join.databases": [{"path": "survey.h5", "where": None}]})

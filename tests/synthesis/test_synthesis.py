@@ -5,6 +5,7 @@ import pytest
 from toy_nodes import CENTRES, GRID, toy_node
 
 from starlabels.base.errors import UserError
+from starlabels.base.wavelengths import convert_air_to_vacuum
 from starlabels.synthesis import atmosphere, broaden, lines, node_builder, nodes
 from starlabels.synthesis.compression import compress_low_rank
 from starlabels.synthesis.interpolate import compute_lagrange_weights, find_cell_corners
@@ -129,6 +130,15 @@ def test_a_sampler_of_a_range_gives_the_same_spectra_as_one_of_all(library):
 def test_a_window_beyond_the_nodes_names_both(library):
     with pytest.raises(UserError, match="covers 5000 to 5040 A; requested 4990"):
         Sampler(library).sample_spectra(labels(7000, 4.0, 0.0), np.arange(4990, 5040, 0.05), 20_000)
+
+
+def test_spectra_are_sampled_in_the_medium_that_is_asked_for(library):
+    wave, star = np.arange(5002, 5035, 0.05), labels(6700, 3.8, -0.2)
+    air = Sampler(library).sample_spectra(star, wave, 20_000)
+    sampler = Sampler(library, medium="vacuum")
+    vacuum = sampler.sample_spectra(star, convert_air_to_vacuum(wave), 20_000)
+    assert np.abs(vacuum - air).max() < 1e-5
+    assert np.abs(sampler.sample_spectra(star, wave, 20_000) - air).max() > 0.01
 
 
 def test_sensitivity_is_the_slope_of_the_sampled_flux(library):
