@@ -112,7 +112,7 @@ class Grid(Section):
         "CSV file of labels to use instead of drawing: a column per label, optional star_id; "
         "other numeric columns are kept, <name>_err as errors; null: draw"
     )
-    resolving_power: number_type(500, 35_000) = setting(
+    resolving_power: number_type(500, 120_000) = setting(
         "lambda/FWHM of a Gaussian instrument; for spectra without such a label"
     )
     nodes: Nodes = setting("synthesised spectra between which the grid is interpolated")

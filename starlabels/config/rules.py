@@ -14,7 +14,7 @@ GRID_RANGES = {  # of any grid; the atmospheres allow less, see LABEL_RANGES
     "vmic": (0, 20),
     "vsini": (0, 500),
     "rv": (-500, 500),
-    "resolving_power": (500, 35_000),
+    "resolving_power": (500, 120_000),
 } | dict.fromkeys(OFFSETS, (-0.5, 0.5))  # the changes of spectra were measured at 0.3 dex
 MOST_BYTES = 4 << 30  # of the spectra in memory at a time
 

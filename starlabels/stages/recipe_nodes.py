@@ -220,8 +220,14 @@ def plan_nodes(cfg, spans):
     source, ranges = LABEL_RANGES.get(cfg.grid.nodes.atmosphere, ("", {}))
     allowed |= ranges
     axes = {name: plan_axis(cfg, name, spans[name], allowed[name], source) for name in AXES}
-    atmosphere = cfg.grid.nodes.atmosphere
-    return NodeGrid(cfg.wave.min, cfg.wave.max, atmosphere=atmosphere, medium=cfg.medium, **axes)
+    return NodeGrid(
+        cfg.wave.min,
+        cfg.wave.max,
+        **axes,
+        atmosphere=cfg.grid.nodes.atmosphere,
+        resolving_power=max(NodeGrid.resolving_power, spans["resolving_power"][1]),
+        medium=cfg.medium,
+    )
 
 
 def plan_axis(cfg, name, limits, allowed, source):

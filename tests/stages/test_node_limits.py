@@ -60,6 +60,15 @@ def test_the_window_of_a_recipe_in_vacuum_is_compared_in_vacuum(make_config):
         assert any("the window" in words for words in exceeded) != fits
 
 
+def test_nodes_are_made_for_the_resolving_power_that_a_recipe_asks_for(make_config):
+    for power, of_nodes in ((20_000, 35_000), (50_000, 50_000)):
+        window = {"wave.min": 6500.0, "wave.max": 6600.0, "grid.resolving_power": power}
+        cfg = make_config(window)
+        grid = recipe_nodes.plan_nodes(cfg, recipe_stars.find_label_ranges(cfg))
+        assert grid.resolving_power == of_nodes
+        assert grid.step == pytest.approx(299792.458 / of_nodes / 3.4262, abs=1e-3)
+
+
 def test_lines_of_figures_are_named_in_the_medium_of_the_spectra(make_config):
     cfg = make_config({"jacobian.lines": {"Mg II": [4481.2]}})
     assert cfg.get_lines("air") == {"Mg II": [4481.2]}
