@@ -77,7 +77,7 @@ def make_epochs(cfg, h5):
 def time_synthesis():
     """Seconds per node of the default window in one worker process, without its start."""
     from starlabels.config.data_sections import Cluster
-    from starlabels.synthesis import node_builder
+    from starlabels.synthesis import node_synthesis
     from starlabels.synthesis.library import PACKAGED
 
     points = np.array(
@@ -91,7 +91,7 @@ def time_synthesis():
     one = Cluster(scheduler=None, workers=1)
     ticks = [
         time.perf_counter()
-        for _ in node_builder.synthesise_nodes(PACKAGED["blue.h5"], points, one)
+        for _ in node_synthesis.synthesise_nodes(PACKAGED["blue.h5"], points, one)
     ]
     return (ticks[-1] - ticks[0]) / (len(ticks) - 1)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from starlabels.config.data_sections import Cluster
 from starlabels.stages import command_line
-from starlabels.synthesis import lines, node_builder, nodes, sme
+from starlabels.synthesis import lines, node_synthesis, nodes, sme
 
 NODES = nodes.NodeGrid(
     5000.0,
@@ -38,9 +38,8 @@ def synthesise_one_by_one(grid):
     """As `synthesise_serially`, in this process."""
     with sme.silence_output():
         engine, line_list = sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max)
-        return np.array(
-            [node_builder.synthesise_node(engine, line_list, grid, *point) for point in grid.points]
-        )
+        synthesise = node_synthesis.synthesise_node
+        return np.array([synthesise(engine, line_list, grid, *point) for point in grid.points])
 
 
 def synthesise_with_kills(grid, cluster, kills):
@@ -50,7 +49,7 @@ def synthesise_with_kills(grid, cluster, kills):
     ({index: (flux or None, reason)}, ids of the processes that were killed).
     """
     done, killed, others = {}, [], None
-    for index, flux, reason in node_builder.synthesise_nodes(grid, grid.points, cluster):
+    for index, flux, reason in node_synthesis.synthesise_nodes(grid, grid.points, cluster):
         done[index] = (flux, reason)
         alive = sorted(
             child.pid for child in multiprocessing.active_children() if "Dask Worker" in child.name

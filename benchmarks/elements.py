@@ -14,7 +14,7 @@ import numpy as np
 
 from starlabels.base import errors
 from starlabels.stages import command_line, recipe_nodes, recipe_stars
-from starlabels.synthesis import lines, node_builder, nodes, sme
+from starlabels.synthesis import lines, node_synthesis, nodes, sme
 
 N_MOVED = 3
 
@@ -30,7 +30,7 @@ def synthesise_star(node_grid, star):
     """Flux (n_pix,) of one star: its labels and {element: [X/M]}, on the pixels of a NodeGrid."""
     point, abundances = star
     line_list = lines.read_lines(node_grid.wave_min, node_grid.wave_max)
-    return node_builder.synthesise_pattern(sme.Engine(), line_list, node_grid, *point, abundances)
+    return node_synthesis.synthesise_pattern(sme.Engine(), line_list, node_grid, *point, abundances)
 
 
 def draw_stars(cfg, sampler, n):

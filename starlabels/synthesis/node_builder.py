@@ -1,10 +1,7 @@
-"""Synthesis of node libraries by worker processes."""
+"""Building of node libraries: nodes are stored as they come, and gathered in one file."""
 
-import functools
 import json
 import shutil
-import socket
-import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,119 +11,15 @@ from starlabels.base import hdf5, hdf5_spectra, provenance, untrusted
 from starlabels.base.console import format_count, show_progress
 from starlabels.base.errors import UserError
 from starlabels.base.files import sync_to_disk
-from starlabels.base.workers import LOST, connect_cluster, iterate_results
-from starlabels.synthesis import broaden, lines, sme
 from starlabels.synthesis.atmosphere_choice import LABEL_RANGES, choose_sources
 from starlabels.synthesis.compression import compress_low_rank, quantise_basis
-from starlabels.synthesis.nodes import AXES, QUICK_HYDROGEN, QUICK_LAYERS
+from starlabels.synthesis.node_synthesis import synthesise_nodes
+from starlabels.synthesis.nodes import AXES
 
 FLUX_SCALE = 1 / 50000  # of the uint16 of finished nodes; a flux step of 2e-5
-MOST_FLUX = 1.3  # of the continuum; more is stored as nonsense
 # rms error of the line depths in a library
 LIBRARY_RESIDUAL = 1e-5
 BASIS_STEP = 1e-6  # of the stored basis, in line depth
-# SMElib keeps its state in globals: one call at a time, however many threads a worker has
-ENGINE_LOCK = threading.Lock()
-
-
-def synthesise_node(engine, line_list, grid, teff, logg, mh, vmic, pattern=0):
-    """Flux (n_pix,) of one node on grid.wave(), continuum 1, broadened to grid.fwhm.
-
-    pattern: number of the abundance pattern, see `NodeGrid.patterns`.
-    """
-    abundances = grid.patterns[int(pattern)]
-    return synthesise_pattern(engine, line_list, grid, teff, logg, mh, vmic, abundances)
-
-
-def synthesise_pattern(engine, line_list, grid, teff, logg, mh, vmic, abundances):
-    """As `synthesise_node`, with abundances {element: [X/M] in dex}.
-
-    The atmosphere has scaled solar abundances.
-    """
-    oversampling = grid.get_oversampling(teff, vmic)
-    wave = grid.wave_in_air(oversampling)
-    flux = 0.0
-    for kind, share in choose_sources(grid.atmosphere, teff, logg, mh):
-        structure = sme.make_atmosphere(kind, teff, logg, mh)
-        if grid.quick:
-            structure = sme.thin_structure(structure, QUICK_LAYERS)
-        engine.load_model(line_list, structure, mh, vmic, teff, logg, abundances=abundances)
-        flux = flux + share * engine.compute_spectrum(wave)
-    sigma = grid.fwhm / broaden.FWHM / grid.step * oversampling
-    reach = int(np.ceil(6 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    smooth = np.convolve(np.pad(flux, reach, mode="edge"), kernel / kernel.sum(), "valid")
-    return check_flux(smooth[::oversampling]).astype("f4")
-
-
-def check_flux(flux):
-    """The flux (n_pix,) of a node; ValueError if it is not physical, as where SMElib diverges."""
-    if not (np.isfinite(flux).all() and -0.001 < flux.min() and flux.max() < MOST_FLUX):
-        raise ValueError(f"flux from {flux.min():.3g} to {flux.max():.3g} of the continuum")
-    return np.maximum(flux, 0)
-
-
-@functools.lru_cache(maxsize=1)
-def load_engine(grid, digest):
-    """SMElib and the LineLists of a NodeGrid without and with molecules, loaded once a process.
-
-    UserError if they cannot be loaded, or if the packaged data of the worker give another digest.
-    """
-    from dask.distributed import get_worker
-
-    host = socket.gethostname()
-    if grid.digest != digest:
-        raise UserError(
-            f"cluster: the worker on {host} has other lines or atmospheres in data/: "
-            "start it in this same folder"
-        )
-    sme.enter_sandbox(keep_home=grid.atmosphere != "builtin", inside=get_worker().local_directory)
-    hydrogen = {"hydrogen": QUICK_HYDROGEN} if grid.quick else {}
-    try:
-        ends = grid.wave_in_air()[[0, -1]]
-        atoms = lines.read_lines(*ends, molecules=False, **hydrogen)
-        return sme.Engine(), atoms, lines.read_lines(*ends, **hydrogen)
-    except Exception as error:  # any reason why a library does not load
-        reason = " ".join(str(error).split())
-        raise UserError(f"cluster: SMElib does not start on {host}: {reason}") from None
-
-
-def compute_node(point, grid, digest):
-    """Flux (n_pix,) of a node, or the reason (str) why it failed.
-
-    Runs in a worker process, which SMElib may end without a message.
-    """
-    with ENGINE_LOCK, sme.silence_output():
-        engine, atoms, all_lines = load_engine(grid, digest)
-        line_list = all_lines if point[0] < lines.MOLECULE_TEFF else atoms
-        try:
-            return synthesise_node(engine, line_list, grid, *point)
-        except Exception as error:  # any failure is recorded and the other nodes continue
-            return " ".join(str(error).split()) or type(error).__name__
-
-
-def synthesise_nodes(grid, points, cluster):
-    """Yield (index, flux or None, reason of failure) per node as the workers finish them.
-
-    Parameters
-    ----------
-    grid : NodeGrid
-    points : array (n, 4) or (n, 5)
-        Labels as in `NodeGrid.points`.
-    cluster : Cluster
-        Section `cluster` of the configuration.
-    """
-    if not len(points):
-        return
-    tasks = [tuple(map(float, point)) for point in points]
-    with connect_cluster(cluster, len(points)) as client:
-        for index, result in iterate_results(client, compute_node, tasks, grid, grid.digest):
-            if not isinstance(result, str):
-                yield index, result, ""
-            elif result is LOST:
-                yield index, None, "SMElib ended its process"
-            else:
-                yield index, None, result
 
 
 def build_library(grid, path, cluster):

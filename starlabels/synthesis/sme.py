@@ -2,7 +2,7 @@
 
 SMElib: Piskunov & Valenti (2017), A&A 597, A16. It keeps its state in globals and may end its
 process when its equation of state fails, so that everything here runs in worker processes: see
-`node_builder.compute_node`. Importing pysme writes into HOME: workers get a private one
+`node_synthesis.compute_node`. Importing pysme writes into HOME: workers get a private one
 (`enter_sandbox`).
 """
 

@@ -11,7 +11,7 @@ from starlabels.base import workers
 from starlabels.base.errors import UserError
 from starlabels.config.data_sections import Cluster
 from starlabels.stages import predict
-from starlabels.synthesis import node_builder, nodes
+from starlabels.synthesis import node_synthesis, nodes
 
 NODES = nodes.NodeGrid(5000.0, 5002.0, (6000.0, 6250.0, 6500.0), (4.0, 4.5), (0.0,), (2.0,))
 TWO = Cluster(scheduler=None, workers=2)
@@ -56,24 +56,24 @@ def test_a_worker_killed_from_outside_costs_no_node_and_no_bit(
 def test_the_workers_of_a_running_scheduler_make_the_same_nodes(expected, scheduler):
     made = {
         i: flux
-        for i, flux, _ in node_builder.synthesise_nodes(
+        for i, flux, _ in node_synthesis.synthesise_nodes(
             NODES, NODES.points, Cluster(scheduler=scheduler, workers=1)
         )
     }
     assert all(np.array_equal(made[i], expected[i]) for i in range(6))
 
 
-def ending(point, grid, digest):
+def ending(task, grid, digest):
     """Stands in for compute_node: SMElib ends the process of one node; the others succeed."""
-    if point == (6000.0, 4.0, 0.0, 2.0):
+    if task[0] == (6000.0, 4.0, 0.0, 2.0):
         os._exit(0)
     return np.ones(3)
 
 
 @pytest.mark.slow
 def test_a_node_that_ends_its_worker_fails_and_takes_no_other_with_it(scheduler, monkeypatch):
-    monkeypatch.setattr(node_builder, "compute_node", ending)
-    made = node_builder.synthesise_nodes(
+    monkeypatch.setattr(node_synthesis, "compute_node", ending)
+    made = node_synthesis.synthesise_nodes(
         NODES, NODES.points, Cluster(scheduler=scheduler, workers=1)
     )
     done = {i: (flux is None, reason) for i, flux, reason in made}
@@ -82,7 +82,7 @@ def test_a_node_that_ends_its_worker_fails_and_takes_no_other_with_it(scheduler,
 
 @pytest.mark.slow
 def test_workers_with_other_data_are_refused(scheduler):
-    calls = node_builder.compute_node, [tuple(NODES.points[0])], NODES, "another digest"
+    calls = node_synthesis.compute_node, [(tuple(NODES.points[0]), None)], NODES, "another digest"
     with (
         workers.connect_cluster(Cluster(scheduler=scheduler, workers=1), 1) as client,
         pytest.raises(UserError, match="other lines"),
@@ -95,7 +95,7 @@ def test_without_a_scheduler_there_is_one_line(address, monkeypatch):
     monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with pytest.raises(UserError, match="expected the address of a dask scheduler, found") as error:
         next(
-            node_builder.synthesise_nodes(
+            node_synthesis.synthesise_nodes(
                 NODES, NODES.points, Cluster(scheduler=address, workers=1)
             )
         )
@@ -103,9 +103,8 @@ def test_without_a_scheduler_there_is_one_line(address, monkeypatch):
 
 
 def test_nothing_to_synthesise_starts_no_worker():
-    assert not list(
-        node_builder.synthesise_nodes(NODES, [], Cluster(scheduler="tcp://localhost:1", workers=1))
-    )
+    cluster = Cluster(scheduler="tcp://localhost:1", workers=1)
+    assert not list(node_synthesis.synthesise_nodes(NODES, [], cluster))
 
 
 def test_a_number_of_workers_out_of_range_is_one_line():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from published import MODELS, SHARED, structure
 
-from starlabels.synthesis import broaden, lines, node_builder, nodes, sme
+from starlabels.synthesis import broaden, lines, node_synthesis, nodes, sme
 from starlabels.synthesis.library import NODE_FOLDER, PACKAGED
 from starlabels.synthesis.sampler import Sampler
 
@@ -67,7 +67,7 @@ def node_directly(name, point):
     """The spectrum of one off-node point of a library, synthesised."""
     grid = PACKAGED[name]
     line_list = lines.read_lines(grid.wave_min, grid.wave_max)
-    return node_builder.synthesise_node(sme.Engine(), line_list, grid, *point)
+    return node_synthesis.synthesise_node(sme.Engine(), line_list, grid, *point)
 
 
 def degrade(flux, grid, fwhm):

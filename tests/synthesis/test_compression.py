@@ -7,7 +7,7 @@ import pytest
 from toy_nodes import GRID, toy_node, write_library
 
 from starlabels.base.wavelengths import convert_air_to_vacuum
-from starlabels.synthesis import compression, node_builder, nodes
+from starlabels.synthesis import compression, node_builder, node_synthesis, nodes
 from starlabels.synthesis.sampler import Sampler
 
 
@@ -78,4 +78,4 @@ def test_libraries_that_store_the_flux_are_still_read(tmp_path):
 @pytest.mark.parametrize("flux", [[0.5, np.nan], [0.5, 1e50], [0.5, -0.1]])
 def test_flux_that_is_not_physical_is_a_failed_node(flux):
     with pytest.raises(ValueError, match="of the continuum"):
-        node_builder.check_flux(np.array(flux))
+        node_synthesis.check_flux(np.array(flux))
