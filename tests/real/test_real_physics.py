@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from published import MODELS, SHARED, structure
 
-from starlabels.synthesis import broaden, lines, node_synthesis, nodes, sme
-from starlabels.synthesis.library import NODE_FOLDER, PACKAGED
-from starlabels.synthesis.sampler import Sampler
+from starlabels.config.schema import Cluster
+from starlabels.synthesis import broaden, lines, node_synthesis, sme
+from starlabels.synthesis.library import PACKAGED
+from starlabels.tools.rebuild.nodes import measure_errors
 
 pytestmark = [
     pytest.mark.real,
@@ -21,7 +22,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 BLUE = "blue.h5"
 R_CHECK = 11_500
-N_POINTS = 30
+N_POINTS = 8
 
 
 def in_workers(function, tasks, workers=2):
@@ -77,33 +78,11 @@ def degrade(flux, grid, fwhm):
     return 1 - np.fft.irfft(depth)[: len(flux)]
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high", "step", "worst"),
-    [
-        (BLUE, [5000, 2.0, -1.5, 2.0], [10000, 5.0, 1.5, 2.0], 0.05, 0.015),
-        ("rvs.h5", [4500, 2.0, -1.5, 0.0], [11000, 5.0, 1.5, 4.0], 0.1, 0.02),
-    ],
-)
-def test_sampled_spectra_agree_with_synthesised_ones_between_nodes(name, low, high, step, worst):
-    grid, points = PACKAGED[name], np.random.default_rng(11).uniform(low, high, (N_POINTS, 4))
-    labels = dict(zip(nodes.AXES, points.T))
-    wave, window = grid.wave(), np.arange(grid.wave_min, grid.wave_max, step)
-    vmic = None if low[3] == high[3] else NODE_FOLDER / name.replace(".h5", "_vmic.h5")
-    sampled = Sampler(NODE_FOLDER / name, vmic_path=vmic).sample_spectra(labels, window, R_CHECK)
-    fwhm = broaden.compute_remaining_fwhm(R_CHECK, grid.fwhm)
-    made = in_workers(partial(node_directly, name), points)
-    direct = np.array([np.interp(window, wave, degrade(flux, grid, fwhm)) for flux in made])
-    error = np.abs(sampled - direct)
-    print(
-        f"{name}: sampled against synthesised, R = {R_CHECK}, {N_POINTS} points: "
-        f"mean {error.mean():.1e}, max {error.max():.4f}"
-    )
-    print(
-        "worst at teff {:.0f} logg {:.2f} mh {:+.2f} vmic {:.2f}".format(
-            *points[error.max(axis=1).argmax()]
-        )
-    )
-    assert error.mean() <= 5e-4 and error.max() <= worst
+@pytest.mark.parametrize("name", ["blue.h5", "rvs.h5"])
+def test_sampled_spectra_agree_with_synthesised_ones_between_nodes(name):
+    """At a few of the labels of `python -m starlabels.tools.rebuild.nodes --check`."""
+    errors = measure_errors(name, N_POINTS, Cluster(scheduler=None, workers=2))
+    assert len(errors) == N_POINTS and errors.mean() <= 5e-4 and errors.max() <= 0.02
 
 
 def continuum_matched(observed, model, wave, width=20.0):
@@ -141,4 +120,7 @@ def test_the_observed_sun_agrees_with_ours():
     name = f"the Sun (HARPS) over ours at 5772 K, 4.44, [M/H] 0, vmic 1 km/s; R = {R_CHECK}, "
     name += f"mean |dF| {error:.3f}"
     plots.draw_model_comparison(wave, seen, ours, name, ROOT / "figures/real/sun.png")
-    assert error <= 0.022
+    assert error <= 0.015
+    # where lines of Fe I were missing
+    part = (wave > 4640) & (wave < 4700)
+    assert abs((seen - ours)[part].mean()) < 0.01

@@ -39,40 +39,58 @@ def rebuild_library(name, cluster):
 
 
 def check_library(name, cluster):
-    """Measure the interpolation error of a library at random labels and store it.
-
-    Spectra of the library and synthesised spectra are compared at the resolving power of the
-    library, without rotation.
-    """
-    grid = LIBRARIES[name]
-    path = NODE_FOLDER / name
-    vmic_path = NODE_FOLDER / name.replace(".h5", "_vmic.h5")
-    vmic_path = vmic_path if vmic_path.exists() else None
-    sampler = Sampler(path, vmic_path=vmic_path)
-    labels = draw_labels(sampler, COVERED[name])
-    points = np.column_stack([labels[axis] for axis in AXES])
-    sampled = sampler.sample_intrinsic(labels)
-    errors = {}
-    for index, flux, reason in synthesise_nodes(grid, points, cluster):
-        if flux is None:
-            print(f"{name}: {points[index]} failed: {reason}")
-            continue
-        errors[index] = np.abs(sampled[index] - flux)
-        place = ", ".join(f"{axis} {value:g}" for axis, value in zip(AXES, points[index]))
-        print(f"{place}: mean {errors[index].mean():.5f}, max {errors[index].max():.4f}")
-    mean = float(np.mean([error.mean() for error in errors.values()]))
-    most = float(np.max([error.max() for error in errors.values()]))
-    stored = read_errors() | {name: {"n": len(errors), "mean": mean, "max": most}}
+    """Measure the interpolation error of a library at random labels, and store it."""
+    errors = measure_errors(name, N_POINTS, cluster)
+    summary = {"n": len(errors), "mean": float(errors.mean()), "max": float(errors.max())}
+    stored = read_errors() | {name: summary}
     with replace_file(ERROR_FILE) as tmp:
         tmp.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+    mean, most = summary["mean"], summary["max"]
     print(f"{name}: |dF| at {len(errors)} points: mean {mean:.5f}, max {most:.4f}")
 
 
-def draw_labels(sampler, covered):
-    """N_POINTS label sets {name: (n,)} inside the covered ranges that have sound nodes."""
+def measure_errors(name, n, cluster):
+    """Measure the interpolation error of a library at random labels.
+
+    Spectra of the library and synthesised spectra are compared at the resolving power of the
+    library, without rotation.
+
+    Parameters
+    ----------
+    name : str
+        File name of a packaged library.
+    n : int
+        Number of labels drawn in the range of the library.
+    cluster : Cluster
+        Section `cluster` of the configuration.
+
+    Returns
+    -------
+    array (n, n_pix)
+        |difference| in flux; without rows whose synthesis failed.
+    """
+    path = NODE_FOLDER / name
+    vmic_path = NODE_FOLDER / name.replace(".h5", "_vmic.h5")
+    sampler = Sampler(path, vmic_path=vmic_path if vmic_path.exists() else None)
+    labels = draw_labels(sampler, COVERED[name], n)
+    points = np.column_stack([labels[axis] for axis in AXES])
+    sampled = sampler.sample_intrinsic(labels)
+    errors = []
+    for index, flux, reason in synthesise_nodes(LIBRARIES[name], points, cluster):
+        place = ", ".join(f"{axis} {value:.4g}" for axis, value in zip(AXES, points[index]))
+        if flux is None:
+            print(f"{name}: {place} failed: {reason}")
+            continue
+        errors.append(np.abs(sampled[index] - flux))
+        print(f"{place}: mean {errors[-1].mean():.5f}, max {errors[-1].max():.4f}")
+    return np.array(errors)
+
+
+def draw_labels(sampler, covered, n):
+    """Labels {name: (n,)} inside the covered ranges that have sound nodes."""
     rng = np.random.default_rng(SEED)
-    drawn = {axis: rng.uniform(*covered[axis], 20 * N_POINTS) for axis in AXES}
-    chosen = np.flatnonzero(sampler.covers(drawn))[:N_POINTS]
+    drawn = {axis: rng.uniform(*covered[axis], 20 * n) for axis in AXES}
+    chosen = np.flatnonzero(sampler.covers(drawn))[:n]
     return {axis: values[chosen] for axis, values in drawn.items()}
 
 
