@@ -1,6 +1,6 @@
 """Compare synthetic spectra with observed stars at the labels of the literature.
 
-    python -m benchmarks.real_spectra FOLDER [--library wide.h5] [--figure FILE]
+    python -m benchmarks.real_spectra FOLDER [--library wide.h5] [--before FILE] [--figure FILE]
 
 FOLDER has labels.csv (columns file, teff, logg, feh, quality, caution) and one FITS image a star,
 at rest in air, such as stars of MILES (FWHM 2.5 A). The continua are matched, and no label is
@@ -28,6 +28,9 @@ CLIP = 3.0  # scatters: pixels further off do not determine the continuum
 TRUSTED = ("A", "B", "C+")
 BIN = 500.0  # K
 EDGE = 15.0  # A left out at either end of the library
+# A, in air: names of strong features in the figure
+REGIONS = {"H & K": 3951.0, r"H$\delta$": 4102.0, "G band": 4305.0, r"H$\beta$": 4861.0,
+           "Mg b": 5175.0, "Na D": 5893.0, r"H$\alpha$": 6563.0}  # fmt: skip
 
 
 def choose_vmic(teff, logg):
@@ -106,20 +109,41 @@ def summarise(stars, residuals):
     return stars.groupby("bin").error.agg(["count", "median"])
 
 
-def draw_comparison(stars, wave, residuals, path):
-    """Draw the error of each star, and mean residuals by Teff and wavelength."""
-    fig, (top, low) = plt.subplots(2, 1, figsize=(7.1, 6), height_ratios=(2, 3))
-    top.scatter(stars.teff, np.abs(residuals).mean(axis=1), s=6)
-    top.set(xlabel=r"$T_\mathrm{eff}$ (K)", ylabel=r"mean $|\Delta f|$", yscale="log")
+def draw_comparison(after, before, path):
+    """Draw the errors of stars by Teff, and mean residuals by Teff and wavelength.
+
+    after, before: outputs of `compare_stars` of a library and of another one, or None.
+    """
+    fig, (top, low) = plt.subplots(2, 1, figsize=(7.1, 6.4), height_ratios=(2, 3))
+    for found, name, colour in ((before, "before", "0.6"), (after, "now", "C0")):
+        if found is None:
+            continue
+        stars, _, residuals = found
+        medians = summarise(stars, residuals)
+        top.scatter(stars.teff, np.abs(residuals).mean(axis=1), s=5, color=colour, alpha=0.5)
+        top.plot(medians.index + BIN / 2, medians["median"], color=colour, label=name)
+    top.set(xlabel=r"$T_\mathrm{eff}$ (K)", ylabel=r"mean $|\Delta f|$ of a star", yscale="log")
+    top.legend(title="median in 500 K")
+    stars, wave, residuals = after
     bins = np.sort(np.unique(stars.teff // BIN))
     mean = [residuals[stars.teff // BIN == number].mean(axis=0) for number in bins]
     image = low.pcolormesh(
         wave, np.arange(len(bins)), mean, cmap="RdBu", vmin=-0.05, vmax=0.05, rasterized=True
     )
+    for name, centre in REGIONS.items():
+        if wave[0] < centre < wave[-1]:
+            low.annotate(name, (centre, 1), xycoords=("data", "axes fraction"), ha="center",
+                         xytext=(0, 3), textcoords="offset points", fontsize=8)  # fmt: skip
     low.set_yticks(np.arange(len(bins)), [f"{number * BIN:.0f}" for number in bins])
     low.set(xlabel=r"Wavelength in air ($\mathrm{\AA}$)", ylabel=r"$T_\mathrm{eff}$ from (K)")
-    fig.colorbar(image, ax=low, label="observed - synthetic")
+    fig.colorbar(image, ax=low, label="observed \N{MINUS SIGN} synthetic flux")
     return save_figure(fig, path)
+
+
+def open_library(path):
+    """Sampler of a library, with its changes with vmic if they have a library too."""
+    vmic_path = path.with_name(path.stem + "_vmic.h5")
+    return Sampler(path, vmic_path=vmic_path if vmic_path.exists() else None)
 
 
 def main():
@@ -127,15 +151,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--library", default="wide.h5", help="in data/nodes (default: wide.h5)")
+    parser.add_argument("--before", type=Path, help="library to compare with, any path")
     parser.add_argument("--figure", type=Path, help="PNG file to draw")
     args = parser.parse_args()
-    path = NODE_FOLDER / args.library
-    vmic_path = path.with_name(path.stem + "_vmic.h5")
-    sampler = Sampler(path, vmic_path=vmic_path if vmic_path.exists() else None)
-    stars, wave, residuals = compare_stars(args.folder, sampler)
-    print(summarise(stars, residuals).to_string(float_format="{:.4f}".format))
+    found = []
+    for path in (NODE_FOLDER / args.library, args.before):
+        found.append(path and compare_stars(args.folder, open_library(path)))
+        if path:
+            stars, _, residuals = found[-1]
+            print(f"{path.name}:")
+            print(summarise(stars, residuals).to_string(float_format="{:.4f}".format))
     if args.figure:
-        print(draw_comparison(stars, wave, residuals, args.figure))
+        print(draw_comparison(*found, args.figure))
 
 
 if __name__ == "__main__":
