@@ -87,26 +87,24 @@ class ContinuumModel(NamedTuple):
         flux = np.where(weight > 0, flux / scale[:, None], 1.0)
         prior = np.r_[np.full(m, STIFF**-2), 1 / self.variance] * MISFIT**2  # unit noise is MISFIT
         prior[0] = MISFIT**2  # the scale, within a factor e of the mean flux
-        log_curve = np.zeros((len(flux), m))
-        star = np.zeros((len(flux), len(self.variance)))
+        equations = NormalEquations(smooth, -self.components.T)
+        parameters = np.zeros((len(flux), len(prior)))
         trust = weight.copy()
         for _ in range(ROUNDS):
+            log_curve, star = parameters[:, :m], parameters[:, m:]
             level = np.exp(log_curve @ smooth.T)
-            depth = self.mean + star @ self.components
-            residual = flux / level - (1 - depth)
-            by_curve = np.maximum(1 - depth, 0.1)[:, :, None] * smooth
-            by_star = np.broadcast_to(-self.components.T, (*flux.shape, len(star.T)))
-            # How the model changes with its parameters: (n, n_bin, m + n_components)
-            design = np.concatenate([by_curve, by_star], axis=2)
-            parameters = np.concatenate([log_curve, star], axis=1)
-            weighted = design * trust[:, :, None]
-            matrix = design.transpose(0, 2, 1) @ weighted + np.diag(prior)
-            gradient = np.einsum("nbk,nb->nk", weighted, residual) - prior * parameters
+            star_flux = 1 - self.mean - star @ self.components
+            residual = flux / level - star_flux
+            # How the flux over the curve changes with the curve
+            gain = np.maximum(star_flux, 0.1)
+            matrix, gradient = equations.sum_bins(trust, gain, residual)
+            matrix += np.diag(prior)
+            gradient -= prior * parameters
             step = np.linalg.solve(matrix, gradient[:, :, None])[:, :, 0]
             parameters = parameters + np.clip(step, -0.5, 0.5)
-            log_curve, star = parameters[:, :m], parameters[:, m:]
             misfit = residual / self._measure_misfit(residual, weight)
             trust = weight / (1 + (misfit / OUTLIER) ** 2)
+        log_curve = parameters[:, :m].copy()
         log_curve[:, 0] += np.log(scale)
         return log_curve
 
@@ -117,6 +115,44 @@ class ContinuumModel(NamedTuple):
         middle = np.count_nonzero(weight, axis=1)[:, None] // 2
         median = np.take_along_axis(size, middle, axis=1)  # (n, 1)
         return np.maximum(1.4826 * median, MISFIT)
+
+
+class NormalEquations:
+    """Normal equations of many stars whose design differs by a gain of some columns.
+
+    The design of a star is [gain curve, star]. Products of two columns are the same for all stars,
+    so that their sums over the bins are three matrix products.
+
+    Parameters
+    ----------
+    curve : ndarray (n_bin, m)
+    star : ndarray (n_bin, k)
+    """
+
+    def __init__(self, curve, star):
+        self.curve = curve
+        self.star = star
+        columns = np.concatenate([curve, star], axis=1)
+        first, second = np.triu_indices(columns.shape[1])
+        # Number of factors of the gain in each pair of columns
+        power = (first < curve.shape[1]).astype(int) + (second < curve.shape[1])
+        self.pairs = []
+        for exponent in range(3):
+            i, j = first[power == exponent], second[power == exponent]
+            self.pairs.append((exponent, i, j, columns[:, i] * columns[:, j]))
+
+    def sum_bins(self, weight, gain, residual):
+        """Matrices (n, m + k, m + k) and right sides (n, m + k) of stars.
+
+        weight, gain, residual: (n, n_bin).
+        """
+        n_columns = self.curve.shape[1] + self.star.shape[1]
+        matrix = np.empty((len(weight), n_columns, n_columns))
+        for exponent, i, j, products in self.pairs:
+            matrix[:, i, j] = matrix[:, j, i] = (weight * gain**exponent) @ products
+        weighted = weight * residual
+        right = np.concatenate([(weighted * gain) @ self.curve, weighted @ self.star], axis=1)
+        return matrix, right
 
 
 @functools.cache

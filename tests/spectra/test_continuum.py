@@ -94,3 +94,15 @@ def test_disturbances_have_the_configured_size():
     flux = make_stars(3, 11)
     disturbed = faults.disturb_spectra(flux, WAVE, 20_000, calm, rng.spawn(2))
     np.testing.assert_allclose(disturbed, flux, atol=1e-6)
+
+
+def test_normal_equations_are_those_of_the_complete_design():
+    rng = np.random.default_rng(4)
+    curve, star = rng.normal(size=(50, 3)), rng.normal(size=(50, 5))
+    weight, gain, residual = rng.uniform(0.1, 1, (3, 4, 50))
+    matrix, right = continuum.NormalEquations(curve, star).sum_bins(weight, gain, residual)
+    for i in range(4):
+        design = np.concatenate([gain[i][:, None] * curve, star], axis=1)
+        weighted = design * weight[i][:, None]
+        np.testing.assert_allclose(matrix[i], design.T @ weighted, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(right[i], weighted.T @ residual[i], rtol=1e-12, atol=1e-12)
