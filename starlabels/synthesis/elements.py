@@ -10,7 +10,7 @@ from starlabels.base.checksums import verify_checksum
 from starlabels.base.labels import offset_name
 from starlabels.synthesis.broaden import LIGHT
 from starlabels.synthesis.compression import compress_low_rank, fill_failed, select_nodes
-from starlabels.synthesis.interpolate import compute_tensor_weights
+from starlabels.synthesis.interpolate import interpolate_nodes
 from starlabels.synthesis.nodes import ABUNDANCE_STEP, AXES, read_grid, read_nodes
 
 
@@ -55,13 +55,11 @@ class ElementChanges:
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}; absent [X/M] are 0."""
-        index, weight = compute_tensor_weights([labels[name] for name in AXES], self.axes)
-        zero = np.zeros(len(index))
+        points = [labels[name] for name in AXES]
+        zero = np.zeros(len(points[0]))
         offsets = [np.asarray(labels.get(name, zero), float) for name in self.names]
         offsets = np.column_stack(offsets)
         powers = np.concatenate([offsets, offsets**2], axis=1).astype("f4")  # (n, 2 k)
-        out = np.zeros((len(index), self.coefficient.shape[2]), "f4")
-        # One corner at a time: all at once would take a gigabyte
-        for corner, share in zip(index.T, weight.T.astype("f4")):
-            out += np.einsum("ne,ner->nr", powers * share[:, None], self.coefficient[corner])
-        return out
+        n_nodes, *shape = self.coefficient.shape
+        values = interpolate_nodes(points, self.axes, self.coefficient.reshape(n_nodes, -1))
+        return np.einsum("ne,ner->nr", powers, values.reshape(-1, *shape))

@@ -14,7 +14,7 @@ from starlabels.base.wavelengths import convert_medium
 from starlabels.synthesis import broaden
 from starlabels.synthesis.compression import load_compressed, select_nodes
 from starlabels.synthesis.elements import ElementChanges
-from starlabels.synthesis.interpolate import compute_tensor_weights, find_cell_corners
+from starlabels.synthesis.interpolate import find_cell_corners, interpolate_nodes
 from starlabels.synthesis.nodes import AXES, read_grid
 
 VMIC = AXES.index("vmic")
@@ -161,8 +161,8 @@ class Sampler:
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}."""
-        index, weight = compute_tensor_weights([labels[name] for name in AXES], self.axes)
-        return np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])
+        points = [labels[name] for name in AXES]
+        return interpolate_nodes(points, self.axes, self.coefficient)
 
     def sample_intrinsic(self, labels):
         """Flux (n, n_pix) at labels {name: (n,)} on the wavelengths of the nodes, as broad."""
