@@ -13,7 +13,7 @@ from starlabels.base.labels import OFFSET_OF, OFFSETS
 from starlabels.synthesis import broaden
 from starlabels.synthesis.compression import compress_low_rank, fill_failed, select_nodes
 from starlabels.synthesis.elements import ElementChanges
-from starlabels.synthesis.interpolate import compute_tensor_weights, find_cell_corners
+from starlabels.synthesis.interpolate import find_cell_corners, interpolate_nodes
 from starlabels.synthesis.nodes import AXES, read_grid, read_nodes
 from starlabels.synthesis.solar import DEPTH_FILE, read_depth_factors
 
@@ -165,8 +165,8 @@ class Sampler:
 
     def coefficients(self, labels):
         """Coefficients (n, rank) of the basis at labels {name: (n,)}."""
-        index, weight = compute_tensor_weights([labels[name] for name in AXES], self.axes)
-        return np.einsum("nk,nkr->nr", weight.astype("f4"), self.coefficient[index])
+        points = [labels[name] for name in AXES]
+        return interpolate_nodes(points, self.axes, self.coefficient)
 
     def iterate_intrinsic(self, labels, chunk):
         """Yield flux (chunk, n_pix) at labels {name: (n,)} without rotation and instrument.
