@@ -13,7 +13,7 @@ import numpy as np
 
 from starlabels.config.data_sections import Cluster
 from starlabels.stages import command_line
-from starlabels.synthesis import lines, node_synthesis, nodes, sme
+from starlabels.synthesis import node_synthesis, nodes, sme
 
 NODES = nodes.NodeGrid(
     5000.0,
@@ -37,7 +37,7 @@ def synthesise_serially(grid):
 def synthesise_one_by_one(grid):
     """As `synthesise_serially`, in this process."""
     with sme.silence_output():
-        engine, line_list = sme.Engine(), lines.read_lines(grid.wave_min, grid.wave_max)
+        engine, line_list = sme.Engine(), node_synthesis.load_lines(grid, has_molecules=True)
         synthesise = node_synthesis.synthesise_node
         return np.array([synthesise(engine, line_list, grid, *point) for point in grid.points])
 

@@ -29,7 +29,7 @@ def add_arguments(parser):
 def synthesise_star(node_grid, star):
     """Flux (n_pix,) of one star: its labels and {element: [X/M]}, on the pixels of a NodeGrid."""
     point, abundances = star
-    line_list = lines.read_lines(node_grid.wave_min, node_grid.wave_max)
+    line_list = node_synthesis.load_lines(node_grid, point[0] < lines.MOLECULE_TEFF)
     return node_synthesis.synthesise_pattern(sme.Engine(), line_list, node_grid, *point, abundances)
 
 
