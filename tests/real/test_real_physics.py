@@ -21,7 +21,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 BLUE = "blue_4450_4990.h5"
 R_CHECK = 11_500
-N_POINTS = 15  # a node takes 5 s of a core
+N_POINTS = 30
 
 
 def in_workers(function, tasks, workers=2):
