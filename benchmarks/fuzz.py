@@ -175,7 +175,8 @@ def run_fuzz():
             cases = [case for case in cases if (case.kind, str(case.number)) == tuple(args.only)]
         for trains in (False, True):  # Keras is imported only when all others are through
             if trains and any("3_train" in c.steps for c in cases):
-                import keras  # noqa: F401  not started: what runs in its threads would hang in the children
+                # not started: what runs in its threads would hang in the children
+                import keras  # noqa: F401
             for case, outcome in fuzz_run.run_cases(
                 [c for c in cases if ("3_train" in c.steps) == trains], template, args.workers
             ):

@@ -62,32 +62,34 @@ class ContinuumModel(NamedTuple):
         """
         place = np.linspace(-1, 1, self.edges[-1])
         curve = chebvander(place, self.order).astype("f4")  # (n_pix, order + 1)
+        binned_curve = chebvander(compute_bin_centres(self.edges), self.order)  # (n_bin, order + 1)
+        equations = NormalEquations(binned_curve, -self.components.T)
         continuum = np.empty(flux.shape, "f4")
         # BLAS threads would wait for each other at each of these many small products.
         with get_blas_control().limit(limits=1):
             for start in range(0, len(flux), CHUNK):
                 part = slice(start, start + CHUNK)
                 binned, weight = bin_flux(flux[part], self.edges)
-                continuum[part] = np.exp(self._fit_coefficients(binned, weight) @ curve.T)
+                coefficients = self._fit_coefficients(binned, weight, equations)
+                continuum[part] = np.exp(coefficients @ curve.T)
         return continuum
 
     def normalise(self, flux):
         """Flux (n, n_pix) float32 divided by its continuum."""
         return (flux / self.fit(flux)).astype("f4")
 
-    def _fit_coefficients(self, flux, weight):
+    def _fit_coefficients(self, flux, weight, equations):
         """Coefficients (n, order + 1) of ln continuum from binned flux and weight (n, n_bin).
 
-        The weight is the observed fraction of each bin.
+        The weight is the observed fraction of each bin; equations: NormalEquations of the model.
         """
-        smooth = chebvander(compute_bin_centres(self.edges), self.order)  # (n_bin, m)
+        smooth = equations.curve  # (n_bin, m)
         m = smooth.shape[1]
         light = np.sum((1 - self.mean) * weight, axis=1)
         scale = np.sum(flux * weight, axis=1) / np.maximum(light, 1e-30)
         flux = np.where(weight > 0, flux / scale[:, None], 1.0)
         prior = np.r_[np.full(m, STIFF**-2), 1 / self.variance] * MISFIT**2  # unit noise is MISFIT
         prior[0] = MISFIT**2  # the scale, within a factor e of the mean flux
-        equations = NormalEquations(smooth, -self.components.T)
         parameters = np.zeros((len(flux), len(prior)))
         trust = weight.copy()
         for _ in range(ROUNDS):
@@ -139,7 +141,7 @@ class NormalEquations:
         self.pairs = []
         for exponent in range(3):
             i, j = first[power == exponent], second[power == exponent]
-            self.pairs.append((exponent, i, j, columns[:, i] * columns[:, j]))
+            self.pairs.append((i, j, columns[:, i] * columns[:, j]))
 
     def sum_bins(self, weight, gain, residual):
         """Matrices (n, m + k, m + k) and right sides (n, m + k) of stars.
@@ -148,7 +150,7 @@ class NormalEquations:
         """
         n_columns = self.curve.shape[1] + self.star.shape[1]
         matrix = np.empty((len(weight), n_columns, n_columns))
-        for exponent, i, j, products in self.pairs:
+        for exponent, (i, j, products) in enumerate(self.pairs):
             matrix[:, i, j] = matrix[:, j, i] = (weight * gain**exponent) @ products
         weighted = weight * residual
         right = np.concatenate([(weighted * gain) @ self.curve, weighted @ self.star], axis=1)

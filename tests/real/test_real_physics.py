@@ -22,7 +22,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 BLUE = "blue.h5"
 R_CHECK = 11_500
-N_POINTS = 8
+N_POINTS = 30
 
 
 def in_workers(function, tasks, workers=2):
