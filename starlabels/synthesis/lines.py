@@ -1,4 +1,4 @@
-"""The packaged line lists, 3690-9200 A and the H band.
+"""The packaged line lists, 3680-9200 A and the H band.
 
 Atoms of Gaia-ESO (Heiter et al. 2021) and linemake (Placco et al. 2021), hydrogen and helium, and
 molecules of linemake.
@@ -19,7 +19,7 @@ LINEMAKE_FILE = LINE_FOLDER / "linemake_atoms.npz"
 MOLECULE_FILE = LINE_FOLDER / "molecules.npz"
 SOLAR_FILE = LINE_FOLDER / "solar_log_gf.npz"
 LINE_FILES = (LINE_FILE, LINEMAKE_FILE, MOLECULE_FILE, SOLAR_FILE)
-COVERAGE = ((3690.0, 9200.0), (15_120.0, 16_980.0))  # A, in air
+COVERAGE = ((3680.0, 9200.0), (15_100.0, 17_000.0))  # A, in air
 COLUMNS = (
     "number",
     "ionization",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from starlabels.base.errors import UserError
-from starlabels.synthesis import lines
+from starlabels.synthesis import library, lines
 from starlabels.tools.rebuild import lines as line_tools
 from starlabels.tools.rebuild import molecules, solar_lines
 
@@ -27,9 +27,15 @@ def test_the_h_band_and_the_violet_are_covered():
     assert np.sum(10 ** helium[:, 4]) == pytest.approx(9 * 0.0469, rel=0.03)
 
 
+@pytest.mark.parametrize("name", library.PACKAGED)
+def test_the_lists_cover_every_packaged_library_and_its_margins(name):
+    wave = library.PACKAGED[name].wave_in_air()
+    assert lines.is_covered(wave[0], wave[-1])
+
+
 @pytest.mark.parametrize("window", [(3600.0, 3700.0), (9100.0, 9300.0), (7000.0, 16_000.0)])
 def test_windows_without_lines_are_refused_with_the_limits(window):
-    with pytest.raises(UserError, match="3690-9200 A and 15120-16980 A"):
+    with pytest.raises(UserError, match="3680-9200 A and 15100-17000 A"):
         lines.read_lines(*window)
 
 

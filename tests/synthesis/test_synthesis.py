@@ -167,7 +167,7 @@ def test_lines_near_the_ionisation_limit_are_dropped():
 
 
 def test_a_window_outside_the_line_list_is_one_clear_error():
-    with pytest.raises(UserError, match="3690-9200"):
+    with pytest.raises(UserError, match="3680-9200"):
         lines.read_lines(9500.0, 9600.0)
 
 
