@@ -84,6 +84,8 @@ def compare_stars(folder, sampler):
     """Stars that the library covers, wavelengths (n,) and residuals (n_stars, n)."""
     stars = read_stars(folder)
     stars["vmic"] = [choose_vmic(t, g) for t, g in zip(stars.teff, stars.logg)]
+    if not sampler.vmic_sampler:  # the library has a single vmic
+        stars["vmic"] = sampler.grid.vmic[0]
     labels = {name: stars[name].to_numpy(float) for name in ("teff", "logg", "vmic")}
     labels["mh"] = stars.feh.to_numpy(float)
     covered = sampler.covers(labels)
