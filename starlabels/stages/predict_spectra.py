@@ -20,6 +20,7 @@ from starlabels.stages import derived_columns, predict_with_table
 from starlabels.stages.guard import build_failure, explain_error
 from starlabels.stages.observed_inputs import fill_flux
 from starlabels.stages.recipe_nodes import open_sampler
+from starlabels.synthesis.library import find_trusted_teff
 
 # Of the regenerated spectrum, if the recipe neither predicts nor fixes them
 DEFAULT_LABELS = {"vmic": 2.0, "vsini": 0.0}
@@ -30,7 +31,7 @@ MODEL_ERROR = 0.02
 # Stated errors over the scatter of neighbouring pixels. The scatter includes the lines between
 # pixels of low resolution, and lacks what is correlated in oversampled ones.
 SOUND_NOISE = (0.02, 10.0)
-BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64}
+BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64, "cool": 128}
 RULES = outliers.RULES | {
     "misfit": (
         "no node spectrum fits: reduced chi-square above 10, with a 2 % error allowed for the nodes"
@@ -43,6 +44,7 @@ RULES = outliers.RULES | {
         "the stated errors do not fit the scatter of neighbouring pixels: "
         "compare snr and snr_scatter, and check --error-column and --error-kind"
     ),
+    "cool": "the star is cooler than observed stars that synthetic spectra of this window fit",
 }
 
 
@@ -116,9 +118,18 @@ class Predictor:
                 continue
             row = {key: values[k] for key, values in prediction.items()}
             result = build_result(stars[k].name, prepared[k], row, flux[k], self.model.names)
+            result = self._flag_cool_star(result)
             results[i] = describe_reading(result._replace(extras=extras[k]), stars[k])
             fitted[i] = self._build_fitted(prepared[k], flux[k])
         return results, fitted
+
+    def _flag_cool_star(self, result):
+        """The StarResult, flagged if the model learned from nodes that do not hold at its teff."""
+        trusted = find_trusted_teff(self.axis.wave[0], self.axis.wave[-1])
+        if not self.sampler or not result.labels.get("teff", np.inf) < trusted:
+            return result
+        flags = result.flags | BITS["cool"]
+        return result._replace(flags=flags, reasons=[*result.reasons, RULES["cool"]])
 
     def _predict(self, stars, prepared):
         """{mean, err, ...: (n, n_labels), flags: (n,)}, and why (n,) a star has no labels or ""."""
