@@ -145,4 +145,3 @@ def test_log_gf_fitted_to_the_sun_fit_procyon():
     error = np.nanmean(np.abs(seen - ours))
     print(f"Procyon (HARPS) against ours, R = 20 000: mean |dF| {error:.4f}")
     assert error < 0.0135
-
