@@ -27,8 +27,8 @@ RED = 8000.0  # A
 FINE_STEP_NARROW = 1.25  # lines without microturbulence are narrow
 HOT_TEFF, HOT_VMIC, NARROW_VMIC = 8000.0, 2.0, 1.0  # K and km/s
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
-# Quick libraries are three times as fast. Their abundance changes have errors of 1 %; the spectra
-# themselves must not be used.
+# Quick libraries are two to three times as fast. Their changes with abundances have errors of 1 %,
+# those with vmic of 0.3 %; the spectra themselves must not be used.
 QUICK_LAYERS = 2  # keep each second layer of the atmosphere
 QUICK_HYDROGEN = 70.0  # A: hydrogen lines further from the window are left out
 
@@ -53,7 +53,7 @@ class NodeGrid:
     elements : tuple of str
         Each node is computed once per pattern of abundances of these elements.
     quick : bool
-        True if only differences between patterns are used.
+        True if only differences between nodes or patterns are used.
     medium : str
         "air" or "vacuum": of the window and of the wavelengths of the nodes.
     """
