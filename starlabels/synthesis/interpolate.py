@@ -64,5 +64,6 @@ def find_cell_corners(points, axes):
         on_low = np.isclose(x, nodes[low])
         on_high = np.isclose(x, nodes[high])
         corners = np.stack([np.where(on_high, high, low), np.where(on_low, low, high)], axis=1)
-        flat = (flat[:, :, None] * len(nodes) + corners[:, None, :]).reshape(len(x), -1)
+        flat = flat[:, :, None] * len(nodes) + corners[:, None, :]
+        flat = flat.reshape(len(x), flat.shape[1] * 2)
     return flat

@@ -48,6 +48,11 @@ def test_a_point_on_a_node_needs_that_node_alone():
     assert corners.tolist() == [[1, 1], [1, 2]]
 
 
+def test_no_points_have_no_corners():
+    axes = [np.array([4750.0, 5000.0, 5250.0]), np.array([1.0, 2.0])]
+    assert find_cell_corners([np.empty(0), np.empty(0)], axes).shape == (0, 4)
+
+
 def test_no_rotation_is_the_identity():
     assert np.all(broaden.rotation_transfer(np.linspace(0, 0.16, 50), 0.0) == 1)
 
