@@ -76,7 +76,7 @@ def fit_basis(flux, n, n_blocks, seed):
     -------
     Basis
     """
-    from sklearn.decomposition import PCA  # 1.5 s, which only 2_preprocess needs
+    from sklearn.decomposition import PCA  # takes 1.5 s
 
     n_pix = flux.shape[1]
     basis = Basis(np.empty(n_pix, "f4"), np.zeros((n, n_pix), "f4"), np.empty(n, "f4"), n_blocks)
