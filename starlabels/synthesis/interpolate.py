@@ -24,17 +24,17 @@ def compute_lagrange_weights(x, nodes, n_nodes=4):
     return index, weight
 
 
-def compute_tensor_weights(points, axes, n_nodes=4):
+def compute_tensor_weights(points, axes):
     """Flat node indices and weights (n, k1 k2 ...) of points on the grid spanned by `axes`.
 
-    points: one array (n,) per axis. n_nodes: see `compute_lagrange_weights`.
+    points: one array (n,) per axis.
     """
     flat = np.zeros((len(points[0]), 1), int)
     weight = np.ones((len(points[0]), 1))
     for x, nodes in zip(points, axes):
-        index, axis_weight = compute_lagrange_weights(x, nodes, n_nodes)
-        flat = (flat[:, :, None] * len(nodes) + index[:, None, :]).reshape(len(x), -1)
-        weight = (weight[:, :, None] * axis_weight[:, None, :]).reshape(len(x), -1)
+        index, axis_weight = compute_lagrange_weights(x, nodes)
+        flat = flatten_pairs(flat[:, :, None] * len(nodes) + index[:, None, :])
+        weight = flatten_pairs(weight[:, :, None] * axis_weight[:, None, :])
     return flat, weight
 
 
@@ -64,6 +64,11 @@ def find_cell_corners(points, axes):
         on_low = np.isclose(x, nodes[low])
         on_high = np.isclose(x, nodes[high])
         corners = np.stack([np.where(on_high, high, low), np.where(on_low, low, high)], axis=1)
-        flat = flat[:, :, None] * len(nodes) + corners[:, None, :]
-        flat = flat.reshape(len(x), flat.shape[1] * 2)
+        flat = flatten_pairs(flat[:, :, None] * len(nodes) + corners[:, None, :])
     return flat
+
+
+def flatten_pairs(values):
+    """Values (n, a, b) as (n, a * b), also of no points, where numpy cannot infer a size."""
+    n, a, b = values.shape
+    return values.reshape(n, a * b)

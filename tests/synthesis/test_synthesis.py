@@ -8,7 +8,11 @@ from starlabels.base.errors import UserError
 from starlabels.base.wavelengths import convert_air_to_vacuum
 from starlabels.synthesis import atmosphere, broaden, lines, node_builder, nodes
 from starlabels.synthesis.compression import compress_low_rank
-from starlabels.synthesis.interpolate import compute_lagrange_weights, find_cell_corners
+from starlabels.synthesis.interpolate import (
+    compute_lagrange_weights,
+    compute_tensor_weights,
+    find_cell_corners,
+)
 from starlabels.synthesis.sampler import Sampler
 
 
@@ -52,6 +56,8 @@ def test_a_point_on_a_node_needs_that_node_alone():
 def test_no_points_have_no_corners():
     axes = [np.array([4750.0, 5000.0, 5250.0]), np.array([1.0, 2.0])]
     assert find_cell_corners([np.empty(0), np.empty(0)], axes).shape == (0, 4)
+    index, weight = compute_tensor_weights([np.empty(0), np.empty(0)], axes)
+    assert index.shape == weight.shape == (0, 6)
 
 
 def test_no_rotation_is_the_identity():
