@@ -24,15 +24,15 @@ def compute_lagrange_weights(x, nodes, n_nodes=4):
     return index, weight
 
 
-def compute_tensor_weights(points, axes):
+def compute_tensor_weights(points, axes, n_nodes=4):
     """Flat node indices and weights (n, k1 k2 ...) of points on the grid spanned by `axes`.
 
-    points: one array (n,) per axis.
+    points: one array (n,) per axis. n_nodes: see `compute_lagrange_weights`.
     """
     flat = np.zeros((len(points[0]), 1), int)
     weight = np.ones((len(points[0]), 1))
     for x, nodes in zip(points, axes):
-        index, axis_weight = compute_lagrange_weights(x, nodes)
+        index, axis_weight = compute_lagrange_weights(x, nodes, n_nodes)
         flat = flatten_pairs(flat[:, :, None] * len(nodes) + index[:, None, :])
         weight = flatten_pairs(weight[:, :, None] * axis_weight[:, None, :])
     return flat, weight
