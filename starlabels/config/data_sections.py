@@ -230,6 +230,11 @@ class Observed(Section):
     line_error: number_type(0, 0.5) = setting(
         "rms relative error of the depth of each line, because log gf values are inexact"
     )
+    discrepancy: File | None = setting(
+        "file of python -m starlabels.tools.discrepancy: differences between observed and "
+        "synthetic spectra, of which random draws are added; null: none",
+        default=None,
+    )
 
 
 class Preprocess(Section):

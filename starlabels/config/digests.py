@@ -72,8 +72,12 @@ def dependencies(cfg, stage, compute_digest=hdf5.compute_file_digest):
         values.get(section, {}).pop(key, None)
     if values.get("train", {}).get("precision") == "float32":
         values["train"].pop("precision")  # models trained before the key existed are float32
+    observed = (values.get("preprocess") or {}).get("observed") or {}
+    discrepancy = observed.pop("discrepancy", None)  # the key is younger than many models
     parts = dependencies(cfg, before, compute_digest) if before else {}
     parts |= {name: short_hash(values[name]) for name in sections}
+    if discrepancy:
+        parts[discrepancy] = compute_digest(discrepancy) or "missing"
     if stage == "grid" and cfg.grid:
         for name in (cfg.grid.labels_csv, cfg.grid.nodes.library):
             if name and (digest := compute_digest(name)):

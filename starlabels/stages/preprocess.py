@@ -9,9 +9,8 @@ from starlabels.base.labels import get_positive
 from starlabels.catalogues import features
 from starlabels.learning import components
 from starlabels.learning.losses import gives_errors
-from starlabels.spectra import continuum
-from starlabels.spectra.faults import disturb_spectra
 from starlabels.stages import locks
+from starlabels.stages.observed_effects import open_effects
 
 PARTS = ("train", "validation", "test")
 
@@ -43,9 +42,9 @@ def prepare_spectra(run, args=None):
                 hdf5_spectra.write_wave(h5, *hdf5_spectra.read_axis(joined))
             units = hdf5_labels.read_label_units(joined)
             write_scaling(h5, train_labels, cfg.labels, units, paths.joined)
-            curve = fit_continuum(h5, joined, parts["train"], cfg)
+            effects = open_effects(h5, joined, parts["train"], cfg)
             for part, rows in parts.items():
-                write_part(h5.create_group(part), joined, rows, cfg, curve)
+                write_part(h5.create_group(part), joined, rows, cfg, effects)
                 n_stars = format_count(len(np.unique(star_id[rows])))
                 print(f"{part}: {format_count(len(rows))} {kind} of {n_stars} stars")
             if cfg.features:
@@ -166,43 +165,25 @@ def find_label_range(labels):
     return np.floor(low / unit) * unit, np.ceil(high / unit) * unit
 
 
-def fit_continuum(h5, joined, rows, cfg):
-    """Fit and write the continuum model of the training rows; None if spectra stay unnormalised.
-
-    UserError if they are not in the medium of the recipe, to which observed spectra are brought.
-    """
-    if not cfg.preprocess.observed:
-        return None
-    if (medium := hdf5_spectra.read_axis(joined).medium) != cfg.medium:
-        hint = f"set wave.medium: {medium}, or join others"
-        raise UserError(f"{joined.filename} is in {medium}, expected {cfg.medium}: {hint}")
-    flux = hdf5.read_rows(hdf5.get_dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
-    curve = continuum.fit_continuum_model(flux, cfg.wave.grid(), cfg.preprocess.observed.order)
-    continuum.write_continuum(h5, curve)
-    return curve
-
-
-def write_part_flux(group, source, rows, cfg, curve):
+def write_part_flux(group, source, rows, cfg, effects):
     """Write rows of the spectra `source` (n_joined, n_pix), in that order, as flux of a part."""
-    generators = np.random.default_rng((cfg.seed, *group.name.encode())).spawn(2)
+    generators = np.random.default_rng((cfg.seed, *group.name.encode())).spawn(3)
     flux = hdf5_spectra.create_spectra(group, len(rows), cfg.wave.n_pix, "flux")
     step = cfg.preprocess.chunk_rows
     for start in show_progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
         block = hdf5.read_rows(source, rows[start : start + step])
-        if curve:
-            wave, power = cfg.wave.grid(), cfg.grid.resolving_power
-            faults = cfg.preprocess.observed
-            block = curve.normalise(disturb_spectra(block, wave, power, faults, generators))
+        if effects:
+            block = effects.add(block, rows[start : start + step], generators)
         flux[start : start + step] = block
 
 
-def write_part(group, joined, rows, cfg, curve):
+def write_part(group, joined, rows, cfg, effects):
     """Write joined rows as one part: flux, labels, star_id, row in 0_joined.h5.
 
-    With a continuum model, spectra get the faults of observed ones and are normalised like them.
+    With effects of observation, spectra get them and are normalised as observed ones are.
     """
     if cfg.wave:
-        write_part_flux(group, hdf5.get_dataset(joined, "spectra/flux"), rows, cfg, curve)
+        write_part_flux(group, hdf5.get_dataset(joined, "spectra/flux"), rows, cfg, effects)
     units = hdf5_labels.read_label_units(joined)
     labels = hdf5_labels.read_labels(joined, list(units))[rows]
     errors = None

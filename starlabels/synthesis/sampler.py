@@ -203,13 +203,16 @@ class Sampler:
             }
             return self._sample_unchecked(shifted | offsets, wave, resolving_power)
 
+        return compute_derivatives(sample_shifted, labels, names, self.find_limits(names))
+
+    def find_limits(self, names):
+        """{name: (low, high)} of the labels that spectra can be sampled at."""
         axes = dict(zip(AXES, self.axes))
         if self.vmic_sampler:
             axes["vmic"] = self.vmic_sampler.axes[VMIC]
         limits = dict.fromkeys(names, (-np.inf, np.inf))
         limits |= {name: (axis[0], axis[-1]) for name, axis in axes.items()}
-        limits |= {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
-        return compute_derivatives(sample_shifted, labels, names, limits)
+        return limits | {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
 
 
 def compute_derivatives(sample, labels, names, limits):
@@ -236,5 +239,6 @@ def compute_derivatives(sample, labels, names, limits):
         below = np.clip(value - LABEL_STEPS[name], *limits[name])
         above = np.clip(value + LABEL_STEPS[name], *limits[name])
         change = sample(labels | {name: above}) - sample(labels | {name: below})
-        out.append(change / (above - below)[:, None])
+        step = above - below  # 0 of a label that has a single value
+        out.append(change / np.where(step > 0, step, 1)[:, None])
     return np.stack(out, axis=1)

@@ -1,0 +1,219 @@
+"""Model discrepancy: how observed spectra differ from synthetic ones at the same labels.
+
+It has two parts, both learnt from stars with known labels: a mean difference that is a smooth
+function of the labels, and what remains of each star, from which random draws are made. Training
+spectra to which both are added teach a network how wrong its models are.
+
+References
+----------
+Kennedy & O'Hagan (2001, J. R. Stat. Soc. B 63, 425), on model discrepancy.
+Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, ch. 2.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial import cKDTree
+
+from starlabels.base.errors import UserError
+from starlabels.base.untrusted import read_arrays
+
+NAMES = ("teff", "logg", "mh")
+CENTRE = (1.0, 3.5, 0.0)  # 5040 K / Teff, log g, [M/H]
+SCALE = (0.15, 1.0, 0.5)  # over which spectra change about as much
+SHARED = 0.25  # of the variance of label errors: common to all stars of a source
+NEIGHBOURS = 25  # stars with similar labels whose remainders are mixed
+
+
+class Smoothness(NamedTuple):
+    """Prior variances of the mean difference relative to the remainder of one star.
+
+    Attributes
+    ----------
+    constant, linear : float
+        Of an offset and of slopes per scaled label.
+    local : float
+        Of a smooth function of the labels.
+    length : float
+        Distance in scaled labels over which that function changes.
+    """
+
+    constant: float = 10.0
+    linear: float = 1.0
+    local: float = 0.3
+    length: float = 1.0
+
+
+def scale_labels(labels):
+    """Scaled (n, 3) 5040 K / Teff, log g and [M/H] of labels (n, 3), about 1 apart."""
+    labels = np.asarray(labels, float)
+    values = np.column_stack([5040 / labels[:, 0], labels[:, 1:]])
+    return (values - CENTRE) / SCALE
+
+
+def compute_kernel(first, second, smoothness):
+    """Prior covariance (n, m) of the mean difference at scaled labels (n, 3) and (m, 3)."""
+    square = ((first[:, None] - second[None]) ** 2).sum(axis=2)
+    local = np.exp(-0.5 * square / smoothness.length**2)
+    linear = first @ second.T
+    return smoothness.constant + smoothness.linear * linear + smoothness.local * local
+
+
+def compute_noise(weight, source):
+    """Covariance (n, n) of stars about the mean, in units of the variance of a remainder.
+
+    Label errors of a source, other than the reference 0, are in part common to its stars.
+    """
+    error = np.sqrt(1 / weight - 1)
+    same = (source[:, None] == source) & (source > 0)
+    shared = np.where(same, SHARED * np.outer(error, error), 0)
+    return shared + np.diag(1 / weight - np.diag(shared))
+
+
+class Discrepancy(NamedTuple):
+    """Differences between observed and synthetic normalised spectra of stars with known labels.
+
+    Attributes
+    ----------
+    wave : array (n_pix,)
+        Wavelengths (A).
+    labels : array (n, 3)
+        Literature labels of the stars, see NAMES.
+    weight : array (n,)
+        Weights of the stars: 1 of exact labels, less of uncertain ones and of outliers.
+    source : array (n,)
+        Number of the source of each star's labels, 0 of the reference; see `compute_noise`.
+    basis : array (k, n_pix)
+        Orthonormal components of the differences.
+    difference : array (n, k)
+        Observed minus synthetic spectrum of each star, in the basis.
+    remainder : array (n, k)
+        The same without the mean and without the probable effect of errors of the labels.
+    label_effect : array (n, m, k)
+        Independent unit draws of the labels' remaining errors are multiplied by this.
+    scatter : array (n_pix,)
+        Rms of what the basis does not hold.
+    smoothness : array (4,)
+        See `Smoothness`.
+    """
+
+    wave: np.ndarray
+    labels: np.ndarray
+    weight: np.ndarray
+    source: np.ndarray
+    basis: np.ndarray
+    difference: np.ndarray
+    remainder: np.ndarray
+    label_effect: np.ndarray
+    scatter: np.ndarray
+    smoothness: np.ndarray
+
+    def resample(self, wave):
+        """The same on wavelengths `wave` (n,) in A; UserError if they are not covered."""
+        low, high = self.wave[[0, -1]]
+        margin = self.wave[1] - low
+        if wave[0] < low - margin or wave[-1] > high + margin:
+            window = f"{wave[0]:g} to {wave[-1]:g} A"
+            problem = f"the model discrepancy covers {low:g} to {high:g} A, `wave` is {window}"
+            raise UserError(f"{problem}: make it for this recipe, or narrow `wave`")
+        basis = np.array([np.interp(wave, self.wave, component) for component in self.basis])
+        scatter = np.interp(wave, self.wave, self.scatter)
+        return self._replace(wave=wave, basis=basis, scatter=scatter)
+
+    def predict_mean(self, labels):
+        """Mean difference and how uncertain it is.
+
+        Parameters
+        ----------
+        labels : array (n, 3)
+            Teff (K), log g, [M/H].
+
+        Returns
+        -------
+        array (n, n_pix)
+            Observed minus synthetic flux.
+        array (n,)
+            Standard error of the mean in units of the remainder of a star; it grows with the
+            distance to the stars.
+        """
+        mean, error = predict_mean(self, labels)
+        return mean @ self.basis, error
+
+    def draw(self, labels, rng):
+        """Draw random differences: the mean, its error and a remainder.
+
+        Parameters
+        ----------
+        labels : array (n, 3)
+            Teff (K), log g, [M/H].
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        array (n, n_pix) float32
+            To be added to synthetic normalised flux.
+        """
+        mean, error = predict_mean(self, labels)
+        drawn = mean + np.hypot(1, error)[:, None] * self.draw_remainders(labels, rng)
+        noise = self.scatter * rng.standard_normal((len(labels), len(self.wave)))
+        return (drawn @ self.basis + noise).astype("f4")
+
+    def draw_remainders(self, labels, rng):
+        """Random mixtures (n, k) of the remainders of two stars near labels (n, 3).
+
+        The mixture has the variance of one remainder, whose own labels are uncertain.
+        """
+        stars = find_neighbours(self.labels, labels)
+        n = len(stars)
+        chosen = rng.permuted(stars, axis=1)[:, :2]
+        angle = rng.uniform(0, 2 * np.pi, n)
+        mixture = np.zeros((n, self.basis.shape[0]))
+        for column, share in enumerate((np.cos(angle), np.sin(angle))):
+            star = chosen[:, column % chosen.shape[1]]
+            unit = rng.standard_normal((n, self.label_effect.shape[1]))
+            effect = np.einsum("nm,nmk->nk", unit, self.label_effect[star])
+            mixture += share[:, None] * (self.remainder[star] + effect)
+        return mixture
+
+
+def predict_mean(stars, labels):
+    """Mean difference (n, k) in the basis and its standard error (n,) at labels (n, 3).
+
+    stars: a `Discrepancy`. Beyond the range of its stars the labels at the edge are taken.
+    """
+    smoothness = Smoothness(*stars.smoothness)
+    known = scale_labels(stars.labels)
+    asked = np.clip(scale_labels(labels), known.min(axis=0), known.max(axis=0))
+    noise = compute_noise(stars.weight, stars.source)
+    solver = cho_factor(compute_kernel(known, known, smoothness) + noise)
+    cross = compute_kernel(asked, known, smoothness)
+    mean = cross @ cho_solve(solver, stars.difference)
+    square = (asked**2).sum(axis=1)
+    prior = smoothness.constant + smoothness.linear * square + smoothness.local
+    variance = prior - np.einsum("ij,ji->i", cross, cho_solve(solver, cross.T))
+    return mean, np.sqrt(np.maximum(variance, 0))
+
+
+def find_neighbours(known, labels):
+    """Indices (n, NEIGHBOURS) of the stars with labels (m, 3) nearest to labels (n, 3)."""
+    n = min(NEIGHBOURS, len(known))
+    stars = cKDTree(scale_labels(known)).query(scale_labels(labels), n)[1]
+    return stars.reshape(len(labels), n)
+
+
+def save_discrepancy(path, discrepancy, provenance):
+    """Write a Discrepancy with the text of its provenance as an .npz file."""
+    single = {name: values.astype("f4") for name, values in discrepancy._asdict().items()}
+    single["wave"] = discrepancy.wave
+    np.savez_compressed(path, provenance=np.array(provenance), **single)
+
+
+def load_discrepancy(path):
+    """Read the Discrepancy of an .npz file; UserError if it is damaged or is none."""
+    arrays = read_arrays(path)
+    if missing := [name for name in Discrepancy._fields if name not in arrays]:
+        problem = f"holds no model discrepancy: it lacks {', '.join(missing)}"
+        hint = "make it by python -m starlabels.tools.discrepancy"
+        raise UserError(f"{path} {problem}: {hint}")
+    return Discrepancy(**{name: arrays[name] for name in Discrepancy._fields})
