@@ -16,6 +16,7 @@ from starlabels.spectra.results import NO_RESULT, clean_text, format_cell
 SPECTRUM_OPTIONS = (
     "table",
     "photometry",
+    "truth",
     "medium",
     "resolving_power",
     "instrument",
