@@ -169,16 +169,16 @@ def describe_quality(result):
     return texts
 
 
-def choose_picture_name(name, taken):
-    """A file name `<name>.png` of letters, digits, `.`, `_` and `-` that is not in the set `taken`.
+def choose_file_name(name, taken, suffix=".png"):
+    """A file name `<name><suffix>` of letters, digits, `.`, `_` and `-`, not in the set `taken`.
 
     The name is added to `taken`. Names that differ only in case count as equal, as on some disks.
     """
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-")[:LONGEST] or "star"
-    picture = f"{stem}.png"
+    file = f"{stem}{suffix}"
     number = 1
-    while picture.lower() in taken:
+    while file.lower() in taken:
         number += 1
-        picture = f"{stem}_{number}.png"
-    taken.add(picture.lower())
-    return picture
+        file = f"{stem}_{number}{suffix}"
+    taken.add(file.lower())
+    return file

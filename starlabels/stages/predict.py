@@ -14,7 +14,7 @@ from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
 from starlabels.base.provenance import read_record
 from starlabels.config.data_sections import Cluster
-from starlabels.spectra import result_page
+from starlabels.spectra import result_page, spectrum_files
 from starlabels.spectra.results import ResultTables, StarResult
 from starlabels.stages import derived_columns, locks, predict_tables
 from starlabels.stages.guard import LOG, log_traces, run_guarded
@@ -42,6 +42,8 @@ def add_arguments(parser):
     parser.add_argument("--prepare", action="store_true", help=text)
     text = "maximum number of stars to draw (default: 200)"
     parser.add_argument("--figures", type=int, default=200, help=text)
+    text = "also write the prepared spectra and those at the labels, as FITS in <out>/spectra"
+    parser.add_argument("--save-spectra", action="store_true", help=text)
     text = "CSV file with columns name, k_mag, a_k (mag) for distances; "
     text += "name: of the file, or the star's id in HDF5"
     parser.add_argument("--photometry", type=Path, help=text)
@@ -124,6 +126,7 @@ def predict_files(run, args, options, stars, columns, truth):
     cfg = run.cfg
     units = [get_label(name).plain_unit for name in cfg.labels]
     figures = FigureFolder(run, args)
+    spectra = SpectrumFolder(args.out, cfg.grid and cfg.grid.resolving_power)
     results = []
     pictures = []
     with (
@@ -134,6 +137,8 @@ def predict_files(run, args, options, stars, columns, truth):
             tables.add(batch)
             log_traces(batch, args.out)
             pictures += [figures.draw_star(*star) for star in zip(batch, fitted)]
+            if args.save_spectra:
+                spectra.save(batch, fitted)
             results += batch
             if len(results) <= args.figures:
                 for result in batch:
@@ -147,6 +152,9 @@ def clear_folder(folder):
     """Delete what an earlier run of predict.py left in a folder; other files stay."""
     for name in (LOG, result_page.PAGE):
         (folder / name).unlink(missing_ok=True)
+    for path in (folder / SpectrumFolder.NAME).glob("*.fits"):
+        if spectrum_files.is_written_here(path):
+            path.unlink()
     for path in folder.glob("*.png"):
         with contextlib.suppress(UserError, OSError):
             if "predict.py" in read_record(path).command:
@@ -172,7 +180,7 @@ def predict_batches(cfg, args, options, stars, call):
     spectra = read_spectra(args.files, options, cfg.wave.grid())
     while batch := list(itertools.islice(spectra, BATCH_SIZE)):
         if predictor is None and not all(isinstance(item, StarResult) for item in batch):
-            predictor = open_predictor(cfg, args.model, args.rv_range)
+            predictor = open_predictor(cfg, args.model, args.rv_range, args.window)
         if predictor is None:
             yield batch, [None] * len(batch)
             continue
@@ -184,6 +192,26 @@ def predict_batches(cfg, args, options, stars, call):
         ]
         prepared = prepare_batch(batch, predictor.preparer, predictor.axis, args.prepare, call)
         yield predictor.predict_batch(prepared)
+
+
+class SpectrumFolder:
+    """The folder <out>/spectra of prepared spectra, and those at the predicted labels."""
+
+    NAME = "spectra"
+
+    def __init__(self, out, resolving_power):
+        self.folder = out / self.NAME
+        self.resolving_power = resolving_power
+        self.names = set()
+
+    def save(self, results, fitted):
+        """Write the FittedSpectrum of each StarResult that has one."""
+        self.folder.mkdir(exist_ok=True)
+        for result, spectrum in zip(results, fitted):
+            if spectrum is not None:
+                name = result_page.choose_file_name(result.name, self.names, ".fits")
+                path = self.folder / name
+                spectrum_files.write_spectrum(path, spectrum, result, self.resolving_power)
 
 
 def format_result(result):

@@ -39,7 +39,7 @@ class FigureFolder:
         """Draw a FittedSpectrum; name of the file."""
         from starlabels.plots import observed_spectra
 
-        name = result_page.choose_picture_name(result.name, self.names)
+        name = result_page.choose_file_name(result.name, self.names)
         path = self.args.out / name
         observed_spectra.draw_star(fitted, result, path, self.run.cfg.lines)
         scaling = self.args.model / "scaling.h5"

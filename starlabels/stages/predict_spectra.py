@@ -185,7 +185,7 @@ class Predictor:
         return flux
 
 
-def open_predictor(cfg, folder, reach=REACH):
+def open_predictor(cfg, folder, reach=REACH, window=None):
     """Open the Predictor of a model.
 
     Parameters
@@ -196,6 +196,8 @@ def open_predictor(cfg, folder, reach=REACH):
         models/<run>.
     reach : float
         Radial velocities to search on either side of 0 (km/s).
+    window : (low, high), optional
+        Part of the model's pixels to use (A).
 
     Returns
     -------
@@ -204,7 +206,7 @@ def open_predictor(cfg, folder, reach=REACH):
     Raises
     ------
     UserError
-        If a file or the nodes are missing.
+        If a file or the nodes are missing, or if the model cannot use a part of its pixels.
     """
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read_continuum(h5)
@@ -216,7 +218,9 @@ def open_predictor(cfg, folder, reach=REACH):
         power = cfg.grid.resolving_power
         least = cfg.grid.labels.get("resolving_power", power)
         least = least.min if isinstance(least, Range) else float(least)
-        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach)
+        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach, window)
+    elif window:
+        raise UserError(f"{folder} reads whole spectra, on its own pixels: leave out --window")
     return Predictor(cfg, model, axis, preparer, sampler)
 
 

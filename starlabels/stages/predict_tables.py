@@ -17,6 +17,8 @@ SPECTRUM_OPTIONS = (
     "table",
     "photometry",
     "truth",
+    "window",
+    "save_spectra",
     "medium",
     "resolving_power",
     "instrument",
