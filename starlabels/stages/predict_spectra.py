@@ -30,7 +30,8 @@ MODEL_ERROR = 0.02
 # Stated errors over the scatter of neighbouring pixels. The scatter includes the lines between
 # pixels of low resolution, and lacks what is correlated in oversampled ones.
 SOUND_NOISE = (0.02, 10.0)
-BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64}
+LEAST_SNR = 20.0  # per pixel, to search for a second star: below, noise has peaks too
+BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64, "binary": 256}
 RULES = outliers.RULES | {
     "misfit": (
         "no node spectrum fits: reduced chi-square above 10, with a 2 % error allowed for the nodes"
@@ -43,6 +44,7 @@ RULES = outliers.RULES | {
         "the stated errors do not fit the scatter of neighbouring pixels: "
         "compare snr and snr_scatter, and check --error-column and --error-kind"
     ),
+    "binary": "the lines of a second star: the correlation has a second peak at another velocity",
 }
 
 
@@ -247,6 +249,7 @@ def build_result(name, prepared, prediction, flux, labels):
     if np.isfinite(prepared.noise_ratio):
         low, high = SOUND_NOISE
         flags |= BITS["noise"] * (not low < prepared.noise_ratio < high)
+    flags |= BITS["binary"] * has_companion(prepared)
     values = dict(zip(labels, map(float, prediction["mean"])))
     errors = dict(zip(labels, map(float, prediction["err"])))
     rv = rv_err = np.nan
@@ -254,8 +257,18 @@ def build_result(name, prepared, prediction, flux, labels):
         rv = prepared.velocity.rv
         rv_err = prepared.velocity.err
     reasons = [RULES[flag] for flag, bit in BITS.items() if flags & bit]
+    notes = ()
+    if flags & BITS["binary"]:
+        notes = (f"second star at {prepared.velocity.companion:+.0f} km/s",)
     numbers = (rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage)
-    return StarResult(name, "", values, errors, *numbers, snr_scatter=prepared.snr_scatter)
+    result = StarResult(name, "", values, errors, *numbers, notes=notes)
+    return result._replace(snr_scatter=prepared.snr_scatter)
+
+
+def has_companion(prepared):
+    """True if a PreparedSpectrum shows the lines of a second star."""
+    velocity = prepared.velocity
+    return bool(velocity) and velocity.companion is not None and prepared.snr > LEAST_SNR
 
 
 def describe_reading(result, observed):
@@ -263,7 +276,7 @@ def describe_reading(result, observed):
     return result._replace(
         medium=observed.medium,
         medium_source=observed.medium_source,
-        notes=tuple(observed.notes),
+        notes=(*observed.notes, *result.notes),
     )
 
 
