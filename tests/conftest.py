@@ -255,7 +255,7 @@ def user_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def predictors():
-    """{(folder of a model, reach): Predictor} that the tests have opened so far."""
+    """{(folder of a model, reach, window): Predictor} that the tests have opened so far."""
     return {}
 
 
@@ -264,10 +264,11 @@ def open_once(predictors, monkeypatch):
     """Open each model once, which takes longer than to predict."""
     function = predict_stage.open_predictor
 
-    def open_predictor(cfg, folder, reach):
-        if (folder, reach) not in predictors:
-            predictors[folder, reach] = function(cfg, folder, reach)
-        return predictors[folder, reach]
+    def open_predictor(cfg, folder, reach, window):
+        key = (folder, reach, tuple(window or ()))
+        if key not in predictors:
+            predictors[key] = function(cfg, folder, reach, window)
+        return predictors[key]
 
     monkeypatch.setattr(predict_stage, "open_predictor", open_predictor)
 

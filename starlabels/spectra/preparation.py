@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from starlabels.base.errors import UserError
 from starlabels.base.wavelengths import convert_medium
+from starlabels.spectra.model_window import EDGE, check_part, check_seen, check_window
 from starlabels.spectra.pixels import (
     SPIKE,
     compare_errors,
@@ -20,8 +21,6 @@ from starlabels.spectra.velocity import REACH, WEAK, Correlator, RadialVelocity
 from starlabels.synthesis.broaden import FWHM, LIGHT
 
 PIXELS = 6  # of the working grid per resolution element
-LEAST = 0.15  # fraction of the window that must be observed
-EDGE = 300.0  # km/s: a spectrum is cut this far beyond the window and the velocities searched
 SLACK = 0.97  # of the recipe's resolving power: a spectrum above this fraction is accepted
 
 
@@ -82,10 +81,18 @@ class SpectrumPreparer:
         Node spectra for the radial velocity.
     reach : float
         Radial velocities searched to either side of 0 (km/s).
+    window : (low, high), optional
+        Part of the pixels to use (Angstrom); the others count as missing.
+
+    Raises
+    ------
+    UserError
+        If that part is too small.
     """
 
-    def __init__(self, wave, resolving_power, least, continuum, sampler, reach=REACH):
+    def __init__(self, wave, resolving_power, least, continuum, sampler, reach=REACH, window=None):
         self.wave = wave
+        self.window = check_part(window, wave)
         self.resolving_power = resolving_power
         self.least = least
         self.continuum = continuum
@@ -139,6 +146,11 @@ class SpectrumPreparer:
         prepared = self._normalise_at_rest(*pixels, memory, rv, velocity)
         return prepared._replace(noise_ratio=noise_ratio)
 
+    def hide_unused(self, wave, flux):
+        """Flux (n,) with NaN outside the part of the wavelengths (n,) that is to be used."""
+        low, high = self.window
+        return np.where((wave >= low) & (wave <= high), flux, np.nan)
+
     def _check_resolving_power(self, observed):
         """Resolving power of the spectrum; UserError if unknown or below the training range."""
         power = observed.resolving_power
@@ -177,10 +189,11 @@ class SpectrumPreparer:
 
     def _measure_velocity(self, wave, flux, flux_err):
         """RadialVelocity: normalised first as observed, then at rest by the first estimate."""
-        seen = rebin_spectrum(wave, flux, flux_err, self.grid)[0]
+        seen = self.hide_unused(self.grid, rebin_spectrum(wave, flux, flux_err, self.grid)[0])
         rv = 0.0
         for _ in range(2):
             at_rest = rebin_spectrum(wave / (1 + rv / LIGHT), flux, flux_err, self.wave)[0]
+            at_rest = self.hide_unused(self.wave, at_rest)
             level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
             velocity = self.correlator.measure(seen / level)
             rv = velocity.shift
@@ -190,6 +203,7 @@ class SpectrumPreparer:
         """PreparedSpectrum, corrected for rv (km/s) and divided by its continuum."""
         at_rest = wave / (1 + rv / LIGHT)
         flux, flux_err = rebin_spectrum(at_rest, flux, flux_err, self.wave, memory)
+        flux = self.hide_unused(self.wave, flux)
         check_seen(float(np.mean(np.isfinite(flux))))
         level = self.continuum.fit(flux[None])[0]
         flux = (flux / level).astype("f4")
@@ -202,49 +216,6 @@ class SpectrumPreparer:
         return PreparedSpectrum(flux, flux_err, snr, coverage, velocity)
 
 
-def check_seen(coverage):
-    """Raise a UserError if too small a fraction of the model's pixels is observed."""
-    if coverage < LEAST:
-        found = f"{coverage:.0%} of the model's pixels are observed, expected {LEAST:.0%}"
-        raise UserError(f"{found}: check the masked pixels, gaps and radial velocity")
-
-
-def check_window(observed, wave):
-    """Raise a UserError if a spectrum hardly overlaps the pixels of a model.
-
-    Parameters
-    ----------
-    observed : ObservedSpectrum
-    wave : ndarray (n_pix,)
-        Pixels of the model (Angstrom).
-    """
-    shared = min(observed.wave[-1], wave[-1]) - max(observed.wave[0], wave[0])
-    if shared < LEAST * (wave[-1] - wave[0]):
-        window = f"{observed.wave[0]:.0f} to {observed.wave[-1]:.0f} A"
-        found = f"{window} lies outside the model's {wave[0]:.0f} to {wave[-1]:.0f} A"
-        hint = "take a model of that window, or check the wavelength unit"
-        raise UserError(f"{observed.name}: {found}: {hint}")
-
-
-def cut_around_window(observed, wave, reach=REACH):
-    """Copy of an ObservedSpectrum without pixels far outside a window, which change no result.
-
-    Parameters
-    ----------
-    observed : ObservedSpectrum
-    wave : ndarray (n_pix,)
-        Pixels of the model (Angstrom).
-    reach : float
-        Greatest radial velocity to either side of 0 (km/s).
-    """
-    near = find_near_pixels(observed.wave, wave, 2 * (reach + EDGE))
-    fields = {}
-    for name in ("wave", "flux", "flux_err", "stored"):
-        values = getattr(observed, name)
-        fields[name] = None if values is None else values[near]
-    return observed._replace(**fields)
-
-
 def accept_on_model_pixels(observed, axis, preparer):
     """Accept a normalised spectrum that is on the pixels of a model already.
 
@@ -254,7 +225,7 @@ def accept_on_model_pixels(observed, axis, preparer):
     axis : hdf5_spectra.SpectralAxis
         Pixels and medium of the model.
     preparer : SpectrumPreparer or None
-        What could prepare the spectrum instead; it only changes the hint of the error.
+        What could prepare the spectrum instead, and knows the part of the pixels to use.
 
     Returns
     -------
@@ -277,6 +248,8 @@ def accept_on_model_pixels(observed, axis, preparer):
         hint += f", or give --{axis.medium} if the file is wrong"
         raise UserError(f"{observed.name}: {found}: {hint}")
     flux = np.array(observed.flux, "f4")
+    if preparer:
+        flux = preparer.hide_unused(wave, flux).astype("f4")
     if observed.flux_err is None:
         flux_err = np.full(len(wave), estimate_noise(flux), "f4")
     else:

@@ -35,6 +35,7 @@ main { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr
   margin: 1em 0 }
 article { border: 1px solid #ccc; border-radius: 4px; padding: .7em .9em }
 img { width: 100%; aspect-ratio: auto 1 }
+img.overview { display: block; max-width: 900px; margin: 1em auto }
 table { border-collapse: collapse }
 sub { line-height: 0; font-size: .75em }
 td { padding: 0 .9em 0 0; vertical-align: top }
@@ -52,11 +53,10 @@ HEAD = """<!doctype html>
 <h1>{title}</h1>
 <p>Labels with standard errors, as in <a href="{csv}">{csv}</a> and <a href="{fits}">{fits}</a>; \
 observed spectra in black, regenerated ones in colour. \
-<label><input type="checkbox" id="only"> flagged only</label></p>
-<main>"""
+<label><input type="checkbox" id="only"> flagged only</label></p>"""
 
 
-def write_page(results, pictures, folder):
+def write_page(results, pictures, folder, overviews=()):
     """Write index.html, without scripts or network: one card per star, then the failures.
 
     Parameters
@@ -65,6 +65,8 @@ def write_page(results, pictures, folder):
     pictures : list of str or None
         Path of each star's figure relative to `folder`.
     folder : Path
+    overviews : list of str
+        Paths of figures of all stars relative to `folder`.
 
     Returns
     -------
@@ -75,6 +77,8 @@ def write_page(results, pictures, folder):
     stars = f"{format_count(len(results))} star{'s' * (len(results) != 1)}"
     title = f"{stars}, {kinds['flagged']} flagged, {kinds['failed']} failed"
     parts = [HEAD.format(title=title, style=STYLE, csv=CSV, fits=FITS)]
+    parts += [format_overview(picture) for picture in overviews]
+    parts.append("<main>")
     failures = []
     for result, picture in zip(results, pictures):
         if result.problem:
@@ -89,6 +93,12 @@ def write_page(results, pictures, folder):
     with replace_file(path) as tmp:
         tmp.write_text("\n".join(parts) + "\n", encoding="utf-8")
     return path
+
+
+def format_overview(picture):
+    """HTML of a figure of all stars."""
+    image = f'<img class="overview" src="{picture}" alt="{picture.partition(".")[0]} of the stars">'
+    return format_link(picture, image)
 
 
 def format_link(picture, inner):
@@ -159,16 +169,16 @@ def describe_quality(result):
     return texts
 
 
-def choose_picture_name(name, taken):
-    """A file name `<name>.png` of letters, digits, `.`, `_` and `-` that is not in the set `taken`.
+def choose_file_name(name, taken, suffix=".png"):
+    """A file name `<name><suffix>` of letters, digits, `.`, `_` and `-`, not in the set `taken`.
 
     The name is added to `taken`. Names that differ only in case count as equal, as on some disks.
     """
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-")[:LONGEST] or "star"
-    picture = f"{stem}.png"
+    file = f"{stem}{suffix}"
     number = 1
-    while picture.lower() in taken:
+    while file.lower() in taken:
         number += 1
-        picture = f"{stem}_{number}.png"
-    taken.add(picture.lower())
-    return picture
+        file = f"{stem}_{number}{suffix}"
+    taken.add(file.lower())
+    return file

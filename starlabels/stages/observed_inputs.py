@@ -9,11 +9,8 @@ from starlabels.base.console import show_progress
 from starlabels.base.errors import UserError
 from starlabels.learning import components
 from starlabels.spectra import readers
-from starlabels.spectra.preparation import (
-    accept_on_model_pixels,
-    check_window,
-    cut_around_window,
-)
+from starlabels.spectra.model_window import check_window, cut_around_window
+from starlabels.spectra.preparation import accept_on_model_pixels
 from starlabels.spectra.results import StarResult
 from starlabels.spectra.spectrum import check_spectrum
 from starlabels.stages.guard import build_failure, explain_error, run_guarded

@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from starlabels.base import hdf5, stamp, workers
+from starlabels.base import stamp, workers
 from starlabels.base.console import format_count, make_printable
 from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
-from starlabels.base.provenance import read_record, stamp_figure
+from starlabels.base.provenance import read_record
 from starlabels.config.data_sections import Cluster
-from starlabels.spectra import result_page
+from starlabels.spectra import result_page, spectrum_files
 from starlabels.spectra.results import ResultTables, StarResult
 from starlabels.stages import derived_columns, locks, predict_tables
 from starlabels.stages.guard import LOG, log_traces, run_guarded
-from starlabels.stages.observed_inputs import name_files, prepare_batch, read_spectra
+from starlabels.stages.observed_inputs import prepare_batch, read_spectra
+from starlabels.stages.predict_figures import FigureFolder
 from starlabels.stages.predict_spectra import open_predictor
+from starlabels.stages.predict_truth import KnownLabels
 from starlabels.stages.predict_with_table import StarTable
 from starlabels.stages.spectrum_options import SpectrumOptions, add_file_arguments
 
@@ -40,9 +42,13 @@ def add_arguments(parser):
     parser.add_argument("--prepare", action="store_true", help=text)
     text = "maximum number of stars to draw (default: 200)"
     parser.add_argument("--figures", type=int, default=200, help=text)
+    text = "also write the prepared spectra and those at the labels, as FITS in <out>/spectra"
+    parser.add_argument("--save-spectra", action="store_true", help=text)
     text = "CSV file with columns name, k_mag, a_k (mag) for distances; "
     text += "name: of the file, or the star's id in HDF5"
     parser.add_argument("--photometry", type=Path, help=text)
+    text = "table of known labels to compare with: file and any labels, <label>_err"
+    parser.add_argument("--truth", type=Path, help=text)
     text = "CSV, FITS or HDF5 table of what the model reads in addition to the spectra; "
     text += "star_id: of the file, or the star in HDF5"
     parser.add_argument("--table", type=Path, help=text)
@@ -104,21 +110,23 @@ def predict_labels(run, args):
     if args.photometry:
         photometry = derived_columns.read_photometry(args.photometry, columns)
     stars = StarTable(args.table, cfg, photometry)
+    truth = KnownLabels(args.truth, cfg.labels) if args.truth else None
     options = SpectrumOptions(args)
     with locks.hold_lock(args.out / LOCK, "give another --out"):
         clear_folder(args.out)
-        results = predict_files(run, args, options, stars, columns)
+        results = predict_files(run, args, options, stars, columns, truth)
     print_summary(results, stars, args.out)
 
 
-def predict_files(run, args, options, stars, columns):
+def predict_files(run, args, options, stars, columns, truth):
     """Write tables, figures and page of all files; list of StarResult.
 
-    columns: {column: ResultColumn} that the model adds to the tables.
+    columns: {column: ResultColumn} that the model adds to the tables; truth: KnownLabels or None.
     """
     cfg = run.cfg
     units = [get_label(name).plain_unit for name in cfg.labels]
     figures = FigureFolder(run, args)
+    spectra = SpectrumFolder(args.out, cfg.grid and cfg.grid.resolving_power)
     results = []
     pictures = []
     with (
@@ -129,11 +137,14 @@ def predict_files(run, args, options, stars, columns):
             tables.add(batch)
             log_traces(batch, args.out)
             pictures += [figures.draw_star(*star) for star in zip(batch, fitted)]
+            if args.save_spectra:
+                spectra.save(batch, fitted)
             results += batch
             if len(results) <= args.figures:
                 for result in batch:
                     print(format_result(result))
-    result_page.write_page(results, pictures, args.out)
+    overviews = figures.draw_overviews(results, truth)
+    result_page.write_page(results, pictures, args.out, overviews)
     return results
 
 
@@ -141,6 +152,9 @@ def clear_folder(folder):
     """Delete what an earlier run of predict.py left in a folder; other files stay."""
     for name in (LOG, result_page.PAGE):
         (folder / name).unlink(missing_ok=True)
+    for path in (folder / SpectrumFolder.NAME).glob("*.fits"):
+        if spectrum_files.is_written_here(path):
+            path.unlink()
     for path in folder.glob("*.png"):
         with contextlib.suppress(UserError, OSError):
             if "predict.py" in read_record(path).command:
@@ -166,7 +180,7 @@ def predict_batches(cfg, args, options, stars, call):
     spectra = read_spectra(args.files, options, cfg.wave.grid())
     while batch := list(itertools.islice(spectra, BATCH_SIZE)):
         if predictor is None and not all(isinstance(item, StarResult) for item in batch):
-            predictor = open_predictor(cfg, args.model, args.rv_range)
+            predictor = open_predictor(cfg, args.model, args.rv_range, args.window)
         if predictor is None:
             yield batch, [None] * len(batch)
             continue
@@ -180,39 +194,24 @@ def predict_batches(cfg, args, options, stars, call):
         yield predictor.predict_batch(prepared)
 
 
-class FigureFolder:
-    """Figures of the first stars of a run, in the folder args.out."""
+class SpectrumFolder:
+    """The folder <out>/spectra of prepared spectra, and those at the predicted labels."""
 
-    def __init__(self, run, args):
-        self.run = run
-        self.args = args
-        self.shown = name_files(args.files)
+    NAME = "spectra"
+
+    def __init__(self, out, resolving_power):
+        self.folder = out / self.NAME
+        self.resolving_power = resolving_power
         self.names = set()
 
-    def draw_star(self, result, fitted):
-        """Draw a FittedSpectrum; name of the file, or None if there is nothing to draw."""
-        if fitted is None or len(self.names) >= self.args.figures:
-            return None
-        name = run_guarded(result.name, "the figure", self._draw, result, fitted)
-        if isinstance(name, StarResult):
-            log_traces([name], self.args.out)
-            return None
-        return name
-
-    def _draw(self, result, fitted):
-        """Draw a FittedSpectrum; name of the file."""
-        from starlabels.plots import observed_spectra
-
-        name = result_page.choose_picture_name(result.name, self.names)
-        path = self.args.out / name
-        observed_spectra.draw_star(fitted, result, path, self.run.cfg.get_lines(fitted.medium))
-        scaling = self.args.model / "scaling.h5"
-        inputs = {self.args.model: hdf5.compute_file_digest(scaling)}
-        for file, shown in self.shown.items():
-            if result.name.startswith(shown):
-                inputs[file] = hdf5.compute_file_digest(file)
-        stamp_figure(path, self.run.text, inputs)
-        return name
+    def save(self, results, fitted):
+        """Write the FittedSpectrum of each StarResult that has one."""
+        self.folder.mkdir(exist_ok=True)
+        for result, spectrum in zip(results, fitted):
+            if spectrum is not None:
+                name = result_page.choose_file_name(result.name, self.names, ".fits")
+                path = self.folder / name
+                spectrum_files.write_spectrum(path, spectrum, result, self.resolving_power)
 
 
 def format_result(result):

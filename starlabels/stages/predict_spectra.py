@@ -31,7 +31,8 @@ MODEL_ERROR = 0.02
 # Stated errors over the scatter of neighbouring pixels. The scatter includes the lines between
 # pixels of low resolution, and lacks what is correlated in oversampled ones.
 SOUND_NOISE = (0.02, 10.0)
-BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64, "cool": 128}
+LEAST_SNR = 20.0  # per pixel, to search for a second star: below, noise has peaks too
+BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64, "cool": 128, "binary": 256}
 RULES = outliers.RULES | {
     "misfit": (
         "no node spectrum fits: reduced chi-square above 10, with a 2 % error allowed for the nodes"
@@ -45,6 +46,7 @@ RULES = outliers.RULES | {
         "compare snr and snr_scatter, and check --error-column and --error-kind"
     ),
     "cool": "the star is cooler than observed stars that synthetic spectra of this window fit",
+    "binary": "the lines of a second star: the correlation has a second peak at another velocity",
 }
 
 
@@ -196,7 +198,7 @@ class Predictor:
         return flux
 
 
-def open_predictor(cfg, folder, reach=REACH):
+def open_predictor(cfg, folder, reach=REACH, window=None):
     """Open the Predictor of a model.
 
     Parameters
@@ -207,6 +209,8 @@ def open_predictor(cfg, folder, reach=REACH):
         models/<run>.
     reach : float
         Radial velocities to search on either side of 0 (km/s).
+    window : (low, high), optional
+        Part of the model's pixels to use (A).
 
     Returns
     -------
@@ -215,7 +219,7 @@ def open_predictor(cfg, folder, reach=REACH):
     Raises
     ------
     UserError
-        If a file or the nodes are missing.
+        If a file or the nodes are missing, or if the model cannot use a part of its pixels.
     """
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read_continuum(h5)
@@ -227,7 +231,9 @@ def open_predictor(cfg, folder, reach=REACH):
         power = cfg.grid.resolving_power
         least = cfg.grid.labels.get("resolving_power", power)
         least = least.min if isinstance(least, Range) else float(least)
-        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach)
+        preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach, window)
+    elif window:
+        raise UserError(f"{folder} reads whole spectra, on its own pixels: leave out --window")
     return Predictor(cfg, model, axis, preparer, sampler)
 
 
@@ -254,6 +260,7 @@ def build_result(name, prepared, prediction, flux, labels):
     if np.isfinite(prepared.noise_ratio):
         low, high = SOUND_NOISE
         flags |= BITS["noise"] * (not low < prepared.noise_ratio < high)
+    flags |= BITS["binary"] * has_companion(prepared)
     values = dict(zip(labels, map(float, prediction["mean"])))
     errors = dict(zip(labels, map(float, prediction["err"])))
     rv = rv_err = np.nan
@@ -261,8 +268,18 @@ def build_result(name, prepared, prediction, flux, labels):
         rv = prepared.velocity.rv
         rv_err = prepared.velocity.err
     reasons = [RULES[flag] for flag, bit in BITS.items() if flags & bit]
+    notes = ()
+    if flags & BITS["binary"]:
+        notes = (f"second star at {prepared.velocity.companion:+.0f} km/s",)
     numbers = (rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage)
-    return StarResult(name, "", values, errors, *numbers, snr_scatter=prepared.snr_scatter)
+    result = StarResult(name, "", values, errors, *numbers, notes=notes)
+    return result._replace(snr_scatter=prepared.snr_scatter)
+
+
+def has_companion(prepared):
+    """True if a PreparedSpectrum shows the lines of a second star."""
+    velocity = prepared.velocity
+    return bool(velocity) and velocity.companion is not None and prepared.snr > LEAST_SNR
 
 
 def describe_reading(result, observed):
@@ -270,7 +287,7 @@ def describe_reading(result, observed):
     return result._replace(
         medium=observed.medium,
         medium_source=observed.medium_source,
-        notes=tuple(observed.notes),
+        notes=(*observed.notes, *result.notes),
     )
 
 

@@ -16,6 +16,9 @@ from starlabels.spectra.results import NO_RESULT, clean_text, format_cell
 SPECTRUM_OPTIONS = (
     "table",
     "photometry",
+    "truth",
+    "window",
+    "save_spectra",
     "medium",
     "resolving_power",
     "instrument",

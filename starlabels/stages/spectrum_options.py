@@ -42,6 +42,8 @@ def add_file_arguments(parser):
     parser.add_argument("--rv", type=float, help=text)
     text = f"velocities to search on either side of 0, in km/s (default: {REACH:g})"
     parser.add_argument("--rv-range", type=float, default=REACH, help=text)
+    text = "part of the model's wavelengths to use, in Angstrom at rest"
+    parser.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text)
     text = f"CSV, FITS or HDF5 table with a column file and any of {', '.join(SETTINGS)}"
     parser.add_argument("--settings", help=text)
     for quantity in ("wave", "flux", "error"):

@@ -131,4 +131,6 @@ def test_every_figure_that_is_drawn_is_on_the_page_and_no_other(all_folders):
         "trend_mg.png",
         "ablation.png",
         "4_abundance_planes.png",
-    }  # of benchmarks; of [Fe/H] with others
+        "population.png",
+        "truth.png",
+    }  # of benchmarks; of [Fe/H] with others; of predict.py with many stars, and with --truth

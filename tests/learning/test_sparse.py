@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from starlabels.learning import sparse
+from starlabels.learning import outliers, sparse
+from starlabels.spectra.results import NO_RESULT
 from starlabels.stages import predict_spectra
 
 
@@ -38,6 +39,7 @@ def test_the_distance_is_that_of_the_tenth_nearest_star_or_the_last_of_fewer():
     assert sparse.compute_distance(line[:3], np.array([[-1.0]])) == pytest.approx(3)
 
 
-def test_flags_have_one_bit_each_and_fit_a_byte():
-    bits = list(predict_spectra.BITS.values())  # those of guard and its own
-    assert sum(bits) == np.bitwise_or.reduce(bits) < 256
+def test_flags_have_one_bit_each_and_those_of_networks_fit_a_byte():
+    bits = list(predict_spectra.BITS.values())  # those of networks and of predict.py
+    assert sum(bits) == np.bitwise_or.reduce(bits) < NO_RESULT
+    assert sum(outliers.BITS.values()) < 256

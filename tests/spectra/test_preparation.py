@@ -7,8 +7,9 @@ from starlabels.base import hdf5_spectra, workers
 from starlabels.base.errors import UserError
 from starlabels.config.data_sections import Cluster
 from starlabels.spectra import continuum, velocity
+from starlabels.spectra.model_window import check_window, cut_around_window
 from starlabels.spectra.pixels import estimate_noise, rebin_spectrum, remove_spikes
-from starlabels.spectra.preparation import SpectrumPreparer, check_window, cut_around_window
+from starlabels.spectra.preparation import SpectrumPreparer
 from starlabels.spectra.spectrum import ObservedSpectrum
 from starlabels.spectra.velocity import WEAK
 from starlabels.stages import guard, observed_inputs

@@ -158,7 +158,7 @@ def test_values_are_rounded_to_two_digits_of_their_error(value, err, text):
 def test_pictures_have_safe_and_different_names():
     taken = set()
     names = ["a b.fits", "a/b.fits", "A_b.fits", "../../etc/passwd", "", "x" * 300, "x" * 300]
-    pictures = [result_page.choose_picture_name(name, taken) for name in names]
+    pictures = [result_page.choose_file_name(name, taken) for name in names]
     safe = ["a_b.fits.png", "a_b.fits_2.png", "A_b.fits_3.png", "_.._etc_passwd.png", "star.png"]
     assert pictures[:5] == safe
     assert len({name.lower() for name in pictures}) == len(names)
