@@ -124,7 +124,8 @@ def weigh_stars(labels, outside, effect, remainder, left):
 
 def choose_smoothness(labels, source, difference, weight):
     """The Smoothness of TRIED whose mean predicts left-out stars (n, k) best."""
-    tried = [Smoothness(**dict(zip(TRIED, values))) for values in itertools.product(*TRIED.values())]
+    values = itertools.product(*TRIED.values())
+    tried = [Smoothness(**dict(zip(TRIED, combination))) for combination in values]
 
     def score(smoothness):
         outside = leave_one_out(labels, source, difference, weight, smoothness)
@@ -139,7 +140,8 @@ def leave_one_out(labels, source, difference, weight, smoothness):
     Rasmussen & Williams (2006), eq. 5.12.
     """
     known = scale_labels(labels)
-    inverse = np.linalg.inv(compute_kernel(known, known, smoothness) + compute_noise(weight, source))
+    covariance = compute_kernel(known, known, smoothness) + compute_noise(weight, source)
+    inverse = np.linalg.inv(covariance)
     variance = 1 / np.diag(inverse)  # of a star's difference from the mean of the others
     outside = variance[:, None] * (inverse @ difference)
     return outside * np.sqrt(1 / (weight * variance))[:, None]

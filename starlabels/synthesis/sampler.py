@@ -212,7 +212,8 @@ class Sampler:
             axes["vmic"] = self.vmic_sampler.axes[VMIC]
         limits = dict.fromkeys(names, (-np.inf, np.inf))
         limits |= {name: (axis[0], axis[-1]) for name, axis in axes.items()}
-        return limits | {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
+        limits |= {"vsini": (0.0, np.inf), "resolving_power": (1.0, self.grid.resolving_power)}
+        return limits
 
 
 def compute_derivatives(sample, labels, names, limits):

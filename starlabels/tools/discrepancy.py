@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from starlabels.base import provenance
 from starlabels.base.console import format_count
 from starlabels.base.files import check_not_input, compute_sha256
 from starlabels.spectra.discrepancy import NAMES, save_discrepancy
@@ -49,9 +48,10 @@ def fit_stars(comparison, stars):
     difference = flux - comparison.sample_normalised(labels)
     derivatives = comparison.differentiate(labels)
     known = np.column_stack([labels[name] for name in NAMES])
-    return fit_discrepancy(
-        comparison.wave, known, stars.errors, difference, derivatives
-    ), difference
+    found = fit_discrepancy(
+        comparison.wave, known, stars.errors, stars.source, difference, derivatives
+    )
+    return found, difference
 
 
 def print_summary(discrepancy, difference):

@@ -11,7 +11,8 @@ from starlabels.catalogues import tables
 from starlabels.config.data_sections import Range
 from starlabels.spectra import continuum, readers
 from starlabels.spectra.discrepancy import NAMES
-from starlabels.spectra.preparation import SpectrumPreparer, cut_around_window
+from starlabels.spectra.model_window import cut_around_window
+from starlabels.spectra.preparation import SpectrumPreparer
 from starlabels.spectra.spectrum import ReadOptions, check_spectrum
 from starlabels.stages.recipe_nodes import open_sampler
 from starlabels.stages.recipe_stars import draw_labels
@@ -38,12 +39,15 @@ class KnownStars(NamedTuple):
         Standard errors of these labels, 0 where they are exact.
     medium : list of str or None
         Of the wavelengths, None if the file states it.
+    source : array (n,)
+        Number of the source of the labels, 0 of the first one in the table, the reference.
     """
 
     files: list
     labels: dict
     errors: np.ndarray
     medium: list
+    source: np.ndarray
 
     def select(self, rows):
         """KnownStars of some rows."""
@@ -52,6 +56,7 @@ class KnownStars(NamedTuple):
             {name: values[rows] for name, values in self.labels.items()},
             self.errors[rows],
             [self.medium[i] for i in rows],
+            self.source[rows],
         )
 
 
@@ -62,7 +67,8 @@ def read_known_stars(path):
     ----------
     path : str
         Table with columns file, teff, logg, mh (or feh) and resolving_power; optional are vmic,
-        vsini, rv (km/s), the errors <label>_err, and medium. Files are relative to the table.
+        vsini, rv (km/s), the errors <label>_err, medium, and source, the source of the labels;
+        the most reliable one comes first. Files are relative to the table.
 
     Returns
     -------
@@ -73,7 +79,7 @@ def read_known_stars(path):
     UserError
         If the table cannot be read, lacks a column, or a number in it is missing.
     """
-    frame = tables.read_table(path, texts=("file", "medium")).drop_blank_rows().frame
+    frame = tables.read_table(path, texts=("file", "medium", "source")).drop_blank_rows().frame
     if "mh" not in frame and "feh" in frame:
         frame = frame.rename(columns={"feh": "mh", "feh_err": "mh_err"})
     needed = ("file", *NAMES, "resolving_power")
@@ -83,11 +89,14 @@ def read_known_stars(path):
     for name in needed[1:]:
         bad = np.flatnonzero(~np.isfinite(frame[name].to_numpy(float)))
         if len(bad):
-            raise UserError(f"{path}: {frame.file[bad[0]]}: no {name}: give it, or leave the row out")
+            where = f"{path}: {frame.file[bad[0]]}"
+            raise UserError(f"{where}: no {name}: give it, or leave the row out")
     labels, errors = fill_labels(frame)
     files = [Path(path).parent / str(file).strip() for file in frame.file]
     media = frame["medium"].tolist() if "medium" in frame else [None] * len(frame)
-    return KnownStars(files, labels, errors, [medium or None for medium in media])
+    names = frame["source"].tolist() if "source" in frame else [""] * len(frame)
+    source = np.array([list(dict.fromkeys(names)).index(name) for name in names])
+    return KnownStars(files, labels, errors, [medium or None for medium in media], source)
 
 
 def fill_labels(frame):
@@ -144,9 +153,7 @@ class StarComparison:
         self.continuum = continuum.fit_continuum_model(flux, self.wave, order)
         least = cfg.grid.labels.get("resolving_power", self.power)
         least = least.min if isinstance(least, Range) else float(least)
-        self.preparer = SpectrumPreparer(
-            self.wave, self.power, least, self.continuum, self.sampler
-        )
+        self.preparer = SpectrumPreparer(self.wave, self.power, least, self.continuum, self.sampler)
 
     def sample(self, labels):
         """Synthetic flux (n, n_pix) at labels {name: (n,)}."""

@@ -9,7 +9,7 @@ from starlabels.spectra.discrepancy_fit import fit_discrepancy
 
 N_PIX = 200
 WAVE = 4500 + np.arange(N_PIX)
-ERRORS = np.array([80.0, 0.15, 0.1])  # of labels
+ERRORS = np.array([50.0, 0.1, 0.06])  # of labels
 SIZE = 0.005  # of the remainders, per pixel
 
 
@@ -71,7 +71,7 @@ def test_the_mean_difference_of_other_stars_is_found(found):
 
 def test_the_error_of_the_mean_grows_away_from_the_stars(found):
     inside, outside = found.predict_mean(np.array([[5800, 4, -0.3], [9000, 1.0, -2.5]]))[1]
-    assert 3 * inside < outside
+    assert 1.5 * inside < outside
 
 
 def test_draws_hold_the_remainders_but_not_the_errors_of_labels(found):
@@ -81,15 +81,16 @@ def test_draws_hold_the_remainders_but_not_the_errors_of_labels(found):
     with_label_errors = SIZE**2 + ((ERRORS[:, None] * EFFECTS) ** 2).sum(axis=0).mean()
     assert with_label_errors > 2 * SIZE**2
     mean, error = found.predict_mean(labels[:1])
-    assert variance / (1 + error[0] ** 2) == pytest.approx(SIZE**2, rel=0.25)
-    assert drawn.mean(axis=0) == pytest.approx(mean[0], abs=5 * np.sqrt(variance / 4000))
+    assert variance / (1 + error[0] ** 2) == pytest.approx(SIZE**2, rel=0.3)
+    assert drawn.mean(axis=0) == pytest.approx(mean[0], abs=5 * float(np.sqrt(variance / 4000)))
 
 
-def test_draws_lie_in_the_space_of_the_remainders(found):
+def test_errors_of_labels_are_taken_out_of_the_draws(found):
     drawn = found.draw(np.tile([5800.0, 3.5, -0.3], (500, 1)), np.random.default_rng(1))
     drawn = drawn - drawn.mean(axis=0)
-    fitted = drawn @ np.linalg.pinv(REMAINDERS) @ REMAINDERS
-    assert (fitted**2).sum() > 0.8 * (drawn**2).sum()
+    projection = np.linalg.pinv(EFFECTS) @ EFFECTS  # on what label errors change
+    label_errors = np.sum((ERRORS[:, None] * EFFECTS) ** 2) / N_PIX
+    assert ((drawn @ projection) ** 2).mean() < 0.3 * label_errors
 
 
 def test_outliers_lose_weight_and_gaps_do_no_harm(found):
@@ -97,7 +98,7 @@ def test_outliers_lose_weight_and_gaps_do_no_harm(found):
     difference[:10] += 0.2 * make_shapes(10, 7)
     difference[20:60, :50] = np.nan
     other = fit(labels, difference)
-    assert other.weight[:10].max() < 0.1 < 0.7 < np.median(other.weight[10:])
+    assert other.weight[:10].max() < 0.1 * np.median(other.weight[10:])
     asked = draw_labels(100, np.random.default_rng(3))
     moved = other.predict_mean(asked)[0] - found.predict_mean(asked)[0]
     assert np.sqrt((moved**2).mean()) < SIZE
