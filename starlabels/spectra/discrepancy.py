@@ -96,6 +96,9 @@ class Discrepancy(NamedTuple):
         Rms of what the basis does not hold.
     smoothness : array (4,)
         See `Smoothness`.
+    shares : array (3,)
+        Parts of the variance of a new star's remainder: as of stars with similar labels, as of all
+        stars, and equal in all components. The last two are what few stars do not show.
     """
 
     wave: np.ndarray
@@ -108,6 +111,7 @@ class Discrepancy(NamedTuple):
     label_effect: np.ndarray
     scatter: np.ndarray
     smoothness: np.ndarray
+    shares: np.ndarray
 
     def resample(self, wave):
         """The same on wavelengths `wave` (n,) in A; UserError if they are not covered."""
@@ -160,21 +164,38 @@ class Discrepancy(NamedTuple):
         return (drawn @ self.basis + noise).astype("f4")
 
     def draw_remainders(self, labels, rng):
-        """Random mixtures (n, k) of the remainders of two stars near labels (n, 3).
+        """Random remainders (n, k) of stars with labels (n, 3), with `shares` of three sources."""
+        size = measure_sizes(self.remainder, self.label_effect)
+        near = find_neighbours(self.labels, labels)
+        amplitude = np.sqrt(np.median(size[near] ** 2, axis=1))[:, None]
+        stars = rng.integers(len(size), size=(len(labels), NEIGHBOURS))
+        local = self._mix_remainders(near, rng)
+        other = amplitude * self._mix_remainders(stars, rng, 1 / size)
+        k = self.remainder.shape[1]
+        white = amplitude / np.sqrt(k) * rng.standard_normal((len(labels), k))
+        parts = zip(np.sqrt(self.shares), (local, other, white))
+        return sum(share * part for share, part in parts)
 
-        The mixture has the variance of one remainder, whose own labels are uncertain.
+    def _mix_remainders(self, stars, rng, scale=None):
+        """Mixtures (n, k) of the remainders of two of the stars (n, m), whose labels are uncertain.
+
+        scale (n_stars,) of the remainders; the mixture has the variance of one of them.
         """
-        stars = find_neighbours(self.labels, labels)
         n = len(stars)
-        chosen = rng.permuted(stars, axis=1)[:, :2]
+        chosen = rng.permuted(stars, axis=1)
         angle = rng.uniform(0, 2 * np.pi, n)
-        mixture = np.zeros((n, self.basis.shape[0]))
+        mixture = np.zeros((n, self.remainder.shape[1]))
         for column, share in enumerate((np.cos(angle), np.sin(angle))):
             star = chosen[:, column % chosen.shape[1]]
             unit = rng.standard_normal((n, self.label_effect.shape[1]))
-            effect = np.einsum("nm,nmk->nk", unit, self.label_effect[star])
-            mixture += share[:, None] * (self.remainder[star] + effect)
+            drawn = self.remainder[star] + np.einsum("nm,nmk->nk", unit, self.label_effect[star])
+            mixture += share[:, None] * (drawn if scale is None else scale[star, None] * drawn)
         return mixture
+
+
+def measure_sizes(remainder, label_effect):
+    """Size (n,) of remainders (n, k), with the label errors (n, m, k) that are still possible."""
+    return np.sqrt(np.sum(remainder**2, axis=1) + np.sum(label_effect**2, axis=(1, 2)))
 
 
 def predict_mean(stars, labels):

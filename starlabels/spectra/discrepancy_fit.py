@@ -8,6 +8,7 @@ trained with these remainders would contain those of the literature.
 import itertools
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from starlabels.spectra.discrepancy import (
     Discrepancy,
@@ -15,6 +16,7 @@ from starlabels.spectra.discrepancy import (
     compute_kernel,
     compute_noise,
     find_neighbours,
+    measure_sizes,
     scale_labels,
 )
 
@@ -24,6 +26,8 @@ ROUNDS = 4  # of mean, weights and label errors in turn
 EM_ROUNDS = 3  # of label errors and covariance of the remainders in turn
 SHRINKAGE = 0.01  # of the covariance of remainders towards equal variances
 TAIL = 5.0  # degrees of freedom of the distribution of stars: outliers lose weight
+OTHER_SHARES = (0.05, 0.15, 0.3, 0.5, 0.7)  # tried, see `Discrepancy`
+WHITE_SHARES = (0.01, 0.03, 0.1, 0.2, 0.4)
 TRIED = {"linear": (0.03, 0.3, 3.0), "local": (0.0, 0.1, 0.3, 1.0), "length": (0.5, 1.0, 2.0)}
 
 
@@ -53,10 +57,12 @@ def fit_discrepancy(wave, labels, label_err, source, difference, derivatives):
     compressed = filled @ basis.T
     effect = label_err[:, :, None] * (derivatives @ basis.T)  # (n, m, k) of one standard error
     smoothness, weight, remainder, left = fit_remainders(labels, source, compressed, effect)
+    outside = leave_one_out(labels, source, compressed, weight, smoothness)
+    shares = choose_shares(labels, outside, effect, remainder, left)
     scatter = np.sqrt(np.nanmean((difference - compressed @ basis) ** 2, axis=0))
     return Discrepancy(
         np.asarray(wave, float), np.asarray(labels, float), weight, source, basis, compressed,
-        remainder, left, scatter, np.array(smoothness),
+        remainder, left, scatter, np.array(smoothness), shares,
     )  # fmt: skip
 
 
@@ -115,7 +121,7 @@ def weigh_stars(labels, outside, effect, remainder, left):
 
     Arguments as in `remove_label_errors`, and its output.
     """
-    variance = np.sum(remainder**2, axis=1) + np.sum(left**2, axis=(1, 2))
+    variance = measure_sizes(remainder, left) ** 2
     variance = np.median(variance[find_neighbours(labels, labels)], axis=1)
     expected = variance + np.sum(effect**2, axis=(1, 2))
     size = np.sum(outside**2, axis=1) / expected
@@ -209,3 +215,28 @@ def split_difference(outside, effect, covariance):
     posterior = np.linalg.inv(np.eye(len(effect)) + effect @ weighted)
     error = posterior @ (weighted.T @ outside)
     return outside - error @ effect, np.linalg.cholesky(posterior).T @ effect
+
+
+def choose_shares(labels, outside, effect, remainder, left):
+    """`Discrepancy.shares` that make the differences (n, k) of left-out stars most probable.
+
+    Arguments as in `remove_label_errors`, and its output.
+    """
+    size = measure_sizes(remainder, left)
+    near = find_neighbours(labels, labels)
+    amplitude = np.median(size[near] ** 2, axis=1)
+    k = outside.shape[1]
+    others = iterate_covariances(remainder / size[:, None], left / size[:, None, None])
+    shares = [(1 - a - b, a, b) for a in OTHER_SHARES for b in WHITE_SHARES if a + b < 1]
+    total = np.zeros(len(shares))
+    for i, other in enumerate(others):
+        stars = near[i][near[i] != i]
+        spread = np.concatenate([remainder[stars], left[stars].reshape(-1, k)])
+        sources = spread.T @ spread / len(stars), amplitude[i] * other, amplitude[i] / k * np.eye(k)
+        for j, parts in enumerate(shares):
+            covariance = sum(part * source for part, source in zip(parts, sources))
+            covariance = covariance + effect[i].T @ effect[i]
+            factor = np.linalg.cholesky(covariance)
+            scaled = solve_triangular(factor, outside[i], lower=True)
+            total[j] -= 0.5 * scaled @ scaled + np.log(np.diag(factor)).sum()
+    return np.array(shares[total.argmax()])
