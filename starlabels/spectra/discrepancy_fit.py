@@ -146,6 +146,7 @@ def leave_one_out(labels, source, difference, weight, smoothness):
     Rasmussen & Williams (2006), eq. 5.12.
     """
     known = scale_labels(labels)
+    smoothness = Smoothness(*smoothness)
     covariance = compute_kernel(known, known, smoothness) + compute_noise(weight, source)
     inverse = np.linalg.inv(covariance)
     variance = 1 / np.diag(inverse)  # of a star's difference from the mean of the others
@@ -217,25 +218,35 @@ def split_difference(outside, effect, covariance):
     return outside - error @ effect, np.linalg.cholesky(posterior).T @ effect
 
 
+def iterate_sources(labels, remainder, left):
+    """Yield, for each star, covariances (3, k, k) of its remainder, known from the other stars.
+
+    They are those of stars with similar labels, of all stars, and equal in all components; the
+    last two with the size of the former. Arguments as the output of `remove_label_errors`.
+    """
+    size = measure_sizes(remainder, left)
+    near = find_neighbours(labels, labels)
+    variance = np.median(size[near] ** 2, axis=1)
+    k = remainder.shape[1]
+    others = iterate_covariances(remainder / size[:, None], left / size[:, None, None])
+    for i, other in enumerate(others):
+        stars = near[i][near[i] != i]
+        spread = np.concatenate([remainder[stars], left[stars].reshape(-1, k)])
+        similar = spread.T @ spread / len(stars)
+        yield np.stack([similar, variance[i] * other, variance[i] / k * np.eye(k)])
+
+
 def choose_shares(labels, outside, effect, remainder, left):
     """`Discrepancy.shares` that make the differences (n, k) of left-out stars most probable.
 
     Arguments as in `remove_label_errors`, and its output.
     """
-    size = measure_sizes(remainder, left)
-    near = find_neighbours(labels, labels)
-    amplitude = np.median(size[near] ** 2, axis=1)
-    k = outside.shape[1]
-    others = iterate_covariances(remainder / size[:, None], left / size[:, None, None])
     shares = [(1 - a - b, a, b) for a in OTHER_SHARES for b in WHITE_SHARES if a + b < 1]
     total = np.zeros(len(shares))
-    for i, other in enumerate(others):
-        stars = near[i][near[i] != i]
-        spread = np.concatenate([remainder[stars], left[stars].reshape(-1, k)])
-        sources = spread.T @ spread / len(stars), amplitude[i] * other, amplitude[i] / k * np.eye(k)
+    for i, sources in enumerate(iterate_sources(labels, remainder, left)):
+        label_errors = effect[i].T @ effect[i]
         for j, parts in enumerate(shares):
-            covariance = sum(part * source for part, source in zip(parts, sources))
-            covariance = covariance + effect[i].T @ effect[i]
+            covariance = np.tensordot(parts, sources, 1) + label_errors
             factor = np.linalg.cholesky(covariance)
             scaled = solve_triangular(factor, outside[i], lower=True)
             total[j] -= 0.5 * scaled @ scaled + np.log(np.diag(factor)).sum()

@@ -15,10 +15,15 @@ import numpy as np
 
 from starlabels.base.console import format_count
 from starlabels.base.files import check_not_input, compute_sha256
+from starlabels.base.provenance import stamp_figure
 from starlabels.spectra.discrepancy import NAMES, save_discrepancy
+from starlabels.spectra.discrepancy_check import estimate_labels
 from starlabels.spectra.discrepancy_fit import fit_discrepancy
 from starlabels.stages import command_line
-from starlabels.tools.known_stars import StarComparison, read_known_stars
+from starlabels.tools.known_stars import VARIED, StarComparison, read_known_stars
+
+KINDS = 5  # of stars in the figure
+DRAWS = 400  # for the scatter of single stars
 
 
 def add_arguments(parser):
@@ -29,29 +34,45 @@ def add_arguments(parser):
 
 
 def learn_discrepancy(run, args):
-    """Fit the discrepancy of the stars of a table, and write it."""
+    """Fit the discrepancy of the stars of a table, write it, and say what it makes of them."""
     check_not_input(args.out, [args.stars])
     comparison = StarComparison(run.cfg)
     stars = read_known_stars(args.stars)
-    discrepancy, difference = fit_stars(comparison, stars)
-    text = json.dumps({"stars": compute_sha256(args.stars), "recipe": run.text})
-    save_discrepancy(args.out, discrepancy, text)
-    print_summary(discrepancy, difference)
-    print(args.out)
-
-
-def fit_stars(comparison, stars):
-    """Discrepancy of KnownStars, and their differences (n, n_pix)."""
     flux, rows = comparison.prepare(stars)
     stars = stars.select(rows)
     labels = comparison.list_prepared_labels(stars)
     difference = flux - comparison.sample_normalised(labels)
     derivatives = comparison.differentiate(labels)
     known = np.column_stack([labels[name] for name in NAMES])
-    found = fit_discrepancy(
+    discrepancy = fit_discrepancy(
         comparison.wave, known, stars.errors, stars.source, difference, derivatives
     )
-    return found, difference
+    text = json.dumps({"stars": compute_sha256(args.stars), "recipe": run.text})
+    save_discrepancy(args.out, discrepancy, text)
+    power = labels["resolving_power"]
+    change, error = estimate_labels(discrepancy, VARIED, derivatives, power)
+    print_summary(discrepancy, difference)
+    print_check(change, error, stars)
+    draw_figure(run, discrepancy, args)
+    print(f"{args.out}, {args.out.with_suffix('.png')}")
+
+
+def draw_figure(run, discrepancy, args):
+    """Draw the discrepancy of typical stars in KINDS ranges of Teff that hold equally many."""
+    from starlabels.plots.discrepancy import draw_discrepancy
+
+    order = np.argsort(discrepancy.labels[:, 0])
+    groups = np.array_split(order, min(KINDS, len(order)))
+    typical = np.array([np.median(discrepancy.labels[rows], axis=0) for rows in groups])
+    mean, _ = discrepancy.predict_mean(typical)
+    rng = np.random.default_rng(run.cfg.seed)
+    spread = [discrepancy.draw(np.tile(star, (DRAWS, 1)), rng).std(axis=0) for star in typical]
+    titles = [f"{t:.0f} K, log g {g:.1f}, [M/H] {m:+.1f}" for t, g, m in typical]
+    path = args.out.with_suffix(".png")
+    medium = run.cfg.medium
+    lines = run.cfg.get_lines(medium)
+    draw_discrepancy(discrepancy.wave, mean, np.array(spread), titles, lines, path, medium)
+    stamp_figure(path, run.text, {args.stars: compute_sha256(args.stars)[:16]})
 
 
 def print_summary(discrepancy, difference):
@@ -61,6 +82,22 @@ def print_summary(discrepancy, difference):
     left = np.sqrt(np.nanmean((difference - mean) ** 2))
     n = format_count(len(difference))
     print(f"{n} stars: rms difference {size:.4f}, {left:.4f} about the mean")
+
+
+def print_check(change, error, stars):
+    """Print how labels that are estimated of left-out stars agree with those of KnownStars.
+
+    change, error: (n, 3), see `estimate_labels`.
+    """
+    print("labels of left-out stars, minus those of the table; shares within the errors of both:")
+    print(f"{'':8s}{'median':>10s}{'scatter':>10s}{'error':>10s}{'68 %':>8s}{'95 %':>8s}")
+    for j, name in enumerate(NAMES):
+        bias = np.median(change[:, j])
+        scatter = 1.4826 * np.median(np.abs(change[:, j] - bias))
+        pull = np.abs(change[:, j]) / np.hypot(error[:, j], stars.errors[:, j])
+        shares = (f"{np.mean(pull <= limit):8.1%}" for limit in (1, 1.96))
+        numbers = (f"{value:10.3g}" for value in (bias, scatter, np.median(error[:, j])))
+        print(f"{name:8s}" + "".join((*numbers, *shares)))
 
 
 def main():
