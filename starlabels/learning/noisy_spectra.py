@@ -123,15 +123,18 @@ class ComponentSpectra:
         Number of dimensions of the residual in each block.
     missing : float
         Fraction of spectra of which some blocks are missing.
+    redraw : callable, optional
+        redraw(rows, rng) gives changes (n, k) of the components, other ones in each epoch.
     """
 
     run_length = 1
 
-    def __init__(self, components, outside, level, n_left, missing=0.0):
+    def __init__(self, components, outside, level, n_left, missing=0.0, redraw=None):
         self.outside = outside
         self.level = level
         self.n_left = n_left
         self.missing = missing
+        self.redraw = redraw
         self.n = components.shape[1]
         self.n_blocks = outside.shape[1]
         self.n_inputs = self.n + self.n_blocks
@@ -154,6 +157,8 @@ class ComponentSpectra:
         """
         inputs = self.inputs[rows]
         outside = self.outside[rows]
+        if self.redraw and rng is not None:
+            inputs[:, : self.n] += self.redraw(rows, rng)
         if snr is not None:
             sigma = (self.level[rows] / snr).astype(np.float32)[:, None]
             noise = self.windows[rng.integers(len(self.windows), size=len(rows))]

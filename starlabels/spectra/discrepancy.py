@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
+from starlabels.base import hdf5
 from starlabels.base.errors import UserError
 from starlabels.base.untrusted import read_arrays
 
@@ -93,7 +95,9 @@ class Discrepancy(NamedTuple):
     label_effect : array (n, m, k)
         Independent unit draws of the labels' remaining errors are multiplied by this.
     scatter : array (n_pix,)
-        Rms of what the basis does not hold.
+        Rms of what a new star has outside the basis, relative to the size of its remainder.
+    smear : array ()
+        Sigma (A) of the Gaussian that correlates it.
     smoothness : array (4,)
         See `Smoothness`.
     shares : array (3,)
@@ -110,6 +114,7 @@ class Discrepancy(NamedTuple):
     remainder: np.ndarray
     label_effect: np.ndarray
     scatter: np.ndarray
+    smear: np.ndarray
     smoothness: np.ndarray
     shares: np.ndarray
 
@@ -158,37 +163,71 @@ class Discrepancy(NamedTuple):
         array (n, n_pix) float32
             To be added to synthetic normalised flux.
         """
-        mean, error = predict_mean(self, labels)
-        drawn = mean + np.hypot(1, error)[:, None] * self.draw_remainders(labels, rng)
-        noise = self.scatter * rng.standard_normal((len(labels), len(self.wave)))
-        return (drawn @ self.basis + noise).astype("f4")
+        draws = RemainderDraws(self, labels)
+        coefficients = predict_mean(self, labels)[0] + draws.draw(rng)
+        return (coefficients @ self.basis + draws.draw_outside(rng)).astype("f4")
 
-    def draw_remainders(self, labels, rng):
-        """Random remainders (n, k) of stars with labels (n, 3), with `shares` of three sources."""
-        size = measure_sizes(self.remainder, self.label_effect)
-        near = find_neighbours(self.labels, labels)
-        amplitude = np.sqrt(np.median(size[near] ** 2, axis=1))[:, None]
-        stars = rng.integers(len(size), size=(len(labels), NEIGHBOURS))
-        local = self._mix_remainders(near, rng)
-        other = amplitude * self._mix_remainders(stars, rng, 1 / size)
-        k = self.remainder.shape[1]
-        white = amplitude / np.sqrt(k) * rng.standard_normal((len(labels), k))
-        parts = zip(np.sqrt(self.shares), (local, other, white))
-        return sum(share * part for share, part in parts)
 
-    def _mix_remainders(self, stars, rng, scale=None):
+class RemainderDraws:
+    """Random remainders of stars, with the error of the mean difference.
+
+    Parameters
+    ----------
+    discrepancy : Discrepancy
+    labels : array (n, 3)
+        Teff (K), log g, [M/H].
+    """
+
+    def __init__(self, discrepancy, labels):
+        self.stars = discrepancy
+        self.size = measure_sizes(discrepancy.remainder, discrepancy.label_effect)
+        self.near = find_neighbours(discrepancy.labels, labels)
+        self.amplitude = np.sqrt(np.median(self.size[self.near] ** 2, axis=1))
+        self.growth = np.hypot(1, predict_mean(discrepancy, labels)[1])
+
+    def draw(self, rng, rows=slice(None)):
+        """Draw remainders (m, k), in the basis, for some rows of the labels.
+
+        Their variance has the `shares` of three sources.
+        """
+        near, amplitude = self.near[rows], self.amplitude[rows, None]
+        others = rng.integers(len(self.size), size=near.shape)
+        k = self.stars.remainder.shape[1]
+        sources = (
+            self._mix(near, rng),
+            amplitude * self._mix(others, rng, 1 / self.size),
+            amplitude / np.sqrt(k) * rng.standard_normal((len(near), k)),
+        )
+        drawn = sum(np.sqrt(share) * part for share, part in zip(self.stars.shares, sources))
+        return self.growth[rows, None] * drawn
+
+    def draw_outside(self, rng):
+        """Draw what the basis does not hold (n, n_pix) for all labels."""
+        stars = self.stars
+        sigma = float(stars.smear) / np.median(np.diff(stars.wave))
+        reach = int(np.ceil(4 * sigma))
+        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
+        kernel /= np.sqrt(np.sum(kernel**2))  # the noise keeps its variance
+        size = self.amplitude * self.growth
+        noise = rng.standard_normal((len(size), len(stars.wave) + 2 * reach))
+        smooth = fftconvolve(noise, kernel[None], mode="valid", axes=1)
+        return size[:, None] * stars.scatter * smooth
+
+    def _mix(self, stars, rng, scale=None):
         """Mixtures (n, k) of the remainders of two of the stars (n, m), whose labels are uncertain.
 
         scale (n_stars,) of the remainders; the mixture has the variance of one of them.
         """
         n = len(stars)
-        chosen = rng.permuted(stars, axis=1)
+        first = rng.integers(stars.shape[1], size=n)
+        second = (first + rng.integers(1, max(2, stars.shape[1]), size=n)) % stars.shape[1]
         angle = rng.uniform(0, 2 * np.pi, n)
-        mixture = np.zeros((n, self.remainder.shape[1]))
-        for column, share in enumerate((np.cos(angle), np.sin(angle))):
-            star = chosen[:, column % chosen.shape[1]]
-            unit = rng.standard_normal((n, self.label_effect.shape[1]))
-            drawn = self.remainder[star] + np.einsum("nm,nmk->nk", unit, self.label_effect[star])
+        effect = self.stars.label_effect
+        mixture = np.zeros((n, effect.shape[2]))
+        for column, share in ((first, np.cos(angle)), (second, np.sin(angle))):
+            star = stars[np.arange(n), column]
+            unit = rng.standard_normal((n, effect.shape[1]))
+            drawn = self.stars.remainder[star] + np.einsum("nm,nmk->nk", unit, effect[star])
             mixture += share[:, None] * (drawn if scale is None else scale[star, None] * drawn)
         return mixture
 
@@ -238,3 +277,17 @@ def load_discrepancy(path):
         hint = "make it by python -m starlabels.tools.discrepancy"
         raise UserError(f"{path} {problem}: {hint}")
     return Discrepancy(**{name: arrays[name] for name in Discrepancy._fields})
+
+
+def write_discrepancy(h5, discrepancy):
+    """Write a Discrepancy into the group `discrepancy` of an open HDF5 file."""
+    for name, values in discrepancy._asdict().items():
+        hdf5.write_dataset(h5, f"discrepancy/{name}", np.asarray(values))
+
+
+def read_discrepancy(h5):
+    """Read the Discrepancy of an open HDF5 file; None if it has none."""
+    if "discrepancy" not in h5:
+        return None
+    names = Discrepancy._fields
+    return Discrepancy(*(hdf5.get_dataset(h5, f"discrepancy/{name}")[()] for name in names))

@@ -22,6 +22,7 @@ from starlabels.spectra.discrepancy import (
 
 MOST_COMPONENTS = 80
 HELD = 0.99  # of the variance of the differences, by the basis
+FOLDS = 5  # of the stars, to measure what the basis does not hold
 ROUNDS = 4  # of mean, weights and label errors in turn
 EM_ROUNDS = 3  # of label errors and covariance of the remainders in turn
 SHRINKAGE = 0.01  # of the covariance of remainders towards equal variances
@@ -59,10 +60,10 @@ def fit_discrepancy(wave, labels, label_err, source, difference, derivatives):
     smoothness, weight, remainder, left = fit_remainders(labels, source, compressed, effect)
     outside = leave_one_out(labels, source, compressed, weight, smoothness)
     shares = choose_shares(labels, outside, effect, remainder, left)
-    scatter = np.sqrt(np.nanmean((difference - compressed @ basis) ** 2, axis=0))
+    scatter, smear = measure_outside(wave, difference, measure_sizes(remainder, left))
     return Discrepancy(
         np.asarray(wave, float), np.asarray(labels, float), weight, source, basis, compressed,
-        remainder, left, scatter, np.array(smoothness), shares,
+        remainder, left, scatter, smear, np.array(smoothness), shares,
     )  # fmt: skip
 
 
@@ -82,6 +83,40 @@ def fit_basis(difference):
         basis = components[:n]
         filled = np.where(seen, scaled, filled @ basis.T @ basis)
     return basis, filled * size
+
+
+def measure_outside(wave, difference, size):
+    """Measure what stars have outside a basis that was fitted without them.
+
+    Parameters
+    ----------
+    wave : array (n_pix,)
+        Wavelengths (A).
+    difference : array (n, n_pix)
+        NaN in missing pixels.
+    size : array (n,)
+        Of the remainders.
+
+    Returns
+    -------
+    array (n_pix,)
+        Rms relative to the size.
+    array ()
+        Sigma (A) of the Gaussian that gives white noise the same correlation of neighbours.
+    """
+    outside = np.empty_like(difference)
+    for fold in range(FOLDS):
+        chosen = np.arange(len(difference)) % FOLDS == fold
+        basis, _ = fit_basis(difference[~chosen])
+        filled = np.nan_to_num(difference[chosen])
+        outside[chosen] = difference[chosen] - filled @ basis.T @ basis
+    outside /= size[:, None]
+    scatter = np.sqrt(np.nanmean(outside**2, axis=0))
+    scaled = outside / scatter
+    neighbours = np.nanmean(scaled[:, 1:] * scaled[:, :-1]) / np.nanmean(scaled**2)
+    neighbours = np.clip(neighbours, 1e-3, 0.98)
+    sigma = np.sqrt(-0.25 / np.log(neighbours)) if neighbours > 0.02 else 0.0
+    return scatter, np.array(sigma * np.median(np.diff(wave)))
 
 
 def fit_remainders(labels, source, difference, effect):

@@ -7,8 +7,17 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.spectra import continuum
-from starlabels.spectra.discrepancy import NAMES, Discrepancy, load_discrepancy
+from starlabels.spectra.discrepancy import (
+    NAMES,
+    Discrepancy,
+    RemainderDraws,
+    load_discrepancy,
+    predict_mean,
+    write_discrepancy,
+)
 from starlabels.spectra.faults import disturb_spectra
+
+RESPONSE_STEP = 0.005  # of the continuum
 
 
 class ObservedEffects(NamedTuple):
@@ -30,16 +39,42 @@ class ObservedEffects(NamedTuple):
     labels: np.ndarray | None
 
     def add(self, flux, rows, generators):
-        """Spectra (n, n_pix) of rows (n,) with all effects, normalised as observed ones are.
+        """Add all effects to spectra, and normalise them as observed ones.
 
-        generators: three, for the lines, the continuum and the discrepancy.
+        Parameters
+        ----------
+        flux : array (n, n_pix)
+        rows : array (n,)
+            Of 0_joined.h5.
+        generators : sequence of numpy.random.Generator
+            Three: for the lines, the continuum and the discrepancy.
+
+        Returns
+        -------
+        array (n, n_pix) float32
+        array (n, k) or None
+            Remainders that were drawn, in the basis of the discrepancy.
         """
+        remainder = None
         if self.discrepancy:
-            flux = flux + self.discrepancy.draw(self.labels[rows], generators[2])
+            labels, rng = self.labels[rows], generators[2]
+            draws = RemainderDraws(self.discrepancy, labels)
+            remainder = draws.draw(rng)
+            mean, _ = predict_mean(self.discrepancy, labels)
+            flux = flux + (mean + remainder) @ self.discrepancy.basis + draws.draw_outside(rng)
         wave, power = self.cfg.wave.grid(), self.cfg.grid.resolving_power
         settings = self.cfg.preprocess.observed
         disturbed = disturb_spectra(flux, wave, power, settings, generators[:2])
-        return self.continuum.normalise(disturbed)
+        return self.continuum.normalise(disturbed), remainder
+
+    def compute_response(self, flux):
+        """Change (k, n_pix) of a normalised spectrum (n_pix,) by the basis of the discrepancy.
+
+        The continuum that is fitted takes up a part of each component.
+        """
+        step = RESPONSE_STEP / np.abs(self.discrepancy.basis).max()
+        changed = self.continuum.normalise(flux + step * self.discrepancy.basis)
+        return (changed - self.continuum.normalise(flux[None])) / step
 
 
 def open_effects(h5, joined, rows, cfg):
@@ -77,4 +112,7 @@ def open_effects(h5, joined, rows, cfg):
     if not settings.discrepancy:
         return ObservedEffects(cfg, curve, None, None)
     discrepancy = load_discrepancy(settings.discrepancy).resample(cfg.wave.grid())
-    return ObservedEffects(cfg, curve, discrepancy, hdf5_labels.read_labels(joined, NAMES))
+    effects = ObservedEffects(cfg, curve, discrepancy, hdf5_labels.read_labels(joined, NAMES))
+    write_discrepancy(h5, discrepancy)
+    hdf5.write_dataset(h5, "discrepancy/response", effects.compute_response(flux.mean(axis=0)))
+    return effects

@@ -170,11 +170,15 @@ def write_part_flux(group, source, rows, cfg, effects):
     generators = np.random.default_rng((cfg.seed, *group.name.encode())).spawn(3)
     flux = hdf5_spectra.create_spectra(group, len(rows), cfg.wave.n_pix, "flux")
     step = cfg.preprocess.chunk_rows
+    remainders = []
     for start in show_progress(range(0, len(rows), step), f"shuffling {group.name.strip('/')}"):
         block = hdf5.read_rows(source, rows[start : start + step])
         if effects:
-            block = effects.add(block, rows[start : start + step], generators)
+            block, remainder = effects.add(block, rows[start : start + step], generators)
+            remainders.append(remainder)
         flux[start : start + step] = block
+    if effects and effects.discrepancy:
+        hdf5.write_dataset(group, "remainder", np.concatenate(remainders).astype("f4"))
 
 
 def write_part(group, joined, rows, cfg, effects):

@@ -5,6 +5,7 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.labels import scale_labels
 from starlabels.catalogues.derived_labels import find_derived
+from starlabels.spectra.discrepancy import NAMES, RemainderDraws, read_discrepancy
 
 
 def make_batches(cfg, h5, basis, part, passes=1, most=None):
@@ -51,7 +52,8 @@ def make_spectra(cfg, h5, basis, part, most):
         outside, level = (hdf5.get_dataset(group, name)[:most] for name in ("outside", "level"))
         missing = noise.missing if noise else 0.0
         scores = hdf5.get_dataset(group, "components")
-        spectra = ComponentSpectra(scores, outside, level, basis.n_left, missing)
+        redraw = make_redraw(h5, basis, part)
+        spectra = ComponentSpectra(scores, outside, level, basis.n_left, missing, redraw)
     elif cfg.wave:
         spectra = PixelSpectra(hdf5.get_dataset(group, "flux"))
     if not cfg.features:
@@ -60,3 +62,22 @@ def make_spectra(cfg, h5, basis, part, most):
     uses = hdf5.get_dataset(h5, "features/uses")[:]
     hidden = cfg.features.hidden * (part == "train")
     return SpectraWithFeatures(spectra, features, uses, hidden)
+
+
+def make_redraw(h5, basis, part):
+    """Function(rows, rng) that replaces the drawn remainders of training spectra by new ones.
+
+    It returns the change (n, n_components). None if the recipe has no discrepancy, and for other
+    parts, which stay the same in all epochs.
+    """
+    discrepancy = read_discrepancy(h5)
+    if discrepancy is None or part != "train":
+        return None
+    draws = RemainderDraws(discrepancy, hdf5_labels.read_labels(h5[part], NAMES))
+    drawn = hdf5.get_dataset(h5[part], "remainder")[:]
+    response = -hdf5.get_dataset(h5, "discrepancy/response")[:] @ basis.components.T  # of the depth
+
+    def redraw(rows, rng):
+        return (draws.draw(rng, rows) - drawn[rows]) @ response
+
+    return redraw
