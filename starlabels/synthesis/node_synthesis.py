@@ -3,6 +3,7 @@
 import functools
 import socket
 import threading
+from collections import Counter
 
 import numpy as np
 
@@ -10,12 +11,12 @@ from starlabels.base.errors import UserError
 from starlabels.base.workers import LOST, connect_cluster, iterate_results
 from starlabels.synthesis import broaden, lines, sme
 from starlabels.synthesis.atmosphere_choice import choose_sources
-from starlabels.synthesis.line_selection import select_at_teff
+from starlabels.synthesis.line_selection import group_metallicities, select_lines_of_group
 from starlabels.synthesis.nodes import QUICK_HYDROGEN, QUICK_LAYERS
 
 MOST_FLUX = 1.3  # of the continuum; more is stored as nonsense
-# At least, at one temperature, to select its lines first, which takes as long as six nodes
-MANY_NODES = 30
+# At least, of similar nodes, to select their lines first, which takes as long as two nodes
+MANY_NODES = 15
 # SMElib keeps its state in globals: one call at a time, however many threads a worker has
 ENGINE_LOCK = threading.Lock()
 
@@ -87,16 +88,17 @@ def load_lines(grid, has_molecules):
     return lines.read_lines(*ends, molecules=has_molecules, **hydrogen)
 
 
-def find_strong_lines(teff, grid, digest):
-    """The lines that matter at teff (K), as packed bits, or the reason (str) why that failed.
+def find_strong_lines(group, grid, digest):
+    """The lines that matter in a group of nodes, as packed bits, or the reason (str) of a failure.
 
-    Runs in a worker process, as `compute_node`.
+    Runs in a worker process, as `compute_node`. group: Teff (K) and a tuple of [M/H].
     """
+    teff, mhs = group
     with ENGINE_LOCK, sme.silence_output():
         engine = load_engine(grid, digest)
         try:
             line_list = load_lines(grid, teff < lines.MOLECULE_TEFF)
-            return np.packbits(select_at_teff(engine, line_list, grid, teff))
+            return np.packbits(select_lines_of_group(engine, line_list, grid, teff, mhs))
         except Exception as error:  # all lines are taken then
             return " ".join(str(error).split()) or type(error).__name__
 
@@ -120,11 +122,20 @@ def compute_node(task, grid, digest):
 
 
 def select_lines(client, grid, points):
-    """{teff: packed bits of `find_strong_lines`} of the temperatures of many of the points."""
-    teffs, counts = np.unique([point[0] for point in points], return_counts=True)
-    teffs = [float(teff) for teff in teffs[counts >= MANY_NODES]]
-    found = iterate_results(client, find_strong_lines, teffs, grid, grid.digest)
-    return {teffs[i]: bits for i, bits in found if not isinstance(bits, str)}
+    """{(Teff, [M/H]): packed bits of `find_strong_lines`} of groups with many of the points."""
+    groups = Counter()
+    members = {mh: group for group in group_metallicities(grid.mh) for mh in group}
+    for teff, _, mh, *_ in points:
+        if mh in members:  # random labels, to check a library, are in no group
+            groups[teff, members[mh]] += 1
+    groups = [group for group, count in sorted(groups.items()) if count >= MANY_NODES]
+    found = iterate_results(client, find_strong_lines, groups, grid, grid.digest)
+    strong = {}
+    for i, bits in found:
+        teff, mhs = groups[i]
+        if not isinstance(bits, str):
+            strong |= {(teff, mh): bits for mh in mhs}
+    return strong
 
 
 def synthesise_nodes(grid, points, cluster):
@@ -143,7 +154,7 @@ def synthesise_nodes(grid, points, cluster):
     points = [tuple(map(float, point)) for point in points]
     with connect_cluster(cluster, len(points)) as client:
         strong = select_lines(client, grid, points)
-        tasks = [(point, strong.get(point[0])) for point in points]
+        tasks = [(point, strong.get((point[0], point[2]))) for point in points]
         for index, result in iterate_results(client, compute_node, tasks, grid, grid.digest):
             if not isinstance(result, str):
                 yield index, result, ""

@@ -5,7 +5,7 @@ import pytest
 from starlabels.synthesis import nodes
 from starlabels.synthesis.library import PACKAGED
 
-BLUE, RVS = PACKAGED["blue.h5"], PACKAGED["rvs.h5"]
+BLUE, RVS, WIDE = (PACKAGED[name] for name in ("blue.h5", "rvs.h5", "wide.h5"))
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,9 @@ BLUE, RVS = PACKAGED["blue.h5"], PACKAGED["rvs.h5"]
         (BLUE, 9000.0, 0.0, nodes.FINE_STEP_NARROW),
         (RVS, 7500.0, 2.0, nodes.FINE_STEP),
         (RVS, 9000.0, 2.0, nodes.FINE_STEP_HOT_RED),
-        (PACKAGED["wide.h5"], 9000.0, 2.0, nodes.FINE_STEP_HOT),
+        (WIDE, 4250.0, 2.0, nodes.FINE_STEP),
+        (WIDE, 5750.0, 2.0, nodes.FINE_STEP * nodes.LOW_POWER_FACTOR),
+        (WIDE, 9000.0, 2.0, nodes.FINE_STEP_HOT * nodes.LOW_POWER_FACTOR),
     ],
 )
 def test_synthesised_pixels_are_close_enough_and_not_closer(grid, teff, vmic, most):
