@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.signal import fftconvolve
-from scipy.spatial import cKDTree
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
@@ -257,9 +256,10 @@ def predict_mean(stars, labels):
 
 def find_neighbours(known, labels):
     """Indices (n, NEIGHBOURS) of the stars with labels (m, 3) nearest to labels (n, 3)."""
-    n = min(NEIGHBOURS, len(known))
-    stars = cKDTree(scale_labels(known)).query(scale_labels(labels), n)[1]
-    return stars.reshape(len(labels), n)
+    from sklearn.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(known))).fit(scale_labels(known))
+    return search.kneighbors(scale_labels(labels), return_distance=False)
 
 
 def save_discrepancy(path, discrepancy, provenance):
