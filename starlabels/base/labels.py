@@ -76,6 +76,11 @@ LABELS |= {
 LABELS |= {abundance_name(element): Label(f"[{element}/H]", "dex", "dex") for element in ELEMENTS}
 
 
+def find_metallicity(names):
+    """The metallicity among the names of labels: mh, else feh, else None."""
+    return next((name for name in ("mh", "feh") if name in names), None)
+
+
 def get_label(name, unit=""):
     """The Label of a name; an unknown name is its own symbol, with the given unit."""
     return LABELS.get(name) or Label(name.replace("_", " "), unit, unit)

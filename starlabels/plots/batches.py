@@ -4,21 +4,19 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from starlabels.base.console import format_count
-from starlabels.base.labels import get_label
+from starlabels.base.labels import find_metallicity, get_label
 from starlabels.learning.calibration import ONE_SIGMA, compute_coverage
 from starlabels.plots import BLUE, PAGE, VERMILLION, plt, save_figure
 from starlabels.plots.panels import (
     compute_span,
-    compute_strip_limit,
     format_residuals,
-    make_label_panels,
+    frame_comparison,
+    make_comparison_panels,
     set_log_ticks,
     set_ticks,
 )
 
-METALS = ("mh", "feh")
 SOUND = "without flag"
-COLUMNS = 4  # panels in a row of `make_label_panels`
 FLAGGED = {"marker": "x", "s": 10, "lw": 0.7, "color": "0.6", "rasterized": True}
 
 
@@ -43,7 +41,7 @@ def draw_population(labels, errors, snr, flagged, counts, path):
     -------
     Path
     """
-    metal = next((name for name in METALS if name in labels), None)
+    metal = find_metallicity(labels)
     first = next(iter(labels))
     panels = [
         ({"teff", "logg"} <= set(labels), draw_kiel_panel, (labels, metal, flagged)),
@@ -139,45 +137,23 @@ def draw_truth(true, mean, err, true_err, labels, path):
     -------
     Path
     """
-    ratios = [3, 1] * -(-len(labels) // COLUMNS)
-    fig, axes = make_label_panels(len(labels), 2.75, 2, 0.1, height_ratios=ratios)
-    fig.get_layout_engine().set(h_pad=0.01, hspace=0)
-    columns = axes.shape[1]
-    for j, label in enumerate(labels):
-        top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
+    fig, _, pairs = make_comparison_panels(labels, 2.75, 0.1, "known")
+    for j, (top, low) in enumerate(pairs):
         known = np.isfinite(true[:, j]) & np.isfinite(mean[:, j])
-        arrays = [values[known, j] for values in (true, mean, err, true_err)]
-        draw_truth_panel(top, low, *arrays)
-        top.set_title("\n" * (j >= columns) + label.axis)
-        low.set_xlabel(f"known {label.symbol}")
-    for top, low in axes[:, 0].reshape(-1, 2):
-        top.set_ylabel("predicted")
-        low.set_ylabel(r"pred $-$ known")
-    fig.align_ylabels(axes[:, 0])
+        draw_truth_panel(top, low, *(values[known, j] for values in (true, mean, err, true_err)))
     return save_figure(fig, path)
 
 
 def draw_truth_panel(top, low, true, mean, err, true_err):
     """Draw one label: predicted against known (n,), and the difference below."""
     residual = mean - true
-    first, last = compute_span(np.r_[true, mean])
-    pad = 0.04 * (last - first)
-    span = (first - pad, last + pad)
-    limit = compute_strip_limit(residual)
     bars = {"fmt": "o", "ms": 2.5, "lw": 0.5, "color": BLUE, "ecolor": "0.75"}
     x_err = np.nan_to_num(true_err)
     top.errorbar(true, mean, np.nan_to_num(err), x_err, **bars)
     low.errorbar(true, residual, np.nan_to_num(np.hypot(err, x_err)), **bars)
-    top.plot(span, span, color="k", lw=0.7)
-    low.axhline(0, color="k", lw=0.7)
+    frame_comparison(top, low, true, mean)
     column = [values[:, None] for values in (true, mean, err)]
     share = compute_coverage(*column, ONE_SIGMA, x_err[:, None])[0]
     text = f"{format_residuals(residual)}\n{share:.0%} within 1$\\sigma$".replace("%", r"$\%$")
     style = {"transform": top.transAxes, "va": "top", "fontsize": 7.5, "zorder": 0}  # below stars
     top.text(0.05, 0.96, text, **style)
-    top.set(xlim=span, ylim=span)
-    top.tick_params(labelbottom=False)
-    low.set(xlim=span, ylim=(-limit, limit))
-    set_ticks((top.xaxis, low.xaxis), 4)
-    set_ticks((top.yaxis,), 5)
-    set_ticks((low.yaxis,), 3, symmetric=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from starlabels.base.labels import get_label
+from starlabels.base.labels import find_metallicity, get_label
 from starlabels.plots import PAGE, VERMILLION, color, plt, save_figure
 from starlabels.plots.abundances import compute_axis_ends, draw_plane
 from starlabels.plots.label_study import choose_rows
@@ -51,7 +51,7 @@ def draw_kiel_diagrams(train, test, thin, names, path):
     if not {"teff", "logg"} <= set(names):
         return None
     place = t, g = names.index("teff"), names.index("logg")
-    metal = next((name for name in ("mh", "feh") if name in names), None)
+    metal = find_metallicity(names)
     shade = metal and names.index(metal)
     x = widen_span(train[:, t])
     y = widen_span(train[:, g])

@@ -31,6 +31,50 @@ def make_label_panels(n_labels, height, n_kinds=1, extra=0.3, **options):
     return fig, axes
 
 
+def make_comparison_panels(labels, height, extra, word):
+    """Figure, all axes, and one (panel, residual strip) for each label, with titles.
+
+    word: what predicted labels are compared with, such as "true"; height, extra: see
+    `make_label_panels`.
+    """
+    ratios = [3, 1] * -(-len(labels) // COLUMNS)
+    fig, axes = make_label_panels(len(labels), height, 2, extra, height_ratios=ratios)
+    fig.get_layout_engine().set(h_pad=0.01, hspace=0)  # the residual strip touches its panel
+    columns = axes.shape[1]
+    pairs = []
+    for j, label in enumerate(labels):
+        top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
+        apart = "\n" * (j >= columns)  # from the labels of the block above
+        top.set_title(apart + label.axis)
+        low.set_xlabel(f"{word} {label.symbol}")
+        pairs.append((top, low))
+    for top, low in axes[:, 0].reshape(-1, 2):
+        top.set_ylabel("predicted")
+        low.set_ylabel(rf"pred $-$ {word}")
+    fig.align_ylabels(axes[:, 0])
+    return fig, axes, pairs
+
+
+def frame_comparison(top, low, true, predicted):
+    """Set limits and ticks of a panel and its strip; draw where labels (n,) are equal.
+
+    Ends of the panel's axes, and the end of the strip.
+    """
+    first, last = compute_span(np.r_[true, predicted])
+    pad = 0.04 * (last - first)
+    span = (first - pad, last + pad)
+    limit = compute_strip_limit(predicted - true)
+    top.plot(span, span, color="k", lw=0.7)
+    low.axhline(0, color="k", lw=0.7)
+    top.set(xlim=span, ylim=span)
+    top.tick_params(labelbottom=False)
+    low.set(xlim=span, ylim=(-limit, limit))
+    set_ticks((top.xaxis, low.xaxis), 4)
+    set_ticks((top.yaxis,), 5)
+    set_ticks((low.yaxis,), 3, symmetric=True)
+    return span, limit
+
+
 def choose_columns(n):
     """Number of columns for n panels of equal rank."""
     return n if n < 5 else 3 if n < 7 else 4

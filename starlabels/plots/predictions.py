@@ -16,6 +16,8 @@ from starlabels.plots.panels import (
     compute_strip_limit,
     describe_snr_range,
     format_residuals,
+    frame_comparison,
+    make_comparison_panels,
     make_label_panels,
     set_log_ticks,
     set_ticks,
@@ -40,21 +42,10 @@ def draw_one_to_one(true, predicted, labels, key, path):
     -------
     Path
     """
-    ratios = [3, 1] * -(-len(labels) // COLUMNS)
-    fig, axes = make_label_panels(len(labels), 2.55, 2, 0.2, height_ratios=ratios)
-    fig.get_layout_engine().set(h_pad=0.01, hspace=0)  # the residual strip touches its panel
-    columns = axes.shape[1]
+    fig, axes, pairs = make_comparison_panels(labels, 2.55, 0.2, "true")
     cells = []
-    for j, label in enumerate(labels):
-        top, low = axes[j // columns * 2 : j // columns * 2 + 2, j % columns]
+    for j, (top, low) in enumerate(pairs):
         cells += draw_label_comparison(top, low, true[:, j], predicted[:, j])
-        apart = "\n" * (j >= columns)  # from the labels of the block above
-        top.set_title(apart + label.axis)
-        low.set_xlabel(f"true {label.symbol}")
-    for top, low in axes[:, 0].reshape(-1, 2):
-        top.set_ylabel("predicted")
-        low.set_ylabel(r"pred $-$ true")
-    fig.align_ylabels(axes[:, 0])
     share_color_scale(fig, cells, axes)
     fig.suptitle(describe_snr_range(key), fontsize=9)
     return save_figure(fig, path)
@@ -63,26 +54,15 @@ def draw_one_to_one(true, predicted, labels, key, path):
 def draw_label_comparison(top, low, true, predicted):
     """Draw one label (n,), predicted against true, and its residuals below; both hexbins."""
     residual = predicted - true
-    first, last = compute_span(np.r_[true, predicted])
-    pad = 0.04 * (last - first)
-    span = (first - pad, last + pad)
-    limit = compute_strip_limit(residual)
+    span, limit = frame_comparison(top, low, true, predicted)
     shown = np.clip(residual, -0.99 * limit, 0.99 * limit)  # outliers are on the edge of the strip
     strip = {"gridsize": (55, 14), "extent": (*span, -limit, limit)}
     cells = [
         top.hexbin(true, predicted, gridsize=55, extent=(*span, *span), **HEX),
         low.hexbin(true, shown, **strip, **HEX),
     ]
-    top.plot(span, span, color="k", lw=0.7)
-    low.axhline(0, color="k", lw=0.7)
     style = {"transform": top.transAxes, "va": "top", "fontsize": 7.5, "bbox": BOX}
     top.text(0.07, 0.94, format_residuals(residual), **style)
-    top.set(xlim=span, ylim=span)
-    top.tick_params(labelbottom=False)
-    low.set(xlim=span, ylim=(-limit, limit))
-    set_ticks((top.xaxis, low.xaxis), 4)
-    set_ticks((top.yaxis,), 5)
-    set_ticks((low.yaxis,), 3, symmetric=True)
     return cells
 
 

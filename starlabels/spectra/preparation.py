@@ -191,11 +191,11 @@ class SpectrumPreparer:
         """RadialVelocity: normalised first as observed, then at rest by the first estimate."""
         seen = self.hide_unused(self.grid, rebin_spectrum(wave, flux, flux_err, self.grid)[0])
         rv = 0.0
-        for _ in range(2):
+        for is_last in (False, True):
             at_rest = rebin_spectrum(wave / (1 + rv / LIGHT), flux, flux_err, self.wave)[0]
             at_rest = self.hide_unused(self.wave, at_rest)
             level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
-            velocity = self.correlator.measure(seen / level)
+            velocity = self.correlator.measure(seen / level, find_companion=is_last)
             rv = velocity.shift
         return velocity
 

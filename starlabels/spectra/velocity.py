@@ -78,13 +78,15 @@ class Correlator:
         self.templates = depth - depth.mean(axis=1, keepdims=True)
         self.rough = _decimate(self.templates, DECIMATE)
 
-    def measure(self, flux):
+    def measure(self, flux, find_companion=True):
         """Measure the RadialVelocity of a spectrum, positive if the star recedes.
 
         Parameters
         ----------
         flux : ndarray (n_pix,)
             Normalised flux on the grid, NaN in missing pixels.
+        find_companion : bool
+            Also search for the lines of a second star, which takes as long again.
         """
         seen = np.isfinite(flux)
         depth = np.where(seen, 1 - flux, 0)
@@ -97,7 +99,7 @@ class Correlator:
         template = self.templates[best : best + 1]
         curve = _correlate(depth, weight, template, self.reach, self.step)[0]
         velocity = self._fit_peak(curve, seen.sum())
-        if velocity.edge is not None:
+        if velocity.edge is not None or not find_companion:
             return velocity
         shift = self._find_companion(depth, weight, template[0])
         return velocity._replace(companion=None if shift is None else velocity.rv + shift)

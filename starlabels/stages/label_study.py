@@ -5,7 +5,7 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
-from starlabels.base.labels import get_label
+from starlabels.base.labels import find_metallicity, get_label
 from starlabels.config.data_sections import Range
 from starlabels.config.digests import is_own_grid
 from starlabels.stages import locks
@@ -86,7 +86,7 @@ def draw_kiel_figure(plots, cfg, columns, path, rng):
         ranges = [cfg.grid.labels.get(name) for name in ("teff", "logg")]
         if not cfg.grid.labels_csv and all(isinstance(draw, Range) for draw in ranges):
             limits = [(draw.min, draw.max) for draw in ranges]
-    metal = next((name for name in ("mh", "feh") if name in columns), None)
+    metal = find_metallicity(columns)
     return plots.draw_kiel_diagram(
         columns["teff"], columns["logg"], columns.get(metal), metal, limits, path, rng
     )

@@ -22,12 +22,11 @@ class FigureFolder:
         self.run = run
         self.args = args
         self.shown = name_files(args.files)
-        self.names = set(map(str.lower, OVERVIEWS))
-        self.n_drawn = 0
+        self.names = set(OVERVIEWS)
 
     def draw_star(self, result, fitted):
         """Draw a FittedSpectrum; name of the file, or None if there is nothing to draw."""
-        if fitted is None or self.n_drawn >= self.args.figures:
+        if fitted is None or len(self.names) >= self.args.figures + len(OVERVIEWS):
             return None
         name = run_guarded(result.name, "the figure", self._draw, result, fitted)
         if isinstance(name, StarResult):
@@ -42,14 +41,8 @@ class FigureFolder:
         name = result_page.choose_file_name(result.name, self.names)
         path = self.args.out / name
         observed_spectra.draw_star(fitted, result, path, self.run.cfg.get_lines(fitted.medium))
-        scaling = self.args.model / "scaling.h5"
-        inputs = {self.args.model: hdf5.compute_file_digest(scaling)}
-        for file, shown in self.shown.items():
-            if result.name.startswith(shown):
-                inputs[file] = hdf5.compute_file_digest(file)
-        stamp_figure(path, self.run.text, inputs)
-        self.n_drawn += 1
-        return name
+        files = [file for file, shown in self.shown.items() if result.name.startswith(shown)]
+        return self._stamp(name, files)
 
     def draw_overviews(self, results, truth):
         """Draw figures of all StarResults; print how they agree with KnownLabels or None.
@@ -62,7 +55,7 @@ class FigureFolder:
             if isinstance(outcome, StarResult):
                 log_traces([outcome], self.args.out)
             elif outcome:
-                drawn.append(self._stamp_overview(name))
+                drawn.append(self._stamp(name))
         return drawn
 
     def _draw_truth(self, results, truth):
@@ -95,10 +88,10 @@ class FigureFolder:
         batches.draw_population(labels, errors, snr, flagged, counts, path)
         return True
 
-    def _stamp_overview(self, name):
-        """Add the provenance to a figure of all stars; its name."""
-        scaling = self.args.model / "scaling.h5"
-        inputs = {self.args.model: hdf5.compute_file_digest(scaling)}
+    def _stamp(self, name, files=()):
+        """Add the provenance to a figure of spectra of files; its name."""
+        inputs = {self.args.model: hdf5.compute_file_digest(self.args.model / "scaling.h5")}
+        inputs |= {file: hdf5.compute_file_digest(file) for file in files}
         stamp_figure(self.args.out / name, self.run.text, inputs)
         return name
 

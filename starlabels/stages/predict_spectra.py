@@ -272,8 +272,8 @@ def build_result(name, prepared, prediction, flux, labels):
     if flags & BITS["binary"]:
         notes = (f"second star at {prepared.velocity.companion:+.0f} km/s",)
     numbers = (rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage)
-    result = StarResult(name, "", values, errors, *numbers, notes=notes)
-    return result._replace(snr_scatter=prepared.snr_scatter)
+    scatter = prepared.snr_scatter
+    return StarResult(name, "", values, errors, *numbers, snr_scatter=scatter, notes=notes)
 
 
 def has_companion(prepared):

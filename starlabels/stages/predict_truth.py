@@ -1,11 +1,13 @@
 """The table of --truth: known labels of the stars, to compare the predicted ones with."""
 
+from collections import Counter
+
 import numpy as np
 
 from starlabels.base.console import format_count
 from starlabels.base.errors import UserError
 from starlabels.base.identifiers import clean_identifier
-from starlabels.catalogues import tables
+from starlabels.catalogues import table_columns, tables
 from starlabels.stages.score_metrics import score_arrays
 
 NAME_COLUMNS = ("file", "name", "star_id")
@@ -36,7 +38,8 @@ class KnownLabels:
 
     def __init__(self, path, names):
         self.path = path
-        frame = tables.read_table(path, texts=NAME_COLUMNS).drop_blank_rows().frame
+        table = tables.read_table(path, texts=NAME_COLUMNS).drop_blank_rows()
+        frame = table.frame
         key = next((name for name in NAME_COLUMNS if name in frame), None)
         self.names = [name for name in names if name in frame]
         if key is None or not self.names:
@@ -44,11 +47,15 @@ class KnownLabels:
             expected = f"file and any of {', '.join(names)}"
             raise UserError(f"--truth {path}: {found}: expected {expected}")
         stars = [clean_identifier(star) for star in frame[key]]
-        if twice := next((star for star in stars if stars.count(star) > 1), None):
+        twice, number = Counter(stars).most_common(1)[0]
+        if number > 1:
             raise UserError(f"--truth {path}: {twice} comes twice: leave one row per star")
         columns = [*self.names, *(f"{name}_err" for name in self.names)]
-        values = frame.reindex(columns=columns).to_numpy(float)  # NaN of absent errors
-        self.rows = dict(zip(stars, values))
+        given = {name: name for name in columns if name in frame}
+        numbers = table_columns.extract_columns(table, given).values
+        unknown = np.full(len(stars), np.nan)  # of absent errors
+        values = [np.asarray(numbers.get(name, unknown), float) for name in columns]
+        self.rows = dict(zip(stars, np.column_stack(values)))
 
     def match_results(self, results):
         """Arrays true, mean, err and true_err (n, k), of the results that have a row.

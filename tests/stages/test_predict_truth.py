@@ -55,6 +55,7 @@ def test_stars_are_found_by_file_path_and_stem(tmp_path):
         ({"star": ["a"], "teff": [1.0]}, "its columns are star, teff: expected file and any of"),
         ({"file": ["a"], "colour": [1.0]}, "expected file and any of teff, logg"),
         ({"file": ["a", "a"], "teff": [1.0, 2.0]}, "a comes twice: leave one row per star"),
+        ({"file": ["a", "b"], "teff": ["hot", "5000"]}, "teff"),
     ],
 )
 def test_tables_that_do_not_serve_are_refused(tmp_path, table, message):
