@@ -15,7 +15,7 @@ from starlabels.learning.networks.arguments import MISSING
 from starlabels.learning.networks.mlp import residual_mlp
 from starlabels.learning.schedules import build_cosine_schedule
 
-BITS = {"edge": 1, "unlike": 2, "limit": 4, "thin": 32}  # 8 and 16: see stages/predict_spectra.py
+BITS = {"edge": 1, "unlike": 2, "limit": 4, "thin": 32}  # 8 and 16: see stages/predict_flags.py
 RULES = {
     "edge": "the spectrum pulls a label beyond the least or the greatest of the training stars",
     "unlike": (

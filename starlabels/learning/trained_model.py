@@ -36,14 +36,14 @@ def save_model(folder, models, tables, history, seconds, cfg, digest, h5):
     digest : str
         Of everything that the model depends on.
     h5 : h5py.File
-        Open 2_prepared.h5: scaling, wavelengths, continuum model, features and principal
-        components are copied from it.
+        Open 2_prepared.h5: scaling, wavelengths, continuum model, discrepancy, features and
+        principal components are copied from it.
     """
     for name, model in models.items():
         model.save(folder / f"{name}.keras")
     inputs = {h5.filename: h5.attrs["digest"]}
     with hdf5.create_file(folder / "scaling.h5", "3_train", digest, cfg.text, inputs) as out:
-        for group in ("scaling", "continuum", "features"):
+        for group in ("scaling", "continuum", "features", "discrepancy"):
             if group in h5:
                 h5.copy(group, out)
         if cfg.wave:

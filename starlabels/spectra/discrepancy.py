@@ -16,10 +16,6 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.signal import fftconvolve
 
-from starlabels.base import hdf5
-from starlabels.base.errors import UserError
-from starlabels.base.untrusted import read_arrays
-
 NAMES = ("teff", "logg", "mh")
 CENTRE = (1.0, 3.5, 0.0)  # 5040 K / Teff, log g, [M/H]
 SCALE = (0.15, 1.0, 0.5)  # over which spectra change about as much
@@ -116,18 +112,6 @@ class Discrepancy(NamedTuple):
     smear: np.ndarray
     smoothness: np.ndarray
     shares: np.ndarray
-
-    def resample(self, wave):
-        """The same on wavelengths `wave` (n,) in A; UserError if they are not covered."""
-        low, high = self.wave[[0, -1]]
-        margin = self.wave[1] - low
-        if wave[0] < low - margin or wave[-1] > high + margin:
-            window = f"{wave[0]:g} to {wave[-1]:g} A"
-            problem = f"the model discrepancy covers {low:g} to {high:g} A, `wave` is {window}"
-            raise UserError(f"{problem}: make it for this recipe, or narrow `wave`")
-        basis = np.array([np.interp(wave, self.wave, component) for component in self.basis])
-        scatter = np.interp(wave, self.wave, self.scatter)
-        return self._replace(wave=wave, basis=basis, scatter=scatter)
 
     def predict_mean(self, labels):
         """Mean difference and how uncertain it is.
@@ -260,34 +244,3 @@ def find_neighbours(known, labels):
 
     search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(known))).fit(scale_labels(known))
     return search.kneighbors(scale_labels(labels), return_distance=False)
-
-
-def save_discrepancy(path, discrepancy, provenance):
-    """Write a Discrepancy with the text of its provenance as an .npz file."""
-    single = {name: values.astype("f4") for name, values in discrepancy._asdict().items()}
-    single["wave"] = discrepancy.wave
-    np.savez_compressed(path, provenance=np.array(provenance), **single)
-
-
-def load_discrepancy(path):
-    """Read the Discrepancy of an .npz file; UserError if it is damaged or is none."""
-    arrays = read_arrays(path)
-    if missing := [name for name in Discrepancy._fields if name not in arrays]:
-        problem = f"holds no model discrepancy: it lacks {', '.join(missing)}"
-        hint = "make it by python -m starlabels.tools.discrepancy"
-        raise UserError(f"{path} {problem}: {hint}")
-    return Discrepancy(**{name: arrays[name] for name in Discrepancy._fields})
-
-
-def write_discrepancy(h5, discrepancy):
-    """Write a Discrepancy into the group `discrepancy` of an open HDF5 file."""
-    for name, values in discrepancy._asdict().items():
-        hdf5.write_dataset(h5, f"discrepancy/{name}", np.asarray(values))
-
-
-def read_discrepancy(h5):
-    """Read the Discrepancy of an open HDF5 file; None if it has none."""
-    if "discrepancy" not in h5:
-        return None
-    names = Discrepancy._fields
-    return Discrepancy(*(hdf5.get_dataset(h5, f"discrepancy/{name}")[()] for name in names))

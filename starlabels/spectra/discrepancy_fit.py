@@ -100,7 +100,7 @@ def measure_outside(wave, difference, size):
     Returns
     -------
     array (n_pix,)
-        Rms relative to the size.
+        Rms relative to the size, with the noise of the stars.
     array ()
         Sigma (A) of the Gaussian that gives white noise the same correlation of neighbours.
     """

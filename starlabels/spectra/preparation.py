@@ -124,7 +124,7 @@ class SpectrumPreparer:
         """
         check_window(observed, self.wave)
         wave = convert_medium(observed.wave, observed.medium, self.medium)
-        power = self._check_resolving_power(observed)
+        power = self.get_resolving_power(observed)
         near = find_near_pixels(wave, self.wave, max(self.reach, abs(rv or 0)) + EDGE)
         check_seen(measure_coverage(wave[near], observed.flux[near], self.wave))
         if (median := np.nanmedian(observed.flux[near])) <= 0:
@@ -151,7 +151,7 @@ class SpectrumPreparer:
         low, high = self.window
         return np.where((wave >= low) & (wave <= high), flux, np.nan)
 
-    def _check_resolving_power(self, observed):
+    def get_resolving_power(self, observed):
         """Resolving power of the spectrum; UserError if unknown or below the training range."""
         power = observed.resolving_power
         if power is None:

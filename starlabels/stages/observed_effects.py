@@ -7,14 +7,8 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.spectra import continuum
-from starlabels.spectra.discrepancy import (
-    NAMES,
-    Discrepancy,
-    RemainderDraws,
-    load_discrepancy,
-    predict_mean,
-    write_discrepancy,
-)
+from starlabels.spectra.discrepancy import NAMES, Discrepancy, RemainderDraws, predict_mean
+from starlabels.spectra.discrepancy_files import load_discrepancy, write_discrepancy
 from starlabels.spectra.faults import disturb_spectra
 
 RESPONSE_STEP = 0.005  # of the continuum
@@ -106,12 +100,14 @@ def open_effects(h5, joined, rows, cfg):
     if (medium := hdf5_spectra.read_axis(joined).medium) != cfg.medium:
         hint = f"set wave.medium: {medium}, or join others"
         raise UserError(f"{joined.filename} is in {medium}, expected {cfg.medium}: {hint}")
+    wave = cfg.wave.grid()
     flux = hdf5.read_rows(hdf5.get_dataset(joined, "spectra/flux"), rows[: continuum.FIT_ON])
-    curve = continuum.fit_continuum_model(flux, cfg.wave.grid(), settings.order)
-    continuum.write_continuum(h5, curve)
     if not settings.discrepancy:
+        curve = continuum.fit_continuum_model(flux, wave, settings.order)
+        continuum.write_continuum(h5, curve)
         return ObservedEffects(cfg, curve, None, None)
-    discrepancy = load_discrepancy(settings.discrepancy).resample(cfg.wave.grid())
+    discrepancy, curve = load_discrepancy(settings.discrepancy, wave, settings.order)
+    continuum.write_continuum(h5, curve)
     effects = ObservedEffects(cfg, curve, discrepancy, hdf5_labels.read_labels(joined, NAMES))
     write_discrepancy(h5, discrepancy)
     hdf5.write_dataset(h5, "discrepancy/response", effects.compute_response(flux.mean(axis=0)))

@@ -9,7 +9,7 @@ from starlabels.spectra import result_page
 from starlabels.spectra.results import StarResult
 from starlabels.stages.guard import log_traces, run_guarded
 from starlabels.stages.observed_inputs import name_files
-from starlabels.stages.predict_spectra import BITS
+from starlabels.stages.predict_flags import BITS
 
 LEAST_STARS = 10  # with labels: fewer are no population
 POPULATION, TRUTH = OVERVIEWS = ("population.png", "truth.png")

@@ -11,43 +11,23 @@ from starlabels.base.errors import UserError
 from starlabels.catalogues.derived_labels import find_derived
 from starlabels.config import schema
 from starlabels.config.data_sections import Range
-from starlabels.learning import outliers, trained_model
+from starlabels.learning import trained_model
 from starlabels.spectra import continuum
+from starlabels.spectra.discrepancy_files import read_discrepancy
 from starlabels.spectra.preparation import SpectrumPreparer
 from starlabels.spectra.results import FittedSpectrum, StarResult
 from starlabels.spectra.velocity import REACH
 from starlabels.stages import derived_columns, predict_with_table
 from starlabels.stages.guard import build_failure, explain_error
 from starlabels.stages.observed_inputs import fill_flux
+from starlabels.stages.predict_flags import BITS, RULES, build_result, describe_reading
+from starlabels.stages.predict_refined import correct_velocity, open_refiner, refine_prediction
 from starlabels.stages.recipe_nodes import open_sampler
 from starlabels.synthesis.library import find_trusted_teff
 
 # Of the regenerated spectrum, if the recipe neither predicts nor fixes them
 DEFAULT_LABELS = {"vmic": 2.0, "vsini": 0.0}
 NODE_LABELS = ("teff", "logg", "mh", "vmic", "vsini")
-MAX_CHI2 = 10.0  # reduced chi-square of a sound spectrum; the Sun has 3, Procyon 1
-# Of the continuum: errors of atomic data in the nodes, measured on the Sun and Procyon
-MODEL_ERROR = 0.02
-# Stated errors over the scatter of neighbouring pixels. The scatter includes the lines between
-# pixels of low resolution, and lacks what is correlated in oversampled ones.
-SOUND_NOISE = (0.02, 10.0)
-LEAST_SNR = 20.0  # per pixel, to search for a second star: below, noise has peaks too
-BITS = outliers.BITS | {"misfit": 8, "velocity": 16, "noise": 64, "cool": 128, "binary": 256}
-RULES = outliers.RULES | {
-    "misfit": (
-        "no node spectrum fits: reduced chi-square above 10, with a 2 % error allowed for the nodes"
-    ),
-    "velocity": (
-        "the radial velocity is uncertain: the peak of the correlation is hardly above the "
-        "spurious ones, or at the edge of the search"
-    ),
-    "noise": (
-        "the stated errors do not fit the scatter of neighbouring pixels: "
-        "compare snr and snr_scatter, and check --error-column and --error-kind"
-    ),
-    "cool": "the star is cooler than observed stars that synthetic spectra of this window fit",
-    "binary": "the lines of a second star: the correlation has a second peak at another velocity",
-}
 
 
 @dataclass
@@ -65,6 +45,8 @@ class Predictor:
         None if the model was not trained for observed spectra.
     sampler : Sampler or None
         None if no nodes cover the window of the model, as of a survey.
+    refiner : Refiner or None
+        None if the model was trained without a model discrepancy.
     """
 
     cfg: object
@@ -72,6 +54,7 @@ class Predictor:
     axis: hdf5_spectra.SpectralAxis
     preparer: SpectrumPreparer | None
     sampler: object | None
+    refiner: object | None = None
 
     @cached_property
     def columns(self):
@@ -113,13 +96,22 @@ class Predictor:
         stars, prepared = zip(*(batch[i] for i in rows))
         prediction, problems = self._predict(stars, prepared)
         flux = self.regenerate(prediction["mean"], prepared)
+        refined = None
+        if self.refiner:
+            refined, prepared = refine_prediction(
+                self.refiner, self.model.names, prediction, stars, prepared
+            )
+            flux = np.where(np.isfinite(refined.chi2)[:, None], refined.flux, flux)
         extras = self._derive_columns(stars, prediction)
         for k, i in enumerate(rows):
             if problems[k]:
                 results[i] = build_failure(stars[k].name, problems[k])
                 continue
             row = {key: values[k] for key, values in prediction.items()}
-            result = build_result(stars[k].name, prepared[k], row, flux[k], self.model.names)
+            chi2 = float(refined.chi2[k]) if refined else np.nan
+            result = build_result(stars[k].name, prepared[k], row, flux[k], self.model.names, chi2)
+            if refined:
+                result = correct_velocity(result, refined, k)
             result = self._flag_cool_star(result)
             results[i] = describe_reading(result._replace(extras=extras[k]), stars[k])
             fitted[i] = self._build_fitted(prepared[k], flux[k])
@@ -224,6 +216,7 @@ def open_predictor(cfg, folder, reach=REACH, window=None):
     with hdf5.open_stage(folder / "scaling.h5", "3_train") as h5:
         curve = continuum.read_continuum(h5)
         axis = hdf5_spectra.read_axis(h5)
+        discrepancy = read_discrepancy(h5)
     model = trained_model.open_model(folder)
     sampler = open_nodes(cfg, needed=curve is not None) if axis.medium == cfg.medium else None
     preparer = None
@@ -234,7 +227,8 @@ def open_predictor(cfg, folder, reach=REACH, window=None):
         preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach, window)
     elif window:
         raise UserError(f"{folder} reads whole spectra, on its own pixels: leave out --window")
-    return Predictor(cfg, model, axis, preparer, sampler)
+    refiner = open_refiner(discrepancy, preparer, sampler)
+    return Predictor(cfg, model, axis, preparer, sampler, refiner)
 
 
 def open_nodes(cfg, needed):
@@ -245,50 +239,6 @@ def open_nodes(cfg, needed):
         if needed:
             raise
         return None
-
-
-def build_result(name, prepared, prediction, flux, labels):
-    """StarResult of a PreparedSpectrum.
-
-    prediction: {mean, err: (n_labels,), flags}; flux (n_pix,): regenerated; labels (n_labels,).
-    """
-    variance = prepared.flux_err.astype(float) ** 2 + MODEL_ERROR**2
-    misfit = (prepared.flux - flux) ** 2 / variance
-    chi2 = float(np.nanmean(misfit)) if np.isfinite(misfit).any() else np.nan
-    flags = int(prediction["flags"])
-    flags |= BITS["misfit"] * (chi2 > MAX_CHI2) | BITS["velocity"] * prepared.weak
-    if np.isfinite(prepared.noise_ratio):
-        low, high = SOUND_NOISE
-        flags |= BITS["noise"] * (not low < prepared.noise_ratio < high)
-    flags |= BITS["binary"] * has_companion(prepared)
-    values = dict(zip(labels, map(float, prediction["mean"])))
-    errors = dict(zip(labels, map(float, prediction["err"])))
-    rv = rv_err = np.nan
-    if prepared.velocity:
-        rv = prepared.velocity.rv
-        rv_err = prepared.velocity.err
-    reasons = [RULES[flag] for flag, bit in BITS.items() if flags & bit]
-    notes = ()
-    if flags & BITS["binary"]:
-        notes = (f"second star at {prepared.velocity.companion:+.0f} km/s",)
-    numbers = (rv, rv_err, prepared.snr, chi2, flags, reasons, prepared.coverage)
-    scatter = prepared.snr_scatter
-    return StarResult(name, "", values, errors, *numbers, snr_scatter=scatter, notes=notes)
-
-
-def has_companion(prepared):
-    """True if a PreparedSpectrum shows the lines of a second star."""
-    velocity = prepared.velocity
-    return bool(velocity) and velocity.companion is not None and prepared.snr > LEAST_SNR
-
-
-def describe_reading(result, observed):
-    """The StarResult with what was known or assumed when its ObservedSpectrum was read."""
-    return result._replace(
-        medium=observed.medium,
-        medium_source=observed.medium_source,
-        notes=(*observed.notes, *result.notes),
-    )
 
 
 def get_constant(cfg, name):

@@ -5,7 +5,8 @@ import numpy as np
 from starlabels.base import hdf5, hdf5_labels
 from starlabels.base.labels import scale_labels
 from starlabels.catalogues.derived_labels import find_derived
-from starlabels.spectra.discrepancy import NAMES, RemainderDraws, read_discrepancy
+from starlabels.spectra.discrepancy import NAMES, RemainderDraws
+from starlabels.spectra.discrepancy_files import read_discrepancy
 
 
 def make_batches(cfg, h5, basis, part, passes=1, most=None):

@@ -16,11 +16,13 @@ import numpy as np
 from starlabels.base.console import format_count
 from starlabels.base.files import check_not_input, compute_sha256
 from starlabels.base.provenance import stamp_figure
-from starlabels.spectra.discrepancy import NAMES, save_discrepancy
+from starlabels.spectra.discrepancy import NAMES
 from starlabels.spectra.discrepancy_check import estimate_labels
+from starlabels.spectra.discrepancy_files import save_discrepancy
 from starlabels.spectra.discrepancy_fit import fit_discrepancy
+from starlabels.spectra.nuisances import VARIED
 from starlabels.stages import command_line
-from starlabels.tools.known_stars import VARIED, StarComparison, read_known_stars
+from starlabels.tools.known_stars import StarComparison, read_known_stars
 
 KINDS = 5  # of stars in the figure
 DRAWS = 400  # for the scatter of single stars
@@ -48,7 +50,7 @@ def learn_discrepancy(run, args):
         comparison.wave, known, stars.errors, stars.source, difference, derivatives
     )
     text = json.dumps({"stars": compute_sha256(args.stars), "recipe": run.text})
-    save_discrepancy(args.out, discrepancy, text)
+    save_discrepancy(args.out, discrepancy, comparison.continuum, text)
     power = labels["resolving_power"]
     change, error = estimate_labels(discrepancy, VARIED, derivatives, power)
     print_summary(discrepancy, difference)

@@ -12,18 +12,19 @@ from starlabels.config.data_sections import Range
 from starlabels.spectra import continuum, readers
 from starlabels.spectra.discrepancy import NAMES
 from starlabels.spectra.model_window import cut_around_window
+from starlabels.spectra.nuisances import (
+    LABEL_ERRORS,
+    POWER_ERROR,
+    VARIED,
+    choose_rotation,
+    choose_vmic,
+)
 from starlabels.spectra.preparation import SpectrumPreparer
 from starlabels.spectra.spectrum import ReadOptions, check_spectrum
 from starlabels.stages.recipe_nodes import open_sampler
 from starlabels.stages.recipe_stars import draw_labels
 from starlabels.synthesis.sampler import compute_derivatives
 
-# Errors of labels whose table has no column <label>_err
-LABEL_ERRORS = {"teff": 100.0, "logg": 0.15, "mh": 0.1, "vmic": 0.3, "vsini": 10.0, "rv": 5.0}
-POWER_ERROR = 0.05  # relative, of the resolving power
-VARIED = (*LABEL_ERRORS, "resolving_power")
-# Usual rotation (km/s) and its scatter below 6500 K, to 7500 K, and beyond
-ROTATION = ((6500.0, 5.0, 5.0), (7500.0, 40.0, 30.0), (np.inf, 110.0, 60.0))
 CONTINUUM_STARS = 2000  # synthetic spectra that train the model of the continuum
 
 
@@ -102,7 +103,7 @@ def read_known_stars(path):
 def fill_labels(frame):
     """Labels {name: (n,)} and errors (n, m) of a table; usual values where it has none."""
     teff, logg = frame.teff.to_numpy(float), frame.logg.to_numpy(float)
-    rotation, scatter = np.array([next(r for r in ROTATION if t < r[0])[1:] for t in teff]).T
+    rotation, scatter = choose_rotation(teff)
     usual = {"vmic": choose_vmic(teff, logg), "vsini": rotation, "rv": np.zeros(len(teff))}
     power = frame.resolving_power.to_numpy(float)
     spread = LABEL_ERRORS | {"vsini": scatter, "resolving_power": POWER_ERROR * power}
@@ -117,12 +118,6 @@ def fill_labels(frame):
             error = np.where(np.isfinite(given), given, error)
         errors.append(error)
     return labels, np.column_stack(errors)
-
-
-def choose_vmic(teff, logg):
-    """Usual microturbulence (km/s) of dwarfs, giants and A stars at labels (n,)."""
-    cool = np.where(logg < 3, 1.6, np.clip(1.15 + 2e-4 * (teff - 5800), 0.8, 2.0))
-    return np.where(teff > 7000, np.where(teff < 9000, 2.5, 2.0), cool)
 
 
 class StarComparison:

@@ -5,7 +5,7 @@ import pytest
 
 from starlabels.learning import outliers, sparse
 from starlabels.spectra.results import NO_RESULT
-from starlabels.stages import predict_spectra
+from starlabels.stages import predict_flags
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,6 @@ def test_the_distance_is_that_of_the_tenth_nearest_star_or_the_last_of_fewer():
 
 
 def test_flags_have_one_bit_each_and_those_of_networks_fit_a_byte():
-    bits = list(predict_spectra.BITS.values())  # those of networks and of predict.py
+    bits = list(predict_flags.BITS.values())  # those of networks and of predict.py
     assert sum(bits) == np.bitwise_or.reduce(bits) < NO_RESULT
     assert sum(outliers.BITS.values()) < 256

@@ -5,7 +5,7 @@ import pytest
 
 from starlabels.spectra.preparation import PreparedSpectrum
 from starlabels.spectra.velocity import Correlator, RadialVelocity
-from starlabels.stages.predict_spectra import BITS, build_result
+from starlabels.stages.predict_flags import BITS, build_result
 from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
 

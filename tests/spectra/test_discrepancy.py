@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from starlabels.base.errors import UserError
-from starlabels.spectra.discrepancy import load_discrepancy, save_discrepancy, scale_labels
+from starlabels.spectra.continuum import fit_continuum_model
+from starlabels.spectra.discrepancy import scale_labels
+from starlabels.spectra.discrepancy_files import load_discrepancy, save_discrepancy
 from starlabels.spectra.discrepancy_fit import fit_discrepancy
 
 N_PIX = 200
@@ -104,22 +106,29 @@ def test_outliers_lose_weight_and_gaps_do_no_harm(found):
     assert np.sqrt((moved**2).mean()) < SIZE
 
 
-def test_a_file_holds_it_and_other_pixels_are_interpolated(found, tmp_path):
+CURVE = fit_continuum_model(1 - 0.1 * np.abs(np.sin(WAVE / 7 + np.arange(30)[:, None])), WAVE, 3)
+
+
+def test_a_file_holds_it_with_its_continuum(found, tmp_path):
     path = tmp_path / "a.npz"
-    save_discrepancy(path, found, "how it was made")
-    loaded = load_discrepancy(path).resample(WAVE[:-1] + 0.5)
+    save_discrepancy(path, found, CURVE, "how it was made")
+    loaded, curve = load_discrepancy(path, WAVE, 3)
     labels = np.array([[5800.0, 4.0, -0.3]])
-    expected = np.interp(WAVE[:-1] + 0.5, WAVE, found.predict_mean(labels)[0][0])
-    assert loaded.predict_mean(labels)[0][0] == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(UserError, match="covers 4500.5 to 4698.5 A, `wave` is 4000 to 4100 A"):
-        loaded.resample(np.arange(4000.0, 4101))
+    expected = found.predict_mean(labels)[0]
+    assert loaded.predict_mean(labels)[0] == pytest.approx(expected, abs=1e-5)
+    flux = np.full((1, len(WAVE)), 0.8)
+    assert curve.normalise(flux) == pytest.approx(CURVE.normalise(flux))
+    with pytest.raises(UserError, match="was made for 200 pixels of .*, `wave` has 101 pixels of"):
+        load_discrepancy(path, np.arange(4000.0, 4101), 3)
+    with pytest.raises(UserError, match="made with a continuum of order 3, the recipe has 5"):
+        load_discrepancy(path, WAVE, 5)
 
 
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, wave=WAVE)
     with pytest.raises(UserError, match="holds no model discrepancy: it lacks labels"):
-        load_discrepancy(path)
+        load_discrepancy(path, WAVE, 3)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UserError, match="is damaged"):
-        load_discrepancy(path)
+        load_discrepancy(path, WAVE, 3)

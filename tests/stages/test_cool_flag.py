@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from starlabels.spectra.results import StarResult
-from starlabels.stages.predict_spectra import BITS, RULES, Predictor
+from starlabels.stages.predict_flags import BITS, RULES
+from starlabels.stages.predict_spectra import Predictor
 from starlabels.synthesis.library import TRUSTED_TEFF, TRUSTED_TEFF_DEFAULT, find_trusted_teff
 
 
