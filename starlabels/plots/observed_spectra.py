@@ -151,18 +151,28 @@ def compute_residual_limit(spectrum):
 
 
 def draw_residual_strip(ax, spectrum, limit):
-    """Draw observed minus model flux, with the error of the flux as shading."""
+    """Draw observed minus model flux, with the errors of the flux and of the model as shading."""
     wave = spectrum.wave
     missing = np.isnan(spectrum.flux)
     shade_missing(ax, wave, missing)
     ax.axhline(0, color="0.6", lw=0.5)
-    if spectrum.flux_err is not None:
-        error = np.where(missing, np.nan, spectrum.flux_err)
-        ax.fill_between(wave, -error, error, color=VERMILLION, alpha=0.25, lw=0)
+    error = 0.0 if spectrum.flux_err is None else spectrum.flux_err
+    for size, alpha in list_bands(error, spectrum.scatter):
+        size = np.where(missing, np.nan, size)
+        ax.fill_between(wave, -size, size, color=VERMILLION, alpha=alpha, lw=0)
     ax.plot(wave, spectrum.flux - spectrum.model, color="0.3", lw=0.5)
     ax.set(xlim=wave[[0, -1]], ylim=(-limit, limit))
     ax.set_ylabel("residual", fontsize=8)
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS, symmetric=True, prune="both"))
+
+
+def list_bands(error, scatter):
+    """[(half width, opacity)] of the bands of noise, and of noise with the usual differences.
+
+    error: of the flux; scatter: of observed stars about the model, or None.
+    """
+    bands = [(error, 0.25)] if np.any(error) else []
+    return bands if scatter is None else [*bands, (np.hypot(error, scatter), 0.15)]
 
 
 def shade_missing(ax, wave, missing):

@@ -18,6 +18,6 @@ def choose_vmic(teff, logg):
 
 def choose_rotation(teff):
     """Usual v sin i (n,) of stars with temperatures (n,), and its scatter (n,), in km/s."""
-    kinds = np.searchsorted([kind[0] for kind in ROTATION], teff, side="right")
+    kinds = np.searchsorted([kind[0] for kind in ROTATION[:-1]], teff, side="right")
     _, usual, scatter = np.array(ROTATION)[kinds].T
     return usual, scatter

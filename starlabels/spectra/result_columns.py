@@ -50,6 +50,7 @@ PARTS = {
     "_err_predictive": "error that the network predicts on: ",
     "_err": "standard error of: ",
 }
+CORRELATION = "_corr"
 
 
 class Description(NamedTuple):
@@ -61,6 +62,9 @@ class Description(NamedTuple):
 
 def describe_column(name, unit):
     """The Description of a column; a unit that FITS does not know, dex, is among the words."""
+    if name.endswith(CORRELATION):
+        labels = name.removesuffix(CORRELATION).replace("_", " and ")
+        return Description(f"correlation of the errors of {labels}", "stat.correlation")
     words, ucd = COLUMNS.get(name, (name, ""))
     for suffix, start in PARTS.items():
         base = name.removesuffix(suffix)

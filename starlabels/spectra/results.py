@@ -89,7 +89,8 @@ class FittedSpectrum(NamedTuple):
     """Spectrum (n_pix,) as the network read it, for a figure, and the model at its labels.
 
     wave is in Angstrom at rest; flux has continuum 1 and NaN in missing pixels; flux_err and
-    model are None if unknown; medium is "air" or "vacuum".
+    model are None if unknown; medium is "air" or "vacuum". scatter (n_pix,) is the usual difference
+    of observed stars from the model, None if unknown.
     """
 
     wave: np.ndarray
@@ -97,6 +98,7 @@ class FittedSpectrum(NamedTuple):
     flux_err: np.ndarray | None
     model: np.ndarray | None
     medium: str = "air"
+    scatter: np.ndarray | None = None
 
 
 class ResultTables:

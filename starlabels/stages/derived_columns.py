@@ -1,7 +1,9 @@
 """Columns of predict.py's tables that only some models give.
 
-Astra's flags, distances, and the two parts of the errors.
+Astra's flags, distances, the two parts of the errors, and the correlations of the errors.
 """
+
+from itertools import combinations
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from starlabels.catalogues import sdss_flags, table_columns, tables
 from starlabels.catalogues.derived_labels import ResultColumn, find_derived
 from starlabels.learning.losses import gives_errors
 from starlabels.learning.networks import get_capabilities
+from starlabels.spectra.nuisances import VARIED
 
 PHOTOMETRY_COLUMNS = ("k_mag", "a_k")  # columns of --photometry in addition to name
 NAME_SPELLINGS = ("name", "Name", "NAME")
@@ -32,11 +35,19 @@ def list_derived_columns(cfg):
     for name in cfg.labels if get_capabilities(cfg.model.builder).passes else []:
         for part in ERROR_PARTS:
             columns[f"{name}_{part}"] = ResultColumn(get_label(name).plain_unit, np.nan)
+    if cfg.preprocess.observed and cfg.preprocess.observed.discrepancy:
+        columns |= dict.fromkeys(name_correlations(cfg.labels), ResultColumn("", np.nan))
     if find_metallicity(cfg.labels):
         columns |= FLAG_COLUMNS
     if derived := find_derived(cfg.labels):
         columns |= derived.result_columns
     return columns
+
+
+def name_correlations(names):
+    """{column: (label, label)} of the correlations between the errors of labels."""
+    pairs = combinations([name for name in names if name in VARIED], 2)
+    return {f"{first}_{second}_corr": (first, second) for first, second in pairs}
 
 
 def find_metallicity(names):
@@ -52,7 +63,7 @@ def compute_derived_values(columns, names, prediction, photometry):
     ----------
     columns : {column: ResultColumn} to compute.
     names : labels (n_labels,) of the model.
-    prediction : {mean, err, ... (n, n_labels)} of the model.
+    prediction : {mean, err, ... (n, n_labels)} of the model, and perhaps `covariance`.
     photometry : magnitudes K_s and extinctions A_K (n, 2), NaN where unknown.
 
     Returns
@@ -63,6 +74,11 @@ def compute_derived_values(columns, names, prediction, photometry):
     for part in ERROR_PARTS:
         if part in prediction:
             values |= {f"{name}_{part}": err for name, err in zip(names, prediction[part].T)}
+    if "covariance" in prediction:
+        for column, pair in name_correlations(names).items():
+            i, j = map(names.index, pair)
+            covariance = prediction["covariance"][:, i, j]
+            values[column] = covariance / (prediction["err"][:, i] * prediction["err"][:, j])
     mean = dict(zip(names, prediction["mean"].T.astype(float)))
     err = dict(zip(names, prediction["err"].T.astype(float)))
     if "astra_flags" in columns:

@@ -47,19 +47,27 @@ def refine_prediction(refiner, names, prediction, stars, prepared):
         again = refiner.refine(flux[unstated], flux_err[unstated], some, power[unstated])
         for values, part in zip(refined, again):
             values[unstated] = part
+    # Spectra that were normalised elsewhere have another continuum
+    refined.chi2[[item.unchanged for item in prepared]] = np.nan
     replace_labels(names, prediction, refined)
     return refined, [restate_noise(*pair) for pair in zip(prepared, flux_err)]
 
 
 def replace_labels(names, prediction, refined):
-    """Write the labels and errors of Refined, where there are any, into {mean, err}."""
+    """Write the labels and errors of Refined, where there are any, into {mean, err}.
+
+    The prediction also gets the `covariance` (n, n_labels, n_labels) of the labels, NaN where
+    they are still those of the network.
+    """
     found = np.isfinite(refined.chi2)
-    errors = np.sqrt(np.einsum("nii->ni", refined.covariance))
-    for own, name in enumerate(VARIED):
-        if name in names:
-            column = names.index(name)
-            prediction["mean"][found, column] = refined.labels[found, own]
-            prediction["err"][found, column] = errors[found, own]
+    columns = [names.index(name) for name in VARIED if name in names]
+    own = [VARIED.index(name) for name in VARIED if name in names]
+    covariance = np.full((len(found), len(names), len(names)), np.nan)
+    covariance[:, np.array(columns)[:, None], columns] = refined.covariance[:, own][:, :, own]
+    rows = np.flatnonzero(found)[:, None]
+    prediction["mean"][rows, columns] = refined.labels[rows, own]
+    prediction["err"][rows, columns] = np.sqrt(np.einsum("nii->ni", covariance))[rows, columns]
+    prediction["covariance"] = covariance
 
 
 def restate_noise(prepared, flux_err):

@@ -114,7 +114,8 @@ class Predictor:
                 result = correct_velocity(result, refined, k)
             result = self._flag_cool_star(result)
             results[i] = describe_reading(result._replace(extras=extras[k]), stars[k])
-            fitted[i] = self._build_fitted(prepared[k], flux[k])
+            scatter = refined.scatter[k] if refined and np.isfinite(chi2) else None
+            fitted[i] = self._build_fitted(prepared[k], flux[k], scatter)
         return results, fitted
 
     def _flag_cool_star(self, result):
@@ -148,11 +149,11 @@ class Predictor:
             self.columns, self.model.names, prediction, np.array(photometry)
         )
 
-    def _build_fitted(self, prepared, flux):
+    def _build_fitted(self, prepared, flux, scatter):
         """FittedSpectrum, with the regenerated flux (n_pix,) unless that is NaN."""
         model = flux if np.isfinite(flux).all() else None
         return FittedSpectrum(
-            self.axis.wave, prepared.flux, prepared.flux_err, model, self.axis.medium
+            self.axis.wave, prepared.flux, prepared.flux_err, model, self.axis.medium, scatter
         )
 
     def regenerate(self, mean, prepared):
