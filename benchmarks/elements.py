@@ -74,9 +74,9 @@ def print_differences(run, args):
         "rv": np.zeros(len(synthesised)),
     }
     broadening = sampler.broadening
-    direct = broadening.broaden(
-        broadening.to_fourier(1 - synthesised), bare, broadening.resampling_matrix(wave)
-    ).reshape(2, len(points), -1)
+    direct = broadening.broaden(broadening.to_fourier(1 - synthesised), bare, wave).reshape(
+        2, len(points), -1
+    )
     for title, error in (
         ("moved, sampled - synthesised", sampled[0] - direct[0]),
         ("scaled, sampled - synthesised", sampled[1] - direct[1]),

@@ -17,6 +17,7 @@ from astropy.io import fits
 from scipy.ndimage import gaussian_filter1d
 
 from starlabels.plots import save_figure
+from starlabels.spectra.nuisances import choose_vmic
 from starlabels.synthesis.broaden import FWHM
 from starlabels.synthesis.library import NODE_FOLDER
 from starlabels.synthesis.sampler import Sampler
@@ -31,13 +32,6 @@ EDGE = 15.0  # A left out at either end of the library
 # A, in air: names of strong features in the figure
 REGIONS = {"H & K": 3951.0, r"H$\delta$": 4102.0, "G band": 4305.0, r"H$\beta$": 4861.0,
            "Mg b": 5175.0, "Na D": 5893.0, r"H$\alpha$": 6563.0}  # fmt: skip
-
-
-def choose_vmic(teff, logg):
-    """Usual microturbulence (km/s): dwarfs, giants, and A stars."""
-    if teff > 7000:
-        return 2.5 if teff < 9000 else 2.0
-    return 1.6 if logg < 3 else float(np.clip(1.15 + 2e-4 * (teff - 5800), 0.8, 2.0))
 
 
 def read_stars(folder):
@@ -83,7 +77,7 @@ def match_continuum(wave, observed, model):
 def compare_stars(folder, sampler):
     """Stars that the library covers, wavelengths (n,) and residuals (n_stars, n)."""
     stars = read_stars(folder)
-    stars["vmic"] = [choose_vmic(t, g) for t, g in zip(stars.teff, stars.logg)]
+    stars["vmic"] = choose_vmic(stars.teff.to_numpy(), stars.logg.to_numpy())
     if not sampler.vmic_sampler:  # the library has a single vmic
         stars["vmic"] = sampler.grid.vmic[0]
     labels = {name: stars[name].to_numpy(float) for name in ("teff", "logg", "vmic")}

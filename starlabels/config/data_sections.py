@@ -231,8 +231,9 @@ class Observed(Section):
         "rms relative error of the depth of each line, because log gf values are inexact"
     )
     discrepancy: File | None = setting(
-        "file of python -m starlabels.tools.discrepancy: differences between observed and "
-        "synthetic spectra, of which random draws are added; null: none",
+        "file of python -m starlabels.tools.discrepancy, or name of one in data/discrepancy: "
+        "differences between observed and synthetic spectra, of which random draws are added, and "
+        "with which predict.py refines labels; null: none",
         default=None,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlabels.base import hdf5
 from starlabels.config.paths import grid_path, resolve_path, run_paths
+from starlabels.spectra.discrepancy_files import locate_discrepancy
 
 OWN_SECTIONS = {  # stage -> (the stage it builds on, the sections it reads itself)
     "grid": (None, ["seed", "wave", "grid"]),
@@ -77,7 +78,7 @@ def dependencies(cfg, stage, compute_digest=hdf5.compute_file_digest):
     parts = dependencies(cfg, before, compute_digest) if before else {}
     parts |= {name: short_hash(values[name]) for name in sections}
     if discrepancy:
-        parts[discrepancy] = compute_digest(discrepancy) or "missing"
+        parts[discrepancy] = compute_digest(locate_discrepancy(discrepancy)) or "missing"
     if stage == "grid" and cfg.grid:
         for name in (cfg.grid.labels_csv, cfg.grid.nodes.library):
             if name and (digest := compute_digest(name)):

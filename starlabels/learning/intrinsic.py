@@ -68,9 +68,9 @@ class Intrinsic(NamedTuple):
         }
         code = np.concatenate([np.ones((len(code), 1), "f4"), code], axis=1)
         # as real numbers: half the work of a complex product
-        transform = (code @ self.transform.view("f4")).view("c8")
-        resampling = self.broadening.resampling_matrix(wave)
-        return self.broadening.broaden(transform, shifts, resampling)
+        n_freq = self.broadening.count_frequencies(shifts["resolving_power"])
+        transform = (code @ self.transform[:, :n_freq].view("f4")).view("c8")
+        return self.broadening.broaden(transform, shifts, wave)
 
 
 def build_intrinsic(table):

@@ -1,8 +1,11 @@
 """Files of the model discrepancy, with the model of the continuum that its stars passed through."""
 
+from pathlib import Path
+
 import numpy as np
 
 from starlabels.base import hdf5
+from starlabels.base.checksums import DATA_FOLDER, verify_checksum
 from starlabels.base.errors import UserError
 from starlabels.base.untrusted import read_arrays
 from starlabels.spectra.continuum import ContinuumModel
@@ -10,6 +13,12 @@ from starlabels.spectra.discrepancy import Discrepancy
 
 CONTINUUM = "continuum_"  # before the names of its arrays in a file
 MAKE = "make it by python -m starlabels.tools.discrepancy"
+
+
+def locate_discrepancy(name):
+    """Path of a file, or of a packaged one that is given by its name without folder and `.npz`."""
+    path = Path(name)
+    return DATA_FOLDER / f"discrepancy/{name}.npz" if path.name == name == path.stem else path
 
 
 def save_discrepancy(path, discrepancy, continuum, provenance):
@@ -26,6 +35,7 @@ def load_discrepancy(path, wave, order):
     Parameters
     ----------
     path : path
+        See `locate_discrepancy`.
     wave : array (n_pix,)
         Pixels of the recipe (A).
     order : int
@@ -41,6 +51,7 @@ def load_discrepancy(path, wave, order):
     UserError
         If the file is damaged, is none, or was made for other pixels or another continuum.
     """
+    path = verify_checksum(locate_discrepancy(path))
     arrays = read_arrays(path)
     needed = [*Discrepancy._fields, *(CONTINUUM + name for name in ContinuumModel._fields)]
     if missing := [name for name in needed if name not in arrays]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from starlabels.spectra.discrepancy import NAMES
-from starlabels.spectra.discrepancy_covariance import RemainderCovariance
+from starlabels.spectra.discrepancy_covariance import RemainderCovariance, Weighting
 from starlabels.spectra.nuisances import POWER_ERROR, VARIED, choose_rotation, choose_vmic
 from starlabels.synthesis.sampler import compute_derivatives
 
@@ -153,13 +153,12 @@ class Refiner:
         basis = self.discrepancy.basis
         fits = []
         for i, (covariance, outside) in enumerate(remainders):
-            seen = observed[i]
-            weighting = Weighting(
-                basis[:, seen], covariance, flux_err[i, seen] ** 2 + outside[seen]
-            )
-            residual = (flux[i] - model[i])[seen]
-            fit = fit_star(residual, slopes[i][:, seen], weighting, centre[i] - values[i], width[i])
-            scatter = np.sqrt(np.sum((covariance @ basis) * basis, axis=0) + outside)
+            variance = np.where(observed[i], flux_err[i] ** 2, np.inf)
+            correlation = self.remainders.correlation
+            weighting = Weighting(basis, covariance, outside, correlation, variance)
+            residual = np.where(observed[i], flux[i] - model[i], 0.0)
+            fit = fit_star(residual, slopes[i], weighting, centre[i] - values[i], width[i])
+            scatter = np.sqrt(np.sum((covariance @ basis) * basis, axis=0) + outside**2)
             fits.append((*fit, model[i], scatter))
         return LinearFit(*map(np.array, zip(*fits)))
 
@@ -172,28 +171,6 @@ class LinearFit(NamedTuple):
     chi2: np.ndarray
     model: np.ndarray
     scatter: np.ndarray
-
-
-class Weighting:
-    """Product with the inverse of a covariance of pixels, by the Woodbury identity.
-
-    The covariance is basis.T @ covariance @ basis + diag(variance).
-
-    Parameters
-    ----------
-    basis : array (k, n_pix)
-    covariance : array (k, k)
-    variance : array (n_pix,)
-    """
-
-    def __init__(self, basis, covariance, variance):
-        self.variance = variance
-        self.scaled = basis / variance
-        self.inner = np.linalg.inv(np.linalg.inv(covariance) + self.scaled @ basis.T)
-
-    def __call__(self, rows):
-        """Rows (n, n_pix) times the inverse."""
-        return rows / self.variance - (rows @ self.scaled.T) @ self.inner @ self.scaled
 
 
 def fit_star(residual, slopes, weighting, offset, width):
@@ -214,5 +191,5 @@ def fit_star(residual, slopes, weighting, offset, width):
     precision = np.diag(width**-2.0)
     covariance = np.linalg.inv(precision + weighted[:-1] @ slopes.T)
     step = covariance @ (weighted[:-1] @ residual + precision @ offset)
-    n_free = max(1, len(residual) - len(NAMES))
+    n_free = max(1, np.count_nonzero(weighting.seen) - len(NAMES))
     return step, covariance, weighted[-1] @ residual / n_free

@@ -13,8 +13,10 @@ from starlabels.synthesis.interpolate import compute_lagrange_weights
 LIGHT = 299792.458  # km/s
 FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in sigma
 LIMB_DARKENING = 0.6
+LEAST_TRANSFER = 1e-7  # of a Gaussian: at frequencies below, nothing is left
 BROADENING_LABELS = ("vsini", "resolving_power", "rv")  # needed in addition to the atmosphere's
-# Pixels of the inverse transform per pixel: the last interpolation then has an error below 1e-5
+# Pixels of the inverse transform per pixel that holds all frequencies: the last interpolation then
+# has an error below 1e-5
 OVERSAMPLE = 2
 
 
@@ -119,29 +121,42 @@ class Broadening:
         """Line depths (n, n_pix) of a transform (n, n_freq)."""
         return scipy.fft.irfft(transform, self.n_fft, axis=1)[:, : len(self.wave)]
 
-    def broaden(self, transform, labels, resampling):
+    def count_frequencies(self, resolving_power):
+        """Number of frequencies at which spectra of this resolving power have anything left."""
+        fwhm = compute_remaining_fwhm(np.max(resolving_power), self.fwhm)
+        left = gaussian_transfer(self.frequency, fwhm) > LEAST_TRANSFER
+        return int(np.count_nonzero(left))
+
+    def broaden(self, transform, labels, wave):
         """Flux (n, n_out) of line depths with their BROADENING_LABELS {name: (n,)} applied.
 
-        transform: Fourier transform (n, n_freq) of the line depths, overwritten. resampling:
-        output of `resampling_matrix`.
+        transform: Fourier transform (n, n_freq) of the line depths, overwritten; at least its first
+        `count_frequencies`. wave: wavelengths (n_out,) in A.
         """
-        transform *= rotation_transfer(self.frequency, labels["vsini"])
+        n_freq = transform.shape[1]
+        frequency = self.frequency[:n_freq]
+        transform *= rotation_transfer(frequency, labels["vsini"])
         fwhm = compute_remaining_fwhm(labels["resolving_power"], self.fwhm)
-        transform *= gaussian_transfer(self.frequency, fwhm[:, None]).astype("f4")
+        transform *= gaussian_transfer(frequency, fwhm[:, None]).astype("f4")
         if np.any(labels["rv"]):
-            transform *= np.exp(-2j * np.pi * self.frequency * labels["rv"][:, None]).astype("c8")
-        fine = scipy.fft.irfft(transform, OVERSAMPLE * self.n_fft, axis=1, overwrite_x=True)
-        return 1 - OVERSAMPLE * (resampling @ fine[:, : OVERSAMPLE * len(self.wave)].T).T
+            transform *= np.exp(-2j * np.pi * frequency * labels["rv"][:, None]).astype("c8")
+        n_fine = OVERSAMPLE * self.n_fft
+        if n_freq < len(self.frequency):
+            n_fine = 2 * scipy.fft.next_fast_len(OVERSAMPLE * (n_freq - 1), real=True)
+        fine = scipy.fft.irfft(transform, n_fine, axis=1, overwrite_x=True)
+        scale = n_fine / self.n_fft
+        resampling = self._make_resampling(wave, scale)
+        return 1 - scale * (resampling @ fine[:, : resampling.shape[1]].T).T
 
-    def resampling_matrix(self, wave):
+    def _make_resampling(self, wave, scale):
         """Sparse matrix (n_out, n_fine) of six-point interpolation to wavelengths (n_out,) in A.
 
-        The last matrix is cached.
+        scale: pixels that are interpolated per pixel of the line depths. The last matrix is cached.
         """
-        key = (len(wave), float(wave[0]), float(wave[-1]))
+        key = (len(wave), float(wave[0]), float(wave[-1]), scale)
         if key not in self._resampling:
-            pixel = np.log(np.asarray(wave) / self.wave[0]) * LIGHT / self.step * OVERSAMPLE
-            n_fine = OVERSAMPLE * len(self.wave)
+            pixel = np.log(np.asarray(wave) / self.wave[0]) * LIGHT / self.step * scale
+            n_fine = int(scale * len(self.wave))
             index, weight = compute_lagrange_weights(pixel, np.arange(n_fine), n_nodes=6)
             rows = np.repeat(np.arange(len(wave)), index.shape[1])
             entries = (weight.astype("f4").ravel(), (rows, index.ravel()))

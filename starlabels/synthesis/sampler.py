@@ -135,18 +135,22 @@ class Sampler:
         for name in broaden.BROADENING_LABELS:
             value = labels.get(name, defaults[name])
             columns[name] = np.broadcast_to(np.asarray(value, float), n)
-        resampling = self._resampling_matrix(wave)
+        wave = self._convert_wave(wave)
+        n_freq = self.broadening.count_frequencies(columns["resolving_power"])
         out = np.empty((n, len(wave)), "f4")
         for start in range(0, n, chunk):
             part = {name: values[start : start + chunk] for name, values in columns.items()}
-            flux = self.broadening.broaden(self._transform(part), part, resampling)
-            out[start : start + chunk] = flux
+            transform = self._transform(part, n_freq)
+            out[start : start + chunk] = self.broadening.broaden(transform, part, wave)
         return out
 
-    def _transform(self, labels):
-        """Fourier transform (n, n_freq) of the line depth, neither rotated nor degraded."""
+    def _transform(self, labels, n_freq=None):
+        """Fourier transform (n, n_freq) of the line depth, neither rotated nor degraded.
+
+        n_freq: number of the first frequencies; default: all.
+        """
         if not self.vmic_sampler and not self.elements:
-            return self.coefficients(labels).astype("c8") @ self.basis
+            return self.coefficients(labels).astype("c8") @ self.basis[:, :n_freq]
         main_labels = self._with_main_vmic(labels)
         parts = [(self.coefficients(main_labels), self.basis)]
         if self.vmic_sampler:
@@ -156,7 +160,7 @@ class Sampler:
         if self.elements:
             parts.append((self.elements.coefficients(main_labels), self.elements.basis))
         # Real coefficients on a real view: half the work of complex products
-        products = (coefficients @ basis.view("f4") for coefficients, basis in parts)
+        products = (coefficients @ basis[:, :n_freq].view("f4") for coefficients, basis in parts)
         return sum(products).view("c8")
 
     def coefficients(self, labels):
@@ -177,8 +181,8 @@ class Sampler:
             part = {name: values[start : start + chunk] for name, values in labels.items()}
             yield 1 - self.broadening.from_fourier(self._transform(part))
 
-    def _resampling_matrix(self, wave):
-        """`Broadening.resampling_matrix` of wavelengths inside the window; UserError outside."""
+    def _convert_wave(self, wave):
+        """Wavelengths (n,) in the medium of the nodes; UserError outside their window."""
         low, high = self.grid.wave_min, self.grid.wave_max
         wave = convert_medium(wave, self.medium, self.grid.medium)
         if wave[0] < low - 1e-6 or wave[-1] > high + 1e-6:
@@ -186,7 +190,7 @@ class Sampler:
                 f"{self.path} covers {low:g} to {high:g} A; "
                 f"requested {wave[0]:g} to {wave[-1]:g}: narrow `wave`"
             )
-        return self.broadening.resampling_matrix(wave)
+        return wave
 
     def compute_sensitivities(self, labels, names, wave, resolving_power):
         """Derivatives d flux / d label (n, len(names), n_pix) of `sample_spectra`.

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import toeplitz
 
 from starlabels.spectra.discrepancy import NAMES, Discrepancy, Smoothness
+from starlabels.spectra.discrepancy_covariance import Weighting
 from starlabels.spectra.nuisances import VARIED
-from starlabels.spectra.refinement import Refiner, Weighting
+from starlabels.spectra.refinement import Refiner
 
 WAVE = np.arange(4500.0, 4700.0)
 RNG = np.random.default_rng(2)
@@ -128,10 +130,17 @@ def test_what_is_not_asked_for_stays_near_its_usual_value(refiner):
     assert np.all(asked[1][:, vsini] > 10 * width[:, vsini])
 
 
-def test_the_weighting_is_the_inverse_of_the_covariance():
+def test_the_weighting_is_the_inverse_of_the_covariance_of_the_pixels_that_were_seen():
     rng = np.random.default_rng(1)
     basis, factor = rng.standard_normal((4, 30)), rng.standard_normal((4, 4))
     covariance, variance = factor @ factor.T + np.eye(4), rng.uniform(0.5, 2, 30)
+    scatter, correlation = rng.uniform(0.5, 1, 30), np.array([1.0, 0.5, 0.1])
     rows = rng.standard_normal((3, 30))
-    expected = rows @ np.linalg.inv(basis.T @ covariance @ basis + np.diag(variance))
-    assert Weighting(basis, covariance, variance)(rows) == pytest.approx(expected)
+    band = toeplitz(np.append(correlation, np.zeros(27)))
+    whole = basis.T @ covariance @ basis + scatter[:, None] * band * scatter + np.diag(variance)
+    variance[5:9] = np.inf
+    seen = np.isfinite(variance)
+    expected = rows[:, seen] @ np.linalg.inv(whole[np.ix_(seen, seen)])
+    found = Weighting(basis, covariance, scatter, correlation, variance)(rows)
+    assert found[:, seen] == pytest.approx(expected)
+    assert np.all(found[:, ~seen] == 0)

@@ -141,10 +141,9 @@ def test_a_node_of_the_packaged_library_comes_back_with_an_element_moved():
     mg = 1 + 2 * sampler.elements.names.index("mg_m")
     flux, _ = nodes.read_nodes(path, [first, first + mg])
     broadening = sampler.broadening
-    resampling = broadening.resampling_matrix(RVS)
     labels = star(vsini=0.0, resolving_power=20_000, rv=0.0)
     transforms = [broadening.to_fourier(1 - row[None]) for row in flux]
-    scaled, moved = (broadening.broaden(x, labels, resampling)[0] for x in transforms)
+    scaled, moved = (broadening.broaden(x, labels, RVS)[0] for x in transforms)
     spectra = [
         sampler.sample_spectra(star(**PACKAGED, vsini=0.0, mg_m=value), RVS, 20_000)[0]
         for value in (0.0, 0.3)
