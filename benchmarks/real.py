@@ -181,6 +181,7 @@ def main():
     parser.add_argument("--snr", type=float, help="per pixel, of degraded stars")
     parser.add_argument("--power", type=float, help="resolving power of degraded stars")
     parser.add_argument("--figure", type=Path, help="PNG file to draw")
+    parser.add_argument("--out", type=Path, help="CSV file of the labels to write")
     parser.add_argument("--stars", type=Path, help="only write the table of the stars")
     args = parser.parse_args()
     table = read_stars(args.folder)
@@ -198,8 +199,14 @@ def main():
     labels, covariance, misfit = refine_folds(comparison, known, tried)
     label_err = known.stars.errors[:, :3]
     print_scores(known.table, known.known, labels, covariance, label_err, misfit)
+    error = np.hypot(np.sqrt(np.einsum("nii->ni", covariance)), label_err)
+    if args.out:
+        changes = {
+            f"{name}_change": values for name, values in zip(NAMES, (labels - known.known).T)
+        }
+        errors = {f"{name}_total": values for name, values in zip(NAMES, error.T)}
+        known.table.assign(**changes, **errors, chi2=misfit).to_csv(args.out, index=False)
     if args.figure:
-        error = np.hypot(np.sqrt(np.einsum("nii->ni", covariance)), label_err)
         print(draw_scores(known.table, known.known, labels, error, args.figure))
 
 

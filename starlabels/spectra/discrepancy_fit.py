@@ -19,9 +19,12 @@ from starlabels.spectra.discrepancy import (
     measure_sizes,
     scale_labels,
 )
+from starlabels.spectra.pixels import estimate_noise
+from starlabels.spectra.source_offsets import estimate_offsets
 
 MOST_COMPONENTS = 80
 HELD = 0.99  # of the variance of the differences, by the basis
+LEAST_OUTSIDE = 0.1  # of the variance outside the basis that is not noise
 FOLDS = 5  # of the stars, to measure what the basis does not hold
 ROUNDS = 4  # of mean, weights and label errors in turn
 EM_ROUNDS = 3  # of label errors and covariance of the remainders in turn
@@ -55,14 +58,18 @@ def fit_discrepancy(wave, labels, label_err, source, difference, derivatives):
     Discrepancy
     """
     basis, filled = fit_basis(difference)
+    slopes = derivatives @ basis.T
     compressed = filled @ basis.T
-    effect = label_err[:, :, None] * (derivatives @ basis.T)  # (n, m, k) of one standard error
+    offsets = estimate_offsets(labels, source, compressed, slopes, label_err)
+    labels = np.asarray(labels, float) - offsets
+    compressed = compressed + np.einsum("nj,njk->nk", offsets, slopes[:, : offsets.shape[1]])
+    effect = label_err[:, :, None] * slopes  # (n, m, k) of one standard error
     smoothness, weight, remainder, left = fit_remainders(labels, source, compressed, effect)
     outside = leave_one_out(labels, source, compressed, weight, smoothness)
     shares = choose_shares(labels, outside, effect, remainder, left)
     scatter, smear = measure_outside(wave, difference, measure_sizes(remainder, left))
     return Discrepancy(
-        np.asarray(wave, float), np.asarray(labels, float), weight, source, basis, compressed,
+        np.asarray(wave, float), labels, weight, source, basis, compressed,
         remainder, left, scatter, smear, np.array(smoothness), shares,
     )  # fmt: skip
 
@@ -100,7 +107,7 @@ def measure_outside(wave, difference, size):
     Returns
     -------
     array (n_pix,)
-        Rms relative to the size, with the noise of the stars.
+        Rms without noise, relative to the size.
     array ()
         Sigma (A) of the Gaussian that gives white noise the same correlation of neighbours.
     """
@@ -111,8 +118,10 @@ def measure_outside(wave, difference, size):
         filled = np.nan_to_num(difference[chosen])
         outside[chosen] = difference[chosen] - filled @ basis.T @ basis
     outside /= size[:, None]
-    scatter = np.sqrt(np.nanmean(outside**2, axis=0))
-    scaled = outside / scatter
+    total = np.nanmean(outside**2, axis=0)
+    noise = np.mean([estimate_noise(star) ** 2 for star in outside])
+    scatter = np.sqrt(np.maximum(total - noise, LEAST_OUTSIDE * total))
+    scaled = outside / np.sqrt(total)
     neighbours = np.nanmean(scaled[:, 1:] * scaled[:, :-1]) / np.nanmean(scaled**2)
     neighbours = np.clip(neighbours, 1e-3, 0.98)
     sigma = np.sqrt(-0.25 / np.log(neighbours)) if neighbours > 0.02 else 0.0
