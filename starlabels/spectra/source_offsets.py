@@ -34,7 +34,7 @@ def estimate_offsets(labels, source, difference, derivatives, label_err):
     Returns
     -------
     array (n, 3)
-        Labels minus those that the reference would give; smaller far from its stars.
+        Labels minus those that the reference would give; smaller where it has few stars.
     """
     offsets = np.zeros_like(labels)
     known = source == 0
