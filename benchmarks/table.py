@@ -16,6 +16,7 @@ RUNS = {
     "afgk": "default, `config.yaml`",
     "afgk_best": "best, `recipes/afgk_best.yaml`",
 }
+BOUND_OF = "afgk"
 NAMES = ("teff", "logg", "vsini", "mh")
 FORMATS = (".1f", ".4f", ".2f", ".4f")
 
@@ -29,11 +30,16 @@ def format_row(title, snr, values, ratios=None):
 
 
 def make_rows(models):
-    """Yield all lines: for each S/N the published scores, each run, and the bound of our first."""
+    """Yield all lines: for each S/N the published scores, all runs, and the bound of afgk."""
     files = {run: models / run / "metrics.json" for run in RUNS}
-    metrics = {
-        run: json.loads(path.read_text())["snr"] for run, path in files.items() if path.is_file()
-    }
+    metrics, titles = {}, dict(RUNS)
+    for run, path in files.items():
+        if path.is_file():
+            found = json.loads(path.read_text())
+            for subset, scores in found.get("subsets", {}).items():
+                titles[run, subset] = f"{RUNS[run]}, its stars of {subset}"
+                metrics[run, subset] = scores["snr"]
+            metrics[run] = found["snr"]
     if not metrics:
         exit_with_error(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
     for snr in ("20_100", "100_200", "200_400", "inf"):
@@ -41,13 +47,17 @@ def make_rows(models):
             yield format_row("published", snr, PUBLISHED[snr])
         for run, table in ((run, tables[snr]) for run, tables in metrics.items() if snr in tables):
             ratios = [table["ratio"][name] for name in NAMES] if "ratio" in table else None
-            yield format_row(RUNS[run], snr, [table["rmse"][name] for name in NAMES], ratios)
-        for table in [
-            tables[snr]
-            for run, tables in metrics.items()
-            if run != "seed" and "crlb" in tables.get(snr, {})
-        ][:1]:
-            yield format_row("Cramér-Rao bound", snr, [table["crlb"][name] for name in NAMES])
+            yield format_row(titles[run], snr, [table["rmse"][name] for name in NAMES], ratios)
+        for run, table in metrics.items():
+            if get_recipe(run) == BOUND_OF and "crlb" in table.get(snr, {}):
+                stars = "" if run == BOUND_OF else f", {run[1]}"
+                values = [table[snr]["crlb"][name] for name in NAMES]
+                yield format_row(f"Cramér-Rao bound{stars}", snr, values)
+
+
+def get_recipe(run):
+    """The recipe of a run, or of (run, subset)."""
+    return run if isinstance(run, str) else run[0]
 
 
 def print_table():
