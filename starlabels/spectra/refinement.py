@@ -141,7 +141,8 @@ class Refiner:
         observed = np.isfinite(flux) & np.isfinite(flux_err)
 
         def sample(labels):
-            part = self.sampler.sample_spectra(labels, self.discrepancy.wave, self.power)
+            wave = self.discrepancy.wave
+            part = self.sampler.sample_spectra(labels, wave, self.power, check=False)
             part /= self.continuum.fit(np.where(observed, part, np.nan))
             asked = np.column_stack([labels[name] for name in NAMES])
             return part + self.discrepancy.predict_mean(asked)[0]

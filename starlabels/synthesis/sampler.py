@@ -92,7 +92,7 @@ class Sampler:
             return labels
         return labels | {"vmic": np.full(np.shape(labels["vmic"]), self.main_vmic)}
 
-    def sample_spectra(self, labels, wave, resolving_power, chunk=256):
+    def sample_spectra(self, labels, wave, resolving_power, chunk=256, check=True):
         """Sample continuum-normalised spectra.
 
         Parameters
@@ -105,6 +105,9 @@ class Sampler:
             lambda / FWHM, unless it is one of the labels.
         chunk : int
             Number of spectra computed at a time.
+        check : bool
+            False: labels may lie in cells with failed nodes, which are extrapolated, as a step of
+            a derivative may.
 
         Returns
         -------
@@ -116,7 +119,7 @@ class Sampler:
             For labels that the nodes do not cover, see `covers`.
         """
         points = [np.asarray(labels[name], float) for name in AXES]
-        bad = np.flatnonzero(~self.covers(labels))
+        bad = np.flatnonzero(~self.covers(labels)) if check else ()
         if len(bad):
             place = ", ".join(f"{name} {x[bad[0]]:g}" for name, x in zip(AXES, points))
             raise ValueError(

@@ -1,5 +1,6 @@
 """Observed and synthetic spectra of stars with known labels, prepared alike for a recipe."""
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,9 +151,9 @@ class StarComparison:
         least = least.min if isinstance(least, Range) else float(least)
         self.preparer = SpectrumPreparer(self.wave, self.power, least, self.continuum, self.sampler)
 
-    def sample(self, labels):
-        """Synthetic flux (n, n_pix) at labels {name: (n,)}."""
-        return self.sampler.sample_spectra(labels, self.wave, self.power)
+    def sample(self, labels, check=True):
+        """Synthetic flux (n, n_pix) at labels {name: (n,)}; see `Sampler.sample_spectra`."""
+        return self.sampler.sample_spectra(labels, self.wave, self.power, check=check)
 
     def list_prepared_labels(self, stars):
         """Labels {name: (n,)} of prepared spectra: at rest, at most at the resolving power."""
@@ -161,14 +162,15 @@ class StarComparison:
         changes = {"resolving_power": power, "rv": np.zeros(len(power)), "vmic": vmic}
         return stars.labels | changes
 
-    def sample_normalised(self, labels):
+    def sample_normalised(self, labels, check=True):
         """Synthetic flux (n, n_pix) at labels {name: (n,)}, normalised as observed spectra are."""
-        return self.continuum.normalise(self.sample(labels)).astype(float)
+        return self.continuum.normalise(self.sample(labels, check)).astype(float)
 
     def differentiate(self, labels):
         """d normalised flux / d label (n, m, n_pix) for the labels VARIED."""
         limits = self.sampler.find_limits(VARIED)
-        return compute_derivatives(self.sample_normalised, labels, list(VARIED), limits)
+        sample = partial(self.sample_normalised, check=False)
+        return compute_derivatives(sample, labels, list(VARIED), limits)
 
     def prepare(self, stars):
         """Observed normalised flux (n, n_pix), NaN where unseen, and the rows of usable stars.

@@ -40,7 +40,7 @@ class Nodes:
         low, high = np.array([self.limits[name] for name in NAMES]).T[:, :, None]
         return np.all((values >= low) & (values <= high), axis=0)
 
-    def sample_spectra(self, labels, wave, power):
+    def sample_spectra(self, labels, wave, power, check=True):
         values = np.column_stack([labels[name] for name in VARIED])
         return 0.8 + 0.01 * (values - MIDDLE) / UNITS @ SHAPES
 
