@@ -21,7 +21,7 @@ LONGEST_STEP = {"teff": 0.06, "logg": 0.6, "mh": 0.5}  # teff: relative
 # Prior standard deviations of labels that are asked for: so wide that they are free
 FREE = {"teff": 1000.0, "logg": 2.0, "mh": 1.0, "vmic": 1.5, "vsini": 100.0}
 # Of others, about their usual values
-USUAL = {"vmic": 0.5, "rv": 5.0}
+USUAL = {"vmic": 0.3, "rv": 5.0}
 
 
 class Refined(NamedTuple):
