@@ -45,6 +45,7 @@ CELLS = {
     "7000-10 000 K": lambda s: s.caution.isna() & s.teff.between(HOT, 10_000),
     "4000-4500 K": lambda s: s.teff.between(4000, 4500),
 }
+TICKS = (4000, 5000, 6000, 7000, 8000, 10_000)  # K
 QUANTILES = (0.5, 0.68, 0.9, 0.95)
 
 
@@ -167,9 +168,11 @@ def draw_scores(table, known, labels, error, path):
             ax.errorbar(known[rows, 0], change[rows], bar[rows], **style)
         ax.axhline(0, color="k", lw=0.6)
         limit = 3 * np.nanpercentile(np.abs(change), 80)
-        ax.set(ylim=(-limit, limit), ylabel=f"change of {get_label(name).plain_unit or name}")
+        ax.set(ylim=(-limit, limit), ylabel=rf"$\Delta$ {get_label(name).axis}")
     axes[0].legend(loc="upper left")
     axes[-1].set(xlabel=r"$T_\mathrm{eff}$ of the literature (K)", xscale="log")
+    axes[-1].set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes[-1].set_xticks([], minor=True)
     return save_figure(fig, path)
 
 

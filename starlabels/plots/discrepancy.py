@@ -40,7 +40,7 @@ def draw_discrepancy(wave, mean, spread, titles, lines, path, medium="air"):
         ax.plot(wave, mean[i], color=BLUE, lw=0.8, label="mean")
         ax.axhline(0, color="k", lw=0.6)
         draw_line_verticals(ax, wave, lines)
-        limit = 1.15 * np.percentile(np.abs([low, high]), 99.5)
+        limit = 1.3 * np.percentile(np.abs([low, high]), 99.5)
         ax.set(xlim=wave[[0, -1]], ylim=(-limit, limit))
         ax.text(0.01, 0.93, title, transform=ax.transAxes, va="top", fontsize=7.5)
     name_lines(axes[0, 0], wave, lines)
