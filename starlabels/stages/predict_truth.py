@@ -46,7 +46,8 @@ class KnownLabels:
             found = f"its columns are {', '.join(map(str, frame))}"
             expected = f"file and any of {', '.join(names)}"
             raise UserError(f"--truth {path}: {found}: expected {expected}")
-        stars = [clean_identifier(star) for star in frame[key]]
+        # A file may be given with its folder
+        stars = [clean_identifier(star).rpartition("/")[2] for star in frame[key]]
         twice, number = Counter(stars).most_common(1)[0]
         if number > 1:
             raise UserError(f"--truth {path}: {twice} comes twice: leave one row per star")

@@ -49,6 +49,13 @@ def extend_to_cool(labels):
 PACKAGED = {
     "blue.h5": NodeGrid(**BLUE, **ALL_STARS),
     "rvs.h5": NodeGrid(**RVS, **extend_to_cool(ALL_STARS)),
+}
+VMIC_LIBRARIES = {
+    "blue_vmic.h5": NodeGrid(**BLUE, **ALL_STARS_VMIC),
+    "rvs_vmic.h5": NodeGrid(**RVS, **extend_to_cool(ALL_STARS_VMIC)),
+}
+# Not built yet, as they take many hours: `python -m starlabels.tools.rebuild.nodes NAME`
+PLANNED = {
     "wide.h5": NodeGrid(**WIDE, **ALL_STARS),
     "apogee.h5": NodeGrid(
         **APOGEE,
@@ -57,19 +64,15 @@ PACKAGED = {
         mh=tuple(np.arange(-2.5, 1.01, 0.5).tolist()),
         vmic=(2.0,),
     ),
-}
-VMIC_LIBRARIES = {
-    "blue_vmic.h5": NodeGrid(**BLUE, **ALL_STARS_VMIC),
-    "rvs_vmic.h5": NodeGrid(**RVS, **extend_to_cool(ALL_STARS_VMIC)),
     "wide_vmic.h5": NodeGrid(**WIDE, **ALL_STARS_VMIC),
 }
 # Changes with single elements are small too; only differences of these `quick` nodes are used
 ELEMENT_LIBRARIES = {
     "rvs_elements.h5": NodeGrid(
         **RVS,
-        teff=(3600.0, 4000.0, 4500.0, 5000.0, 6000.0, 7500.0),
-        logg=(0.5, 2.0, 3.5, 5.0),
-        mh=(-2.5, -1.5, -0.5, 0.5),
+        teff=(4500.0, 5000.0, 6000.0, 7500.0),
+        logg=(2.0, 3.5, 5.0),
+        mh=(-1.5, -0.5, 0.5),
         vmic=(2.0,),
         elements=("Mg", "Al", "Si", "Ca", "Ti", "Ni"),
         quick=True,

@@ -3,9 +3,9 @@
 import pytest
 
 from starlabels.synthesis import nodes
-from starlabels.synthesis.library import PACKAGED
+from starlabels.synthesis.library import PACKAGED, PLANNED
 
-BLUE, RVS, WIDE = (PACKAGED[name] for name in ("blue.h5", "rvs.h5", "wide.h5"))
+BLUE, RVS, WIDE = PACKAGED["blue.h5"], PACKAGED["rvs.h5"], PLANNED["wide.h5"]
 
 
 @pytest.mark.parametrize(

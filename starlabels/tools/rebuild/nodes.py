@@ -19,13 +19,14 @@ from starlabels.synthesis.library import (
     ELEMENT_LIBRARIES,
     NODE_FOLDER,
     PACKAGED,
+    PLANNED,
     VMIC_LIBRARIES,
 )
 from starlabels.synthesis.node_builder import build_library, synthesise_nodes
 from starlabels.synthesis.nodes import AXES
 from starlabels.synthesis.sampler import Sampler
 
-LIBRARIES = PACKAGED | VMIC_LIBRARIES | ELEMENT_LIBRARIES
+LIBRARIES = PACKAGED | VMIC_LIBRARIES | ELEMENT_LIBRARIES | PLANNED
 ERROR_FILE = NODE_FOLDER / "errors.json"
 N_POINTS = 50  # random labels where the interpolation is checked
 SEED = 19
