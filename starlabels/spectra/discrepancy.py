@@ -19,7 +19,7 @@ from scipy.signal import fftconvolve
 NAMES = ("teff", "logg", "mh")
 CENTRE = (1.0, 3.5, 0.0)  # 5040 K / Teff, log g, [M/H]
 SCALE = (0.15, 1.0, 0.5)  # over which spectra change about as much
-SHARED = 0.25  # of the variance of label errors: common to all stars of a source
+SHARED = 0.05  # of the variance of label errors: common to all stars of a source, beyond its offset
 NEIGHBOURS = 25  # stars with similar labels whose remainders are mixed
 
 

@@ -8,6 +8,7 @@ network's labels lead to the most probable ones, with their covariance.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from starlabels.spectra.discrepancy import NAMES
 from starlabels.spectra.discrepancy_covariance import RemainderCovariance, Weighting
@@ -20,6 +21,8 @@ FINE = 0.02  # of a standard error: smaller steps are the last
 LONGEST_STEP = {"teff": 0.06, "logg": 0.6, "mh": 0.5}  # teff: relative
 # Prior standard deviations of labels that are asked for: so wide that they are free
 FREE = {"teff": 1000.0, "logg": 2.0, "mh": 1.0, "vmic": 1.5, "vsini": 100.0}
+# Rms of differences between the continua of instruments, and how fast they change (A)
+CONTINUUM_ERROR, CONTINUUM_SCALE = 0.004, 40.0
 # Of others, about their usual values
 USUAL = {"vmic": 0.3, "rv": 5.0}
 
@@ -67,6 +70,8 @@ class Refiner:
         self.continuum = continuum
         self.power = resolving_power
         self.limits = sampler.find_limits(VARIED)
+        self.waves = build_waves(discrepancy.wave)
+        self.basis = np.vstack([discrepancy.basis, self.waves])
 
     def refine(self, flux, flux_err, start, power):
         """Labels of prepared spectra.
@@ -151,17 +156,26 @@ class Refiner:
         model = sample(labels)
         slopes = compute_derivatives(sample, labels, list(VARIED), self.limits)
         remainders = self.remainders.iterate(values[:, : len(NAMES)])
-        basis = self.discrepancy.basis
+        continuum = CONTINUUM_ERROR**2 * np.eye(len(self.waves))
+        basis = self.basis
         fits = []
         for i, (covariance, outside) in enumerate(remainders):
             variance = np.where(observed[i], flux_err[i] ** 2, np.inf)
             correlation = self.remainders.correlation
+            covariance = block_diag(covariance, continuum)
             weighting = Weighting(basis, covariance, outside, correlation, variance)
             residual = np.where(observed[i], flux[i] - model[i], 0.0)
             fit = fit_star(residual, slopes[i], weighting, centre[i] - values[i], width[i])
             scatter = np.sqrt(np.sum((covariance @ basis) * basis, axis=0) + outside**2)
             fits.append((*fit, model[i], scatter))
         return LinearFit(*map(np.array, zip(*fits)))
+
+
+def build_waves(wave):
+    """Waves (n, n_pix) no shorter than CONTINUUM_SCALE over a window, whose sum has an rms of 1."""
+    place = np.linspace(0, np.pi, len(wave))
+    n = max(1, int(2 * (wave[-1] - wave[0]) / CONTINUUM_SCALE))
+    return np.cos(np.arange(1, n + 1)[:, None] * place) * np.sqrt(2 / n)
 
 
 class LinearFit(NamedTuple):

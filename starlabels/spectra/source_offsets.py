@@ -59,5 +59,5 @@ def estimate_offsets(labels, source, difference, derivatives, label_err):
             normal += slopes @ weighted
             gradient -= weighted.T @ left[i]
         rows = source == number
-        offsets[rows] = np.linalg.solve(normal, gradient) / (1 + error[rows, None] ** 2)
+        offsets[rows] = np.linalg.solve(normal, gradient)
     return offsets
