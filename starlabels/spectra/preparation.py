@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebfit, chebval
 from scipy.ndimage import gaussian_filter1d
 
 from starlabels.base.errors import UserError
@@ -188,16 +189,17 @@ class SpectrumPreparer:
         return grid, smooth, np.sqrt(variance / memory), memory
 
     def _measure_velocity(self, wave, flux, flux_err):
-        """RadialVelocity: normalised first as observed, then at rest by the first estimate."""
+        """RadialVelocity: divided by a plain polynomial first, then normalised at rest.
+
+        The model of the star in the continuum is of no use before its lines are in their places.
+        """
         seen = self.hide_unused(self.grid, rebin_spectrum(wave, flux, flux_err, self.grid)[0])
-        rv = 0.0
-        for is_last in (False, True):
-            at_rest = rebin_spectrum(wave / (1 + rv / LIGHT), flux, flux_err, self.wave)[0]
-            at_rest = self.hide_unused(self.wave, at_rest)
-            level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
-            velocity = self.correlator.measure(seen / level, find_companion=is_last)
-            rv = velocity.shift
-        return velocity
+        level = fit_polynomial(seen, self.continuum.order)
+        rv = self.correlator.measure(seen / level, find_companion=False).shift
+        at_rest = rebin_spectrum(wave / (1 + rv / LIGHT), flux, flux_err, self.wave)[0]
+        at_rest = self.hide_unused(self.wave, at_rest)
+        level = np.interp(self.grid, self.wave, self.continuum.fit(at_rest[None])[0])
+        return self.correlator.measure(seen / level)
 
     def _normalise_at_rest(self, wave, flux, flux_err, memory, rv, velocity):
         """PreparedSpectrum, corrected for rv (km/s) and divided by its continuum."""
@@ -214,6 +216,13 @@ class SpectrumPreparer:
         check_seen(coverage)
         snr = float(np.nanmedian(flux / flux_err))
         return PreparedSpectrum(flux, flux_err, snr, coverage, velocity)
+
+
+def fit_polynomial(flux, order):
+    """Chebyshev polynomial (n,) of an order through flux (n,) with NaN in missing pixels."""
+    place = np.linspace(-1, 1, len(flux))
+    seen = np.isfinite(flux)
+    return chebval(place, chebfit(place[seen], flux[seen], order))
 
 
 def accept_on_model_pixels(observed, axis, preparer):

@@ -21,10 +21,8 @@ FINE = 0.02  # of a standard error: smaller steps are the last
 LONGEST_STEP = {"teff": 0.06, "logg": 0.6, "mh": 0.5}  # teff: relative
 # Prior standard deviations of labels that are asked for: so wide that they are free
 FREE = {"teff": 1000.0, "logg": 2.0, "mh": 1.0, "vmic": 1.5, "vsini": 100.0}
-# Differences between the continua of instruments: rms of each of the slowest SLOW waves over the
-# window, and of all others together, whose half waves are CONTINUUM_SCALE (A) or longer
-SLOW, SLOW_ERROR = 6, 0.01
-CONTINUUM_ERROR, CONTINUUM_SCALE = 0.003, 20.0
+# Rms of differences between the continua of instruments, and their shortest wave (A)
+CONTINUUM_ERROR, CONTINUUM_SCALE = 0.004, 40.0
 # Of others, about their usual values
 USUAL = {"vmic": 0.3, "rv": 5.0}
 
@@ -159,28 +157,26 @@ class Refiner:
         slopes = compute_derivatives(sample, labels, list(VARIED), self.limits)
         remainders = self.remainders.iterate(values[:, : len(NAMES)])
         continuum = np.eye(len(self.waves))
-        basis = self.basis
+        usual, basis = self.discrepancy.basis, self.basis
         fits = []
         for i, (covariance, outside) in enumerate(remainders):
             variance = np.where(observed[i], flux_err[i] ** 2, np.inf)
             correlation = self.remainders.correlation
+            scatter = np.sqrt(np.sum((covariance @ usual) * usual, axis=0) + outside**2)
             covariance = block_diag(covariance, continuum)
             weighting = Weighting(basis, covariance, outside, correlation, variance)
             residual = np.where(observed[i], flux[i] - model[i], 0.0)
             fit = fit_star(residual, slopes[i], weighting, centre[i] - values[i], width[i])
-            scatter = np.sqrt(np.sum((covariance @ basis) * basis, axis=0) + outside**2)
             fits.append((*fit, model[i], scatter))
         return LinearFit(*map(np.array, zip(*fits)))
 
 
 def build_waves(wave):
-    """Waves (n, n_pix) over a window, with the rms of the differences between continua."""
+    """Waves (n, n_pix) over a window, as the continua of instruments differ."""
     place = np.linspace(0, np.pi, len(wave))
-    n = max(SLOW + 1, int((wave[-1] - wave[0]) / CONTINUUM_SCALE))
-    rms = np.full(n, CONTINUUM_ERROR / np.sqrt(n - SLOW))
-    rms[:SLOW] = SLOW_ERROR
-    amplitude = rms * np.where(np.arange(n) > 0, np.sqrt(2), 1)
-    return amplitude[:, None] * np.cos(np.arange(n)[:, None] * place)
+    n = max(1, int(2 * (wave[-1] - wave[0]) / CONTINUUM_SCALE))
+    amplitude = CONTINUUM_ERROR * np.sqrt(2 / n)
+    return amplitude * np.cos(np.arange(1, n + 1)[:, None] * place)
 
 
 class LinearFit(NamedTuple):

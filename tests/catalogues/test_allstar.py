@@ -15,7 +15,7 @@ from starlabels.stages import grid, join, recipe_stars
 STARS = """star_id,teff,logg,mh,vsini,kind,parallax,parallax_err,k_mag,source_id,ruwe
 a,6500,4,0,10,dwarf,2.5,0.02,9.5,4295806720123456,1.1
 b,7000,3.5,-0.5,50,dwarf,-0.1,0.03,,4295806720123457,
-c,12000,4,0,10,hot,2.5,,8,4295806720123458,1.0
+c,60000,4,0,10,hot,2.5,,8,4295806720123458,1.0
 """
 
 
@@ -61,7 +61,7 @@ def test_what_is_not_used_is_named_and_stars_outside_the_atmospheres_are_left_ou
         "not used: kind (text), source_id (whole numbers too long for float32)" in stars.remarks[0]
     )
     assert (
-        "left out 1 stars outside the built-in atmospheres, teff 4500 to 11000" in stars.remarks[1]
+        "left out 1 stars outside the published atmospheres, teff 2800 to 50000" in stars.remarks[1]
     )
 
 
@@ -102,7 +102,7 @@ def test_optional_labels_shape_the_spectra_and_the_library_they_need(read, make_
             "teff,logg,mh,vsini,k_mag\n6500,4,0,50,inf\n",
             "line 2: k_mag is inf, expected a finite number",
         ),
-        ("teff,logg,mh,vsini\n12000,4,0,50\n", "all 1 stars lie outside the built-in atmospheres"),
+        ("teff,logg,mh,vsini\n60000,4,0,50\n", "all 1 stars lie outside the published atmospheres"),
         ("teff,logg,mh,vsini\n", "no rows"),
         ("", "is empty"),
     ],

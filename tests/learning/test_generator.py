@@ -40,7 +40,7 @@ def test_one_line_of_python_gives_a_spectrum(cfg):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"teff": 20000.0}, "teff 20000 is outside the range of training: give it within [60"),
+        ({"teff": 20000.0}, "teff 20000 is outside the range of training: give it within [40"),
         ({"vsini": np.nan}, "vsini nan is outside the range of training"),
         ({"vmic": 2.0}, "the generator does not know vmic: give it teff, logg, vsini, mh"),
     ],

@@ -26,7 +26,8 @@ def recipe(names, loss="gaussian_nll", **arguments):
     builder = "bayesian_cnn" if "passes" in arguments else "residual_mlp"
     train = types.SimpleNamespace(loss=loss)
     model = types.SimpleNamespace(builder=builder, arguments=arguments)
-    return types.SimpleNamespace(labels=names, train=train, model=model)
+    preprocess = types.SimpleNamespace(observed=None)
+    return types.SimpleNamespace(labels=names, train=train, model=model, preprocess=preprocess)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_labels_out_of_range_are_named_with_their_line_and_the_range(tmp_path):
 
 def test_labels_that_the_model_does_not_take_are_an_error(tmp_path):
     out = ["--out", tmp_path / "x.fits"]
-    assert "teff 20000 is outside the range of training: give it within [60" in message(
+    assert "teff 20000 is outside the range of training: give it within [40" in message(
         *OPTIONS, "--teff", 20000, *out
     )
     assert "the generator does not know resolving_power" in message(

@@ -14,7 +14,7 @@ RVS = {"wave.min": 8500.0, "wave.max": 8520.0}
 LIMITS = [
     (
         {"wave.min": 7500.0, "wave.max": 7600.0},
-        "no packaged nodes cover the window, wave 7500 to 7600 A (nodes: 4450-4990 and 8400-8800)",
+        "no packaged nodes cover the window, wave 7500 to 7600 A (nodes: 4450-4990, 8400-8800)",
     ),
     (
         BLUE | {"grid.labels.vmic": {"min": 0, "max": 6}},

@@ -14,6 +14,7 @@ from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.errors import UserError
 from starlabels.config import load, schema
 from starlabels.config import paths as config
+from starlabels.config.data_sections import Observed
 from starlabels.config.run import Run
 from starlabels.learning import outliers
 from starlabels.learning.components import Basis
@@ -25,6 +26,7 @@ from starlabels.stages import (
     jacobian_labels,
     join,
     load_model,
+    observed_effects,
     observed_inputs,
     predict,
     preprocess,
@@ -168,7 +170,7 @@ def test_a_recipe_in_another_medium_than_its_databases_is_refused(make_config):
 
 
 def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_config):
-    observed = {"order": 3, "continuum_error": 0.01, "line_error": 0.1, "velocity_error": 1.0}
+    observed = Observed(order=3, continuum_error=0.01, line_error=0.1)
     cfg = make_config({"join.databases": [{"path": "survey.h5", "where": None}]})
     write_survey(cfg, draw_labels(cfg, N))
     join.join_databases(Run(cfg))
@@ -177,7 +179,7 @@ def test_a_model_of_observed_spectra_is_not_made_from_spectra_in_vacuum(make_con
         pytest.raises(UserError, match="is in vacuum, expected air"),
     ):
         section = cfg.preprocess.model_copy(update={"observed": observed})
-        preprocess.fit_continuum(
+        observed_effects.open_effects(
             h5, h5, np.arange(9), cfg.model_copy(update={"preprocess": section})
         )
 

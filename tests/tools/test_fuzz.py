@@ -59,7 +59,7 @@ def test_yaml_that_would_hang_or_overflow_is_one_line(tmp_path, text, message):
         (
             {
                 "seed: 1 ": "seed: 1\nhue: 2 ",
-                "logg: {min: 2.0, max: 5.0}": "logg: {min: 5, max: 2}",
+                "logg: {min: 1.0, max: 5.0}": "logg: {min: 5, max: 2}",
             },
             ["hue", "grid.labels.logg.max"],
         ),
