@@ -54,6 +54,7 @@ def learn_discrepancy(run, args):
     power = labels["resolving_power"]
     change, error = estimate_labels(discrepancy, VARIED, derivatives, power)
     print_summary(discrepancy, difference)
+    print_offsets(known - discrepancy.labels, stars.source)
     print_check(change, error, stars)
     draw_figure(run, discrepancy, args)
     print(f"{args.out}, {args.out.with_suffix('.png')}")
@@ -84,6 +85,14 @@ def print_summary(discrepancy, difference):
     left = np.sqrt(np.nanmean((difference - mean) ** 2))
     n = format_count(len(difference))
     print(f"{n} stars: rms difference {size:.4f}, {left:.4f} about the mean")
+
+
+def print_offsets(offsets, source):
+    """Print the offsets (n, 3) of the labels of each source (n,) from those of the first one."""
+    for number in np.unique(source[source > 0]):
+        teff, logg, mh = np.median(offsets[source == number], axis=0)
+        values = f"teff {teff:+.0f} K, logg {logg:+.3f}, mh {mh:+.3f}"
+        print(f"source {number + 1} of the labels minus the first: {values}")
 
 
 def print_check(change, error, stars):
