@@ -52,10 +52,15 @@ REPLACEMENTS = [
     ),
     (
         r"python -m starlabels\.tools\.fault_budget .*",
-        r"\g<0> --n-stars 10",
+        r"\g<0> --n-stars 20",
         "fewer stars",
     ),
     (r"(python -m starlabels\.tools\.export) (.*)", r"\1 \2 --help", "test_export.py exports"),
+    (
+        r"python -m starlabels\.tools\.discrepancy .*",
+        r"\g<0> --help",
+        "needs spectra of fifty stars",
+    ),
     (
         r"python -m benchmarks\.(?!table)(\w+)(.*)",
         r"python -m benchmarks.\1\2 --help",

@@ -73,6 +73,7 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
         "flagged",
         "train_seconds",
         "versions",
+        "subsets",
     ]
     assert metrics["labels"] == NAMES and metrics["n_test"] == 120
     assert list(metrics["snr"]) == ["20_100", "100_200", "200_400", "inf"]
