@@ -52,7 +52,7 @@ REPLACEMENTS = [
     ),
     (
         r"python -m starlabels\.tools\.fault_budget .*",
-        r"\g<0> --n-stars 20",
+        r"\g<0> --n-stars 40",
         "fewer stars",
     ),
     (r"(python -m starlabels\.tools\.export) (.*)", r"\1 \2 --help", "test_export.py exports"),
