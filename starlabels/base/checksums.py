@@ -8,8 +8,8 @@ from pathlib import Path
 
 from starlabels.base.errors import UserError
 from starlabels.base.files import compute_sha256, replace_file
+from starlabels.base.install import DATA_FOLDER
 
-DATA_FOLDER = Path(__file__).parents[2] / "data"
 SUMS_FILE = "SHA256SUMS"
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from starlabels.base import hdf5, stamp
 from starlabels.base.errors import UserError
 from starlabels.base.files import replace_file
+from starlabels.base.install import ROOT
 
-ROOT = Path(__file__).parents[2]
 HDF5 = b"\x89HDF\r\n\x1a\n"
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = 33  # bytes: signature and IHDR chunk, which must come first

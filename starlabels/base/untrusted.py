@@ -25,7 +25,8 @@ LAYERS = set(
     """.split()
 )
 OWN_LAYERS = set(
-    "Columns Components DropoutDense Flagged Offset Passes Positive Still Wiener".split()
+    "Columns Components DropoutDense FilteredSpectrum Flagged Offset Passes Positive Still "
+    "Wiener".split()
 )
 MODULES = (
     "keras.initializers",

@@ -11,9 +11,9 @@ import pickle
 import tempfile
 import warnings
 from operator import itemgetter
-from pathlib import Path
 
 from starlabels.base.errors import UserError
+from starlabels.base.install import CHECKOUT
 
 PATIENCE = 10  # s that a scheduler may take to answer
 DEATHS = 2  # local workers that may die of one call before it is put off to the end
@@ -184,10 +184,9 @@ def translate_error(client, error):
             "run the same command again to continue"
         )
     if isinstance(error, ImportError):
-        root = Path(__file__).parents[2]
         return UserError(
             f"the workers of {address} cannot run starlabels ({error}): "
-            f"start them with this environment and PYTHONPATH={root}"
+            f"start them with this environment and PYTHONPATH={CHECKOUT}"
         )
     return error
 

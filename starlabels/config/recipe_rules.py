@@ -74,16 +74,16 @@ def list_inputs(cfg):
 def network_problems(cfg):
     """A network that convolves over pixels, but would be given something else."""
     can = get_capabilities(cfg.model.builder)
-    if can.components:
+    if can.components and not can.wave:
         return
     name, components = cfg.model.builder, cfg.preprocess.components
     reads_features = cfg.features and can.pixels_and_features  # see rules.feature_problems
-    if components and not reads_features:
+    if components and not can.components and not reads_features:
         problem = f"found {components}, expected null where model.builder is {name}"
         yield ("preprocess", "components"), problem
     given = "labels" if cfg.target == "flux" else "columns of a table"
     if cfg.target == "flux" or not (cfg.wave or can.wave or can.pixels_and_features):
-        others = " or ".join(name for name, can in CAPABILITIES.items() if can.components)
+        others = " or ".join(k for k, can in CAPABILITIES.items() if can.components and not can.wave)
         problem = f"found {name}, which convolves over pixels and would be given {given}"
         yield ("model", "builder"), f"{problem}: expected {others}"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 from starlabels.base.errors import UserError
+from starlabels.base.install import RECIPE_FOLDER
 from starlabels.config import yaml_files
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 USER_KEYS = {  # mappings whose keys the user chooses: a recipe replaces that of its base
     ("grid", "labels"),
     ("grid", "nodes", "step"),
@@ -59,7 +59,7 @@ def find_base(path, node, derived):
         shown = repr(name) if name else "no name"
         expected = "expected the name of a file in the same folder or in recipes/"
         raise UserError(f"{place}: found {shown}, {expected}")
-    for folder in (path.parent, path.parent / "recipes", RECIPES):
+    for folder in (path.parent, path.parent / "recipes", RECIPE_FOLDER):
         if (folder / name).is_file():
             base = folder / name
             break

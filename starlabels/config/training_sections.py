@@ -65,7 +65,9 @@ class Loop(Section):
         "parallax_nll: the latter for the label fakemag, with parallax errors and zero point"
     )
     learning_rate: number_type(1e-7, 1) = setting("initial learning rate")
-    optimizer: Literal["adam", "amsgrad", "adamax"] = setting("optimiser")
+    optimizer: Literal["adam", "amsgrad", "adamax", "muon"] = setting(
+        "optimiser; muon (orthogonalised momentum) needs a tenth of the epochs of adam here"
+    )
     clip_norm: number_type(1e-3, 1e6) | None = setting(
         "largest norm of the gradient over all weights; null: no limit"
     )

@@ -7,9 +7,15 @@ import matplotlib.pyplot as plt
 
 from starlabels.base.files import replace_file
 
-matplotlib.use("Agg")
-matplotlib.rcdefaults()  # the user's matplotlibrc, with usetex for instance, must not matter
-plt.style.use(Path(__file__).with_name("plots.mplstyle"))
+
+def use_style():
+    """Draw without a display, in the house style."""
+    matplotlib.use("Agg")
+    matplotlib.rcdefaults()  # the user's matplotlibrc, with usetex for instance, must not matter
+    plt.style.use(Path(__file__).with_name("plots.mplstyle"))
+
+
+use_style()
 COLUMN, PAGE = 3.46, 7.09  # inches: one and two columns of A&A
 BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK = COLORS = [
     f"#{c}" for c in ("0072B2", "D55E00", "009E73", "CC79A7", "E69F00", "56B4E9", "000000")

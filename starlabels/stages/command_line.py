@@ -26,7 +26,7 @@ EXPECTED_ERRORS = {
 INTERRUPTED = "interrupted: no partial files were left; run the same command again to continue"
 
 
-def run_command(stage, description, arguments=None, recipe=None, argv=None):
+def run_command(stage, description, arguments=None, recipe=None, argv=None, prog=None):
     """Parse the command line, load the configuration and call a stage.
 
     Parameters
@@ -41,13 +41,15 @@ def run_command(stage, description, arguments=None, recipe=None, argv=None):
         recipe(args) is the recipe of a trained model, or None; for scripts without --config.
     argv : sequence, optional
         Words of the command line after the name of the script; default: those of the process.
+    prog : str, optional
+        Name of the script in its help; default: that of the process.
 
     Raises
     ------
     SystemExit
         With code 2 after a user error, 130 if interrupted, 141 if the reader of the output ends.
     """
-    args = parse_arguments(description, arguments, has_config=not recipe, argv=argv)
+    args = parse_arguments(description, arguments, not recipe, argv, prog)
     sys.stdout.reconfigure(line_buffering=True)  # a log file keeps the order of prints and errors
     try:
         call_stage(stage, args, recipe)
@@ -65,10 +67,10 @@ def run_command(stage, description, arguments=None, recipe=None, argv=None):
         exit_with_error(INTERRUPTED, code=130)
 
 
-def parse_arguments(description, arguments, has_config, argv):
+def parse_arguments(description, arguments, has_config, argv, prog):
     """Arguments of a script, with --config and --print-config if `has_config`."""
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    parser = argparse.ArgumentParser(prog, description=description, formatter_class=formatter)
     if has_config:
         parser.add_argument(
             "--config",

@@ -16,7 +16,7 @@ from starlabels.base.provenance import read_record
 from starlabels.config.data_sections import Cluster
 from starlabels.spectra import result_page, spectrum_files
 from starlabels.spectra.results import ResultTables, StarResult
-from starlabels.stages import derived_columns, locks, predict_tables
+from starlabels.stages import derived_columns, locks, model_choice, predict_tables
 from starlabels.stages.guard import LOG, log_traces, run_guarded
 from starlabels.stages.observed_inputs import prepare_batch, read_spectra
 from starlabels.stages.predict_figures import FigureFolder
@@ -25,7 +25,6 @@ from starlabels.stages.predict_truth import KnownLabels
 from starlabels.stages.predict_with_table import StarTable
 from starlabels.stages.spectrum_options import SpectrumOptions, add_file_arguments
 
-DEFAULT_MODEL = Path("models/observed_highres")
 BATCH_SIZE = 256  # spectra
 LOCK = "results.lock"
 
@@ -34,8 +33,9 @@ def add_arguments(parser):
     """Add the arguments of predict.py to a parser."""
     text = "FITS, HDF5 or text files of spectra, or of a table"
     parser.add_argument("files", nargs="+", type=Path, help=text)
-    text = f"the trained model, models/<run> (default: {DEFAULT_MODEL})"
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=text)
+    text = "a trained model, models/<run> or the name of one in data/models "
+    text += "(default: the one there that suits the first spectrum)"
+    parser.add_argument("--model", type=Path, help=text)
     text = "folder of tables and figures (default: results)"
     parser.add_argument("--out", type=Path, default=Path("results"), help=text)
     text = "also prepare spectra that their file calls normalised"
@@ -78,8 +78,15 @@ def read_cluster_options(args):
 
 
 def find_model_config(args):
-    """Path of the configuration of the model; UserError if there is no model."""
-    path = args.model / "config.yaml"
+    """Path of the configuration of the model; UserError if there is no model.
+
+    args.model becomes the folder of the model.
+    """
+    if args.model is None:
+        args.model, reason = model_choice.choose_model(args.files, SpectrumOptions(args))
+        print(reason)
+    args.model = model_choice.locate_model(args.model)
+    path = args.model / model_choice.CONFIG
     if not path.is_file():
         hint = f"run make run CONFIG=recipes/{args.model.name}.yaml, or name another"
         raise UserError(f"{args.model} has no trained model: {hint}")
@@ -157,7 +164,7 @@ def clear_folder(folder):
             path.unlink()
     for path in folder.glob("*.png"):
         with contextlib.suppress(UserError, OSError):
-            if "predict.py" in read_record(path).command:
+            if "predict" in read_record(path).command:
                 path.unlink()
 
 

@@ -113,6 +113,7 @@ def build_label_network(cfg, h5, basis, windows=None, precision="float32"):
         "labels": cfg.labels,
         "wave": hdf5_spectra.read_wave(h5) if cfg.wave else None,
         "n_features": sizes[-1] * (n_table > 0),
+        "basis": basis,
     }
     known |= {"windows": windows} if windows else {}
     n_outputs = OUTPUTS_PER_LABEL[cfg.train.loss] * len(cfg.labels)

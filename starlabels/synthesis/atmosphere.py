@@ -4,15 +4,15 @@
 """
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from starlabels.base import untrusted
 from starlabels.base.checksums import verify_checksum
+from starlabels.base.install import DATA_FOLDER
 from starlabels.synthesis.interpolate import compute_tensor_weights, find_cell_corners
 
-TABLE_FILE = Path(__file__).parents[2] / "data/atmospheres/builtin.npz"
+TABLE_FILE = DATA_FOLDER / "atmospheres/builtin.npz"
 AXES = ("mh", "logg", "teff")
 # Models whose flux is not constant to this were interpolated from their neighbours
 FLUX_ERROR = 0.05

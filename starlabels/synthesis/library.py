@@ -3,13 +3,12 @@
 `make nodes`, or `python -m starlabels.tools.rebuild.nodes [WORKERS [NAME ...]]`, rebuilds them.
 """
 
-from pathlib import Path
-
 import numpy as np
 
+from starlabels.base.install import DATA_FOLDER
 from starlabels.synthesis.nodes import NodeGrid
 
-NODE_FOLDER = Path(__file__).parents[2] / "data/nodes"
+NODE_FOLDER = DATA_FOLDER / "nodes"
 BLUE = {"wave_min": 4450.0, "wave_max": 4990.0}
 RVS = {"wave_min": 8400.0, "wave_max": 8800.0, "resolving_power": 25_000}
 WIDE = {"wave_min": 3690.0, "wave_max": 7000.0, "resolving_power": 5000}
@@ -56,7 +55,20 @@ VMIC_LIBRARIES = {
 }
 # Not built yet, as they take many hours: `python -m starlabels.tools.rebuild.nodes NAME`
 PLANNED = {
-    "wide.h5": NodeGrid(**WIDE, **ALL_STARS),
+    "wide.h5": NodeGrid(
+        **WIDE,
+        teff=(
+            *COOL[1:],
+            *np.arange(6000.0, 11_001.0, 500.0).tolist(),
+            12_000.0,
+            14_000.0,
+            16_000.0,
+        ),
+        logg=ALL_STARS["logg"],
+        mh=tuple(np.arange(-2.5, 1.01, 0.5).tolist()),
+        vmic=(2.0,),
+        thin=True,
+    ),
     "apogee.h5": NodeGrid(
         **APOGEE,
         teff=(3000.0, *np.arange(3250.0, 6751.0, 250.0).tolist()),

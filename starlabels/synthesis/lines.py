@@ -5,15 +5,15 @@ molecules of linemake.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from starlabels.base import untrusted
 from starlabels.base.checksums import verify_checksum
 from starlabels.base.errors import UserError
+from starlabels.base.install import DATA_FOLDER
 
-LINE_FOLDER = Path(__file__).parents[2] / "data/lines"
+LINE_FOLDER = DATA_FOLDER / "lines"
 LINE_FILE = LINE_FOLDER / "gaia_eso_4200_9200.npz"
 LINEMAKE_FILE = LINE_FOLDER / "linemake_atoms.npz"
 MOLECULE_FILE = LINE_FOLDER / "molecules.npz"

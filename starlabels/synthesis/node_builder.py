@@ -15,6 +15,7 @@ from starlabels.synthesis.atmosphere_choice import LABEL_RANGES, choose_sources
 from starlabels.synthesis.compression import compress_low_rank, quantise_basis
 from starlabels.synthesis.node_synthesis import synthesise_nodes
 from starlabels.synthesis.nodes import AXES
+from starlabels.synthesis.thinning import fill_thinned, find_thinned
 
 FLUX_SCALE = 1 / 50000  # of the uint16 of finished nodes; a flux step of 2e-5
 # rms error of the line depths in a library
@@ -46,9 +47,10 @@ def build_library(grid, path, cluster):
     partial.mkdir(parents=True, exist_ok=True)
     points = grid.points
     names = ["_".join(f"{value:g}" for value in point) for point in points]
-    refuse_nodes(grid, partial, names)
-    todo = [i for i, name in enumerate(names) if not _is_finished(partial, name)]
-    n_done = len(points) - len(todo)
+    thinned = find_thinned(grid, refuse_nodes(grid, partial, names))
+    finished = np.array([_is_finished(partial, name) for name in names])
+    todo = np.flatnonzero(~finished & ~thinned)
+    n_done = int(finished.sum())
     if n_done:
         print(f"{path}: {format_count(n_done)} of {format_count(len(points))} nodes exist already")
     nodes = synthesise_nodes(grid, points[todo], cluster)
@@ -59,25 +61,28 @@ def build_library(grid, path, cluster):
         reason = failures[0].read_text()
         shutil.rmtree(partial.parent)  # nothing to keep: the next run tries again
         raise UserError(f"{path}: all {format_count(len(points))} nodes failed: {reason}")
-    gather_nodes(grid, partial, names, path)
+    gather_nodes(grid, partial, names, path, thinned)
     shutil.rmtree(partial.parent)
 
 
 def refuse_nodes(grid, partial, names):
-    """Store the nodes without a model atmosphere as failed, and say how many they are."""
+    """Store the nodes without a model atmosphere as failed, and say how many they are.
+
+    Returns an array (n,) of bool.
+    """
+    refused = np.zeros(len(names), bool)
     if grid.atmosphere not in LABEL_RANGES:
-        return
-    n_refused = 0
-    for name, point in zip(names, grid.points):
-        if not _is_finished(partial, name):
-            try:
-                choose_sources(grid.atmosphere, *point[:3])
-            except ValueError as error:
-                (partial / f"{name}.failed").write_text(str(error))
-                n_refused += 1
-    if n_refused:
+        return refused
+    for i, (name, point) in enumerate(zip(names, grid.points)):
+        try:
+            choose_sources(grid.atmosphere, *point[:3])
+        except ValueError as error:
+            refused[i] = True
+            (partial / f"{name}.failed").write_text(str(error))
+    if n_refused := int(refused.sum()):
         n_all = format_count(len(names))
         print(f"{format_count(n_refused)} of {n_all} nodes have no model atmosphere")
+    return refused
 
 
 def _is_finished(partial, name):
@@ -120,13 +125,17 @@ def measure_minutes(partial):
     return float(gaps[gaps < 60].sum() / 60)
 
 
-def gather_nodes(grid, partial, names, path):
-    """Write the library `path` from the finished nodes `<name>.npy` in the folder `partial`."""
+def gather_nodes(grid, partial, names, path, thinned):
+    """Write the library `path` from the finished nodes `<name>.npy` in the folder `partial`.
+
+    thinned: array (n,) of bool, see `find_thinned`.
+    """
     wave = grid.wave()
     inputs = {
         provenance.get_portable_path(file): hdf5.compute_file_digest(file) for file in grid.files
     }
     depth, failed = read_finished(partial, names, len(wave))
+    fill_thinned(depth, failed, thinned, grid)
     coefficient, basis = quantise_basis(*compress_low_rank(depth, LIBRARY_RESIDUAL), BASIS_STEP)
     del depth
     with hdf5.create_file(path, "nodes", grid.digest, json.dumps(asdict(grid)), inputs) as h5:
@@ -146,6 +155,7 @@ def gather_nodes(grid, partial, names, path):
         h5["nodes"].attrs["atmosphere"] = grid.atmosphere
         h5["nodes"].attrs["elements"] = ",".join(grid.elements)
         h5["nodes"].attrs["quick"] = grid.quick
+        h5["nodes"].attrs["thin"] = grid.thin
     n_failed = int(failed.sum())
     print(
         f"{path}: {format_count(len(names) - n_failed)} nodes, {format_count(n_failed)} failed, "

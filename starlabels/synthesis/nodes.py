@@ -27,9 +27,8 @@ RED = 8000.0  # A
 FINE_STEP_NARROW = 1.25  # lines without microturbulence are narrow
 HOT_TEFF, HOT_VMIC, NARROW_VMIC = 8000.0, 2.0, 1.0  # K and km/s
 # At a low resolving power many lines share a pixel, and the errors of their profiles average: mean
-# |dF| 1.1e-4 at 5750 K, 5e-5 at 7500 K and R 5000, but 3e-4 at 4250 K
+# |dF| 3e-4 at 4250 K, 1.1e-4 at 5750 K, 5e-5 at 7500 K and R 5000
 LOW_POWER = 10_000
-LOW_POWER_TEFF = 5000.0  # K
 LOW_POWER_FACTOR = 1.25  # longer steps
 MARGIN = 520.0  # km/s beyond the window: rotation brings in what lies outside
 # Quick libraries are two to three times as fast. Their changes with abundances have errors of 1 %,
@@ -61,6 +60,8 @@ class NodeGrid:
         True if only differences between nodes or patterns are used.
     medium : str
         "air" or "vacuum": of the window and of the wavelengths of the nodes.
+    thin : bool
+        True if some nodes are interpolated, see `thinning.find_thinned`.
     """
 
     wave_min: float
@@ -74,6 +75,7 @@ class NodeGrid:
     elements: tuple = ()
     quick: bool = False
     medium: str = "air"
+    thin: bool = False
 
     @property
     def patterns(self):
@@ -96,7 +98,7 @@ class NodeGrid:
         step = FINE_STEP_NARROW if vmic < NARROW_VMIC else FINE_STEP
         if teff >= HOT_TEFF and vmic >= HOT_VMIC:
             step = FINE_STEP_HOT_RED if self.wave_min > RED else FINE_STEP_HOT
-        if self.resolving_power < LOW_POWER and teff >= LOW_POWER_TEFF:
+        if self.resolving_power < LOW_POWER:
             step *= LOW_POWER_FACTOR
         return int(np.ceil(self.step / step))
 
@@ -104,6 +106,11 @@ class NodeGrid:
     def axes(self):
         """Nodes of each label, in the order of AXES."""
         return [np.array(getattr(self, name), float) for name in AXES]
+
+    @property
+    def shape(self):
+        """Number of nodes of each label, in the order of AXES."""
+        return tuple(len(axis) for axis in self.axes)
 
     @property
     def points(self):
@@ -124,13 +131,15 @@ class NodeGrid:
         """16 hex digits that change when any node would change."""
         data = [hdf5.compute_file_digest(path) for path in self.files]
         fields = asdict(self)
-        is_quick = fields.pop("quick")
+        is_quick, is_thin = fields.pop("quick"), fields.pop("thin")
         oversampling = [
             self.get_oversampling(teff, vmic) for teff in self.teff for vmic in self.vmic
         ]
         settings = [fields, PIXELS_PER_FWHM, oversampling, MARGIN, data]
         if is_quick:
             settings += [QUICK_LAYERS, QUICK_HYDROGEN]
+        if is_thin:
+            settings.append("thin")
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def wave(self, oversampling=1):
@@ -161,6 +170,7 @@ def read_grid(path):
             resolving_power=round(float(h5["spectra"].attrs["resolving_power"])),
             elements=tuple(filter(None, str(attributes.get("elements", "")).split(","))),
             quick=bool(attributes.get("quick", False)),
+            thin=bool(attributes.get("thin", False)),
             medium=hdf5_spectra.read_axis(h5).medium,
         )
 

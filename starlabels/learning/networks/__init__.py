@@ -11,6 +11,7 @@ from starlabels.learning.networks import censored, cnn, mlp
 from starlabels.learning.networks.capabilities import Capabilities
 
 BUILDERS = {
+    "filtered_cnn": cnn.filtered_cnn,
     "seed_cnn": cnn.seed_cnn,
     "bayesian_cnn": cnn.bayesian_cnn,
     "censored_cnn": censored.censored_cnn,
@@ -19,12 +20,13 @@ BUILDERS = {
     "spectrum_table_cnn": cnn.spectrum_table_cnn,
 }
 CAPABILITIES = {
+    "filtered_cnn": Capabilities(wave=True, compiles=True, context=("basis", "n_features")),
     "seed_cnn": Capabilities(components=False),
     "bayesian_cnn": Capabilities(passes=True, components=False),
     "censored_cnn": Capabilities(
         passes=True, components=False, wave=True, context=("labels", "wave", "windows")
     ),
-    "residual_mlp": Capabilities(members=True),
+    "residual_mlp": Capabilities(members=True, compiles=True),
     "mlp": Capabilities(),
     "spectrum_table_cnn": Capabilities(
         members=True, components=False, pixels_and_features=True, context=("n_features",)

@@ -19,9 +19,11 @@ class Capabilities:
         It needs wavelengths, so it cannot read a table alone.
     pixels_and_features : bool
         It reads pixels together with features of a table, in separate branches.
+    compiles : bool
+        A long training is faster if XLA compiles its steps, on a CPU too.
     context : tuple of str
         Parameters of the builder that describe the data, besides n_inputs and n_outputs: `labels`,
-        `wave`, `windows`, `n_features`. `training.build_network` passes them.
+        `wave`, `windows`, `n_features`, `basis`. `training.build_network` passes them.
     """
 
     passes: bool = False
@@ -29,6 +31,7 @@ class Capabilities:
     components: bool = True
     wave: bool = False
     pixels_and_features: bool = False
+    compiles: bool = False
     context: tuple[str, ...] = ()
 
     def is_ensemble(self, arguments):

@@ -1,5 +1,8 @@
 """One-dimensional convolutional networks from flux (n, n_pix) to outputs (n, n_outputs)."""
 
+import numpy as np
+
+from starlabels.base.ranges import number_type
 from starlabels.learning.networks.arguments import (
     Activation,
     Dropout,
@@ -10,6 +13,98 @@ from starlabels.learning.networks.arguments import (
     Width,
     Widths,
 )
+
+
+def filtered_cnn(
+    n_inputs: int,
+    n_outputs: int,
+    basis=None,
+    n_features: int = 0,
+    *,
+    bin_pixels: Number = 4,
+    patch: Number = 12,
+    filters: Widths = (32, 64),
+    kernel_size: Number = 5,
+    stride: Number = 5,
+    width: Width = 256,
+    blocks: SmallNumber = 4,
+    activation: Activation = "gelu",
+    whitening: number_type(0, 1) = 0.4,
+):
+    """Build the default network: convolutions over wavelength on a Wiener-filtered spectrum.
+
+    The filter, in the principal components of the training spectra, removes most of the noise;
+    filters over patches side by side, strided convolutions and residual dense blocks follow. The ln
+    noise, and features of a table, join before the dense blocks.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    basis : Basis or None
+        Principal components that it reads; None if it reads pixels, unfiltered.
+    n_features : int
+        The last inputs, which are a table's.
+    bin_pixels : int
+        Pixels averaged into one bin of the filtered spectrum.
+    patch : int
+        Bins in a patch, of the first filters.
+    filters : sequence of int
+        Number of filters of the patches, then of each convolution.
+    kernel_size, stride : int
+        Of the convolutions.
+    width, blocks
+        As of `residual_mlp`.
+    activation : str
+    whitening : float
+        0: the spectrum as it is; 1: weak components are amplified to the variance of strong ones.
+    """
+    from keras import Input, Model, layers, ops
+
+    from starlabels.learning.networks.mlp import connect_blocks
+
+    inputs = Input((n_inputs,), name="inputs")
+    n_read = len(basis.components) if basis else n_inputs - n_features
+    x = filter_spectrum(inputs[:, :n_read], basis, bin_pixels, whitening, patch)
+    x = layers.Dense(filters[0], activation=activation, name="patches")(x)
+    options = {"strides": stride, "padding": "same", "activation": activation}
+    for n in filters[1:]:
+        x = layers.Conv1D(n, kernel_size, **options)(x)
+    x = layers.Flatten()(x)
+    if n_read < n_inputs:
+        x = ops.concatenate([x, inputs[:, n_read:]], axis=1)
+    x = connect_blocks(layers.Dense(width)(x), layers.Dense, blocks, width, activation, 0.0)
+    outputs = layers.Dense(n_outputs, name="labels", dtype="float32")(x)
+    return Model(inputs, outputs, name="filtered_cnn")
+
+
+def filter_spectrum(spectrum, basis, bin_pixels, whitening, patch):
+    """Patches (n, n_patches, patch) of the binned spectrum of filtered components, or of pixels."""
+    from keras import layers, ops
+
+    from starlabels.learning.networks.layers import FilteredSpectrum
+
+    if basis:
+        spectra = bin_components(basis, bin_pixels, whitening)
+        x = FilteredSpectrum(spectra.shape[1], spectra, name="filtered_spectrum")(spectrum)
+    else:
+        n_bins = spectrum.shape[1] // bin_pixels
+        x = 1 - ops.reshape(spectrum[:, : n_bins * bin_pixels], (-1, n_bins, bin_pixels))
+        x = ops.mean(x, axis=2)
+    missing = -x.shape[1] % patch
+    x = ops.pad(x, [[0, 0], [0, missing]]) if missing else x
+    return layers.Reshape((x.shape[1] // patch, patch))(x)
+
+
+def bin_components(basis, bin_pixels, whitening):
+    """Spectra (n_components, n_bins) of components of unit variance, of rms 1 in all.
+
+    bin_pixels, whitening: see `filtered_cnn`.
+    """
+    n, n_pix = basis.components.shape
+    n_bins = n_pix // bin_pixels
+    bins = basis.components[:, : n_bins * bin_pixels].reshape(n, n_bins, bin_pixels).mean(axis=2)
+    spectra = bins * (basis.variance ** ((1 - whitening) / 2))[:, None]
+    return (spectra / np.sqrt(np.mean(np.sum(spectra**2, axis=0)))).astype("f4")
 
 
 def seed_cnn(

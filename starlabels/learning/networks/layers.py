@@ -84,6 +84,33 @@ class Wiener(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("starlabels")
+class FilteredSpectrum(keras.layers.Layer):
+    """Outputs (n, n_components) of Wiener -> the spectrum that they describe (n, n_bins).
+
+    The fixed weight `spectra` (n_components, n_bins) is given, or loaded with the model.
+    """
+
+    def __init__(self, n_bins, spectra=None, **options):
+        super().__init__(**options)
+        self.trainable = False
+        self.n_bins = n_bins
+        self.spectra = spectra
+
+    def build(self, shape):
+        given = self.spectra
+        initializer = "zeros" if given is None else lambda shape, dtype=None: given
+        self.kernel = self.add_weight(
+            shape=(shape[-1], self.n_bins), name="spectra", initializer=initializer
+        )
+
+    def call(self, components):
+        return ops.matmul(components, self.kernel)
+
+    def get_config(self):
+        return {**super().get_config(), "n_bins": self.n_bins}
+
+
+@keras.saving.register_keras_serializable("starlabels")
 class Columns(keras.layers.Layer):
     """Selected columns (..., k) of its input (..., n), such as the pixels of a few windows."""
 

@@ -19,7 +19,7 @@ def residual_mlp(
     dropout: Dropout = 0.0,
     members: SmallNumber = 1,
 ):
-    """Build the default network: residual blocks between two linear layers.
+    """Build a dense network: residual blocks between two linear layers.
 
     Each block is x + Dense(activation(Dense(LayerNorm(x)))).
 
