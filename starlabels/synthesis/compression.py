@@ -1,13 +1,14 @@
 """Low-rank compression of node spectra: a basis and the coefficients of each node.
 
-A library stores the product of its first decomposition; a sampler compresses the nodes that it
-needs once more, which takes a fraction of a second.
+A library stores the product of its first decomposition. A sampler that needs few of its nodes
+compresses them once more, which takes some seconds and makes sampling faster.
 """
 
 import numpy as np
 
-from starlabels.synthesis.nodes import AXES, read_low_rank, read_nodes
+from starlabels.synthesis.nodes import AXES, read_grid, read_low_rank, read_nodes
 
+MOST_SHARE = 0.6  # of the nodes of a library: more are not compressed once more
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
 
 
@@ -55,6 +56,8 @@ def load_compressed(path, rows, shape):
         fill_failed(depth, failed, shape)
         return *compress_low_rank(depth), failed
     fill_failed(coefficient, failed, shape)
+    if len(rows) > MOST_SHARE * np.prod([len(axis) for axis in read_grid(path).axes]):
+        return coefficient, basis, failed
     return *recompress_low_rank(coefficient, basis), failed
 
 
