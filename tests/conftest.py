@@ -58,6 +58,8 @@ SMALL = {
     "grid.n_spectra": 60,
     "preprocess.chunk_rows": 16,
     "preprocess.components": 8,
+    "model": {"builder": "residual_mlp", "width": 256, "blocks": 4, "activation": "gelu"},
+    "test.refine": None,
 }
 SECTIONS = {
     "run": "toy",

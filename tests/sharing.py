@@ -7,7 +7,8 @@ from filelock import FileLock
 
 RUNS = {  # test files by the run that they share
     **dict.fromkeys(
-        ("test_scripts", "test_predict", "test_predict_batch", "test_faults", "test_interface"), "finished_folder"
+        ("test_scripts", "test_predict", "test_predict_batch", "test_faults", "test_interface"),
+        "finished_folder",
     ),
     **dict.fromkeys(
         ("test_generator", "test_generate", "test_generate_mistakes", "test_score_flux"),

@@ -83,7 +83,8 @@ def network_problems(cfg):
         yield ("preprocess", "components"), problem
     given = "labels" if cfg.target == "flux" else "columns of a table"
     if cfg.target == "flux" or not (cfg.wave or can.wave or can.pixels_and_features):
-        others = " or ".join(k for k, can in CAPABILITIES.items() if can.components and not can.wave)
+        fits = (k for k, can in CAPABILITIES.items() if can.components and not can.wave)
+        others = " or ".join(fits)
         problem = f"found {name}, which convolves over pixels and would be given {given}"
         yield ("model", "builder"), f"{problem}: expected {others}"
 

@@ -27,6 +27,10 @@ class Test(Section):
         "{label: column} of other estimates to score too, such as {teff: teff_gspphot}",
         default=None,
     )
+    refine: integer_type(1, 100_000_000) | None = setting(
+        "test stars whose labels are also refined by a Gauss-Newton step on the nodes; null: none",
+        default=None,
+    )
     subsets: dict[Text, Text] | None = setting(
         "{name: condition on any labels} of test stars to score apart too, such as "
         '{hot: "teff > 8000 and logg > 3"}',

@@ -18,6 +18,7 @@ from starlabels.stages import (
     score_figures,
     score_held_out,
     score_metrics,
+    score_refined,
 )
 
 STRICT_HELP = "exit with code 1 if a 68 %% coverage is outside 63-73 %% in any S/N range"
@@ -43,6 +44,7 @@ def score_labels(run, args=None):
     save_predictions(run, evaluation, digest)
     card.write_card(run, metrics, model.model, evaluation.n_train)
     score_metrics.print_scores(metrics, evaluation.labels)
+    score_refined.print_refined(metrics.get("refined", {}))
     with run.figures("4_*.png", {run.paths.model_dir: model.digest}) as folder:
         score_figures.draw_figures(evaluation, cfg, folder)
     print(f"figures: {run.paths.figure_dir}/4_*.png")
@@ -106,7 +108,9 @@ def evaluate_model(run):
             for arrays in predictions.values():
                 arrays |= derived.derive_part(arrays, test, model.offset)
     labels = [get_label(name, units[name]) for name in cfg.labels]
+        refined = score_refined.score_refined_or_none(cfg, model, h5, predictions)
     metrics = score_predictions(cfg, model, predictions, generated, reference)
+    metrics |= {"refined": refined} if refined else {}
     if cfg.test.subsets:
         metrics["subsets"] = score_metrics.score_subsets(
             predictions, cfg.test.subsets, columns, cfg.labels

@@ -125,17 +125,18 @@ def measure_minutes(partial):
     return float(gaps[gaps < 60].sum() / 60)
 
 
-def gather_nodes(grid, partial, names, path, thinned):
+def gather_nodes(grid, partial, names, path, thinned=None):
     """Write the library `path` from the finished nodes `<name>.npy` in the folder `partial`.
 
-    thinned: array (n,) of bool, see `find_thinned`.
+    thinned: array (n,) of bool, see `find_thinned`; None: all nodes were synthesised.
     """
     wave = grid.wave()
     inputs = {
         provenance.get_portable_path(file): hdf5.compute_file_digest(file) for file in grid.files
     }
     depth, failed = read_finished(partial, names, len(wave))
-    fill_thinned(depth, failed, thinned, grid)
+    if thinned is not None:
+        fill_thinned(depth, failed, thinned, grid)
     coefficient, basis = quantise_basis(*compress_low_rank(depth, LIBRARY_RESIDUAL), BASIS_STEP)
     del depth
     with hdf5.create_file(path, "nodes", grid.digest, json.dumps(asdict(grid)), inputs) as h5:
