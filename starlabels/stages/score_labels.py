@@ -107,8 +107,8 @@ def evaluate_model(run):
         if derived:
             for arrays in predictions.values():
                 arrays |= derived.derive_part(arrays, test, model.offset)
-    labels = [get_label(name, units[name]) for name in cfg.labels]
         refined = score_refined.score_refined_or_none(cfg, model, h5, predictions)
+    labels = [get_label(name, units[name]) for name in cfg.labels]
     metrics = score_predictions(cfg, model, predictions, generated, reference)
     metrics |= {"refined": refined} if refined else {}
     if cfg.test.subsets:
