@@ -14,6 +14,7 @@ PUBLISHED = {"100_200": (141.7, 0.096, 5.81, 0.087)}
 RUNS = {
     "seed": "published network, `recipes/seed.yaml`",
     "afgk": "default, `config.yaml`",
+    "afgk_components": "dense network, `recipes/afgk_components.yaml`",
     "afgk_best": "best, `recipes/afgk_best.yaml`",
 }
 BOUND_OF = "afgk"

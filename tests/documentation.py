@@ -21,7 +21,7 @@ from starlabels.stages import command_line
 # runs in one process: the start of TensorFlow takes longer than most of them.
 REPLACEMENTS = [
     (
-        r"git clone REPOSITORY (\S+)",
+        r"git clone (?:--depth 1 )?REPOSITORY (\S+)",
         r"git clone -q --shared --no-checkout {root} $(mktemp -d)/\1",
         "no network here",
     ),
