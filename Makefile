@@ -6,6 +6,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config.yaml
+# make run GPU=1 also installs CUDA
+CUDA := $(if $(GPU),"tensorflow[and-cuda]>=2.18")
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -72,7 +74,7 @@ data: .venv/ready
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("python 3.11 or newer is needed: give make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(CUDA)
 	@touch $@
 
 # remove everything that runs wrote; keep the packaged data and .venv
