@@ -292,8 +292,8 @@ def test_the_packaged_files_are_those_that_SHA256SUMS_names():
     folder = checksums.DATA_FOLDER
     paths = [
         path
-        for name in ("lines", "nodes", "atmospheres", "discrepancy")
-        for path in (folder / name).iterdir()
+        for name in ("lines", "nodes", "atmospheres", "discrepancy", "models", "examples")
+        for path in (folder / name).rglob("*")
     ]
     names = {str(path.relative_to(folder)) for path in paths if path.is_file()}
     assert checksums.read_checksums().keys() == names

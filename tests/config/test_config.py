@@ -16,37 +16,37 @@ MISTAKES = [  # replace, by, end of the message
     ("\ntrain:", "\ntrian:", "trian: unknown key, did you mean train?"),
     ("width: 256", "widt: 256", "model.widt: unknown key, did you mean width?"),
     (
-        "builder: residual_mlp",
-        "builder: residual_ml",
-        "found 'residual_ml', unknown, did you mean residual_mlp?",
+        "builder: filtered_cnn",
+        "builder: filtered_cn",
+        "found 'filtered_cn', unknown, did you mean filtered_cnn?",
     ),
     (
-        "schedule: cosine",
-        "schedule: cosin",
-        "train.schedule: found 'cosin', unknown, did you mean cosine?",
+        "schedule: plateau",
+        "schedule: platea",
+        "train.schedule: found 'platea', unknown, did you mean plateau?",
     ),
     ("wave:", "waves: 1\nwave:", "waves: unknown key, did you mean wave?"),
     (
-        "batch_size: 256",
+        "batch_size: 512",
         "batch_size: many",
         "train.batch_size: found 'many', expected an integer in [1, 100000]",
     ),
     (
-        "batch_size: 256",
+        "batch_size: 512",
         "batch_size: true",
         "train.batch_size: found True, expected an integer in [1, 100000]",
     ),
     (
-        "batch_size: 256",
+        "batch_size: 512",
         "batch_size: 0",
         "train.batch_size: found 0, expected an integer in [1, 100000]",
     ),
     ("seed: 1 ", "seed: 1.5 ", "seed: found 1.5, expected an integer in [0, 4294967295]"),
     ("step: 0.05", "step: 0", "wave.step: found 0, expected a number in [0.001, 10] Angstrom"),
     (
-        "optimizer: adam ",
-        "optimizer: adan ",
-        "train.optimizer: found 'adan', unknown, did you mean adam?",
+        "optimizer: muon ",
+        "optimizer: muom ",
+        "train.optimizer: found 'muom', unknown, did you mean muon?",
     ),
     ("run: afgk", "run: a/b", "run: found 'a/b', expected letters, digits, _ and - only"),
     ("blocks: 4", "blocks: few", "model.blocks: found 'few', expected an integer in [1, 100]"),
@@ -110,12 +110,18 @@ def test_a_mistake_is_one_line_with_file_line_and_key(tmp_path, old, new, messag
     assert "\n" not in str(error.value)
 
 
+def find_line(message):
+    """Number of the line that a message names."""
+    return int(message.split(":")[1])
+
+
 def test_what_does_not_go_with_a_generator_is_named(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(TEXT.replace("target: labels", "target: flux"))
     with pytest.raises(UserError) as error:
         load.load_config(path)
-    first, second, third = str(error.value).splitlines()
+    network, first, second, third = sorted(str(error.value).splitlines(), key=find_line)
+    assert "model.builder: found filtered_cnn, which convolves over pixels" in network
     assert first.endswith("train.loss: expected mse where target is flux")
     assert second.endswith("train.noise: expected null where target is flux")
     assert third.endswith("test.subsets.6000-10000 K: expected none where target is flux")
@@ -146,7 +152,7 @@ def test_the_line_is_that_of_the_mistake(tmp_path):
 def test_several_mistakes_are_one_line_each(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(
-        TEXT.replace("batch_size: 256", "batch_size: x").replace("seed: 1 ", "seed: -1 ")
+        TEXT.replace("batch_size: 512", "batch_size: x").replace("seed: 1 ", "seed: -1 ")
     )
     with pytest.raises(UserError) as error:
         load.load_config(path)
@@ -167,8 +173,8 @@ def test_teff_beyond_the_atmospheres_is_an_error_unless_others_are_named(make_co
 
 def test_text_numbers_such_as_1e_3_are_numbers(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(TEXT.replace("learning_rate: 0.002", "learning_rate: 2e-3"))
-    assert load.load_config(path).train.learning_rate == 0.002
+    path.write_text(TEXT.replace("learning_rate: 0.005", "learning_rate: 5e-3"))
+    assert load.load_config(path).train.learning_rate == 0.005
 
 
 def test_missing_and_empty_files_are_one_line(tmp_path):

@@ -130,7 +130,7 @@ def test_a_mistake_about_a_base_is_one_line(write, text, line, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("batch_size: 256", "batch_size: many", "train.batch_size: found 'many'"),
+        ("batch_size: 512", "batch_size: many", "train.batch_size: found 'many'"),
         ("seed: 1 ", "seed: 1\nseed: 2 ", "seed: key given twice"),
         ("step: 0.05", "step: 0.05: 1", "not valid YAML"),
         ("max: 4990.0", "max: 4400.0", "wave.max: found 4400, expected more than min"),

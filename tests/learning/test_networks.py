@@ -31,8 +31,8 @@ def test_capabilities_of_every_builder_fit_its_parameters():
         parameters = inspect.signature(builder).parameters
         assert capabilities.passes == ("passes" in parameters)
         assert capabilities.members == ("members" in parameters)
-        assert capabilities.wave == ("wave" in parameters)
-        known = {"labels", "wave", "windows", "n_features"}
+        assert capabilities.wave >= ("wave" in parameters)
+        known = {"labels", "wave", "windows", "n_features", "basis"}
         assert set(capabilities.context) == known & parameters.keys()
 
 

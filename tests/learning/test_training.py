@@ -113,6 +113,7 @@ def test_strict_leaves_with_1_where_the_errors_are_not_true(run, monkeypatch, ca
         calibration, "find_violations", partial(calibration.find_violations, low=0.5, high=0.85)
     )
     strict = Namespace(strict=True)
+    run = change_sections(run, test={"refine": None})
     if code is None:
         score_labels.score_labels(Run(run), strict)
     else:

@@ -17,7 +17,7 @@ BLUE, RVS, WIDE = PACKAGED["blue.h5"], PACKAGED["rvs.h5"], PLANNED["wide.h5"]
         (BLUE, 9000.0, 0.0, nodes.FINE_STEP_NARROW),
         (RVS, 7500.0, 2.0, nodes.FINE_STEP),
         (RVS, 9000.0, 2.0, nodes.FINE_STEP_HOT_RED),
-        (WIDE, 4250.0, 2.0, nodes.FINE_STEP),
+        (WIDE, 4250.0, 2.0, nodes.FINE_STEP * nodes.LOW_POWER_FACTOR),
         (WIDE, 5750.0, 2.0, nodes.FINE_STEP * nodes.LOW_POWER_FACTOR),
         (WIDE, 9000.0, 2.0, nodes.FINE_STEP_HOT * nodes.LOW_POWER_FACTOR),
     ],

@@ -53,7 +53,7 @@ def test_yaml_that_would_hang_or_overflow_is_one_line(tmp_path, text, message):
     ("changes", "keys"),
     [
         (
-            {"seed: 1 ": "sead: 1 ", "batch_size: 256": "batch_size: x"},
+            {"seed: 1 ": "sead: 1 ", "batch_size: 512": "batch_size: x"},
             ["train.batch_size", "sead"],
         ),
         (
