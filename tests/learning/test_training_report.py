@@ -11,9 +11,9 @@ from starlabels.learning import training_report
 @pytest.fixture
 def train(make_config):
     """train(...): the section `train` with these changes."""
-    return lambda **changes: make_config(
-        {f"train.{k}": v for k, v in ({"schedule": "cosine"} | changes).items()}
-    ).train
+    return lambda **changes: (
+        make_config({f"train.{k}": v for k, v in ({"schedule": "cosine"} | changes).items()}).train
+    )
 
 
 def history(losses, rates=None):
