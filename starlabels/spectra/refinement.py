@@ -41,6 +41,9 @@ class Refined(NamedTuple):
         Synthetic normalised flux at these labels, with the mean difference.
     scatter : array (n, n_pix)
         Standard deviation of observed stars about that flux, without noise.
+    velocity : array (n,)
+        Velocity (km/s) in the mean difference: the zero point of the discrepancy's stars, which
+        the label rv lacks.
     """
 
     labels: np.ndarray
@@ -48,6 +51,7 @@ class Refined(NamedTuple):
     chi2: np.ndarray
     flux: np.ndarray
     scatter: np.ndarray
+    velocity: np.ndarray
 
 
 class Refiner:
@@ -92,7 +96,7 @@ class Refiner:
         """
         n, n_pix = flux.shape
         m = len(VARIED)
-        shapes = (n, m), (n, m, m), (n,), (n, n_pix), (n, n_pix)
+        shapes = (n, m), (n, m, m), (n,), (n, n_pix), (n, n_pix), (n,)
         found = Refined(*(np.full(shape, np.nan) for shape in shapes))
         labels, width = self.choose_prior(start, power)
         rows = np.flatnonzero(self.sampler.covers(labels))
@@ -126,7 +130,7 @@ class Refiner:
             if not len(rows):
                 break
         fit = self._fit(flux, flux_err, values, centre, width)
-        return Refined(values, fit.covariance, fit.chi2, fit.model, fit.scatter)
+        return Refined(values, *fit[1:])
 
     def _move(self, values, step):
         """Values (n, m) after a step, shortened where it is long or leaves the nodes."""
@@ -145,15 +149,18 @@ class Refiner:
         """Linear fits about labels (n, m), with a normal prior of a centre and a width (n, m)."""
         observed = np.isfinite(flux) & np.isfinite(flux_err)
 
+        def find_mean(labels):
+            asked = np.column_stack([labels[name] for name in NAMES])
+            return self.discrepancy.predict_mean(asked)[0]
+
         def sample(labels):
             wave = self.discrepancy.wave
             part = self.sampler.sample_spectra(labels, wave, self.power, check=False)
             part /= self.continuum.fit(np.where(observed, part, np.nan))
-            asked = np.column_stack([labels[name] for name in NAMES])
-            return part + self.discrepancy.predict_mean(asked)[0]
+            return part + find_mean(labels)
 
         labels = dict(zip(VARIED, values.T))
-        model = sample(labels)
+        model, mean = sample(labels), find_mean(labels)
         slopes = compute_derivatives(sample, labels, list(VARIED), self.limits)
         remainders = self.remainders.iterate(values[:, : len(NAMES)])
         continuum = np.eye(len(self.waves))
@@ -167,7 +174,8 @@ class Refiner:
             weighting = Weighting(basis, covariance, outside, correlation, variance)
             residual = np.where(observed[i], flux[i] - model[i], 0.0)
             fit = fit_star(residual, slopes[i], weighting, centre[i] - values[i], width[i])
-            fits.append((*fit, model[i], scatter))
+            of_mean = fit_star(mean[i], slopes[i], weighting, 0 * centre[i], width[i])
+            fits.append((*fit, model[i], scatter, of_mean[0][VARIED.index("rv")]))
         return LinearFit(*map(np.array, zip(*fits)))
 
 
@@ -187,6 +195,7 @@ class LinearFit(NamedTuple):
     chi2: np.ndarray
     model: np.ndarray
     scatter: np.ndarray
+    velocity: np.ndarray
 
 
 def fit_star(residual, slopes, weighting, offset, width):

@@ -82,4 +82,5 @@ def correct_velocity(result, refined, i):
     if not np.isfinite(refined.chi2[i] + result.rv):
         return result
     error = float(np.sqrt(refined.covariance[i, own, own]))
-    return result._replace(rv=result.rv + float(refined.labels[i, own]), rv_err=error)
+    change = float(refined.labels[i, own] + refined.velocity[i])
+    return result._replace(rv=result.rv + change, rv_err=error)

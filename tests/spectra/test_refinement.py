@@ -144,3 +144,22 @@ def test_the_weighting_is_the_inverse_of_the_covariance_of_the_pixels_that_were_
     found = Weighting(basis, covariance, scatter, correlation, variance)(rows)
     assert found[:, seen] == pytest.approx(expected)
     assert np.all(found[:, ~seen] == 0)
+
+
+def test_a_shift_of_the_stars_of_the_discrepancy_is_told_apart_from_the_velocity_of_a_star():
+    own = VARIED.index("rv")
+    slope = 0.01 * SHAPES[own] / UNITS[own]  # flux per km/s
+    stars = make_discrepancy()
+    basis = np.vstack([slope / np.linalg.norm(slope), stars.basis[:-1]])
+    basis = np.linalg.qr(basis.T)[0].T
+    basis *= np.sign(basis[0] @ slope)
+    difference = 0.001 * RNG.standard_normal((N_STARS, RANK))
+    difference[:, 0] += 4.0 * np.linalg.norm(slope)  # all of them recede at 4 km/s
+    stars = stars._replace(basis=basis, difference=difference, remainder=0.1 * stars.remainder)
+    refiner = Refiner(stars, Nodes(), Flat(), 1800.0)
+    labels = {name: np.array([value]) for name, value in zip(VARIED, MIDDLE)}
+    flux = refiner.sampler.sample_spectra(labels, WAVE, 1800)
+    start = {name: labels[name] for name in NAMES}
+    found = refiner.refine(flux, np.full(flux.shape, NOISE), start, np.array([1800.0]))
+    assert found.velocity[0] == pytest.approx(4, abs=1)
+    assert found.labels[0, own] + found.velocity[0] == pytest.approx(0, abs=1)
