@@ -9,7 +9,7 @@ CONFIG ?= config.yaml
 # make run GPU=1 also installs CUDA
 CUDA := $(if $(GPU),"tensorflow[and-cuda]>=2.18")
 STAGES := grid.py 0_join.py 1_label_study.py 2_preprocess.py 3_train.py 4_test.py jacobian.py
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 # folders of data/ that belong to the repository
 PACKAGED := lines nodes atmospheres discrepancy models examples

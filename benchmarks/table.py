@@ -18,6 +18,7 @@ RUNS = {
     "afgk_best": "best, `recipes/afgk_best.yaml`",
 }
 BOUND_OF = "afgk"
+REFINED = "a step on the nodes"  # of the first test stars, see test.refine
 NAMES = ("teff", "logg", "vsini", "mh")
 FORMATS = (".1f", ".4f", ".2f", ".4f")
 
@@ -41,6 +42,9 @@ def make_rows(models):
                 titles[run, subset] = f"{RUNS[run]}, its stars of {subset}"
                 metrics[run, subset] = scores["snr"]
             metrics[run] = found["snr"]
+            if "refined" in found:
+                titles[run, REFINED] = f"{RUNS[run]}, and {REFINED}"
+                metrics[run, REFINED] = {k: t["refined"] for k, t in found["refined"].items()}
     if not metrics:
         exit_with_error(f"{models} has no metrics.json of {', '.join(RUNS)}: run the recipes first")
     for snr in ("20_100", "100_200", "200_400", "inf"):
@@ -50,7 +54,7 @@ def make_rows(models):
             ratios = [table["ratio"][name] for name in NAMES] if "ratio" in table else None
             yield format_row(titles[run], snr, [table["rmse"][name] for name in NAMES], ratios)
         for run, table in metrics.items():
-            if get_recipe(run) == BOUND_OF and "crlb" in table.get(snr, {}):
+            if get_recipe(run) == BOUND_OF and REFINED not in run and "crlb" in table.get(snr, {}):
                 stars = "" if run == BOUND_OF else f", {run[1]}"
                 values = [table[snr]["crlb"][name] for name in NAMES]
                 yield format_row(f"Cramér-Rao bound{stars}", snr, values)

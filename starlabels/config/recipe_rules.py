@@ -106,10 +106,13 @@ def constant_label_problems(cfg):
 
 
 def subset_problems(cfg):
-    """Conditions of test.subsets that are not valid, or name labels that the stars lack."""
+    """Conditions of subsets that are not valid, or name labels that the stars lack."""
     names = {*cfg.labels, *(cfg.grid.labels if cfg.grid else [])}
-    for name, condition in (cfg.test.subsets or {}).items():
-        keys = ("test", "subsets", name)
+    subsets = {("test", name): query for name, query in (cfg.test.subsets or {}).items()}
+    of_jacobian = (cfg.jacobian and cfg.jacobian.subsets) or {}
+    subsets |= {("jacobian", name): query for name, query in of_jacobian.items()}
+    for (section, name), condition in subsets.items():
+        keys = (section, "subsets", name)
         if cfg.target == "flux":
             yield keys, "expected none where target is flux"
             continue

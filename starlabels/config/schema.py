@@ -46,6 +46,10 @@ class Jacobian(Section):
         "{name: wavelengths in air} of lines to name in figures; those outside `wave` are ignored",
         A,
     )
+    subsets: dict[Text, Text] | None = setting(
+        "{name: condition on any labels} of stars that are averaged and drawn apart; null: none",
+        default=None,
+    )
 
 
 class Config(Section):

@@ -26,8 +26,8 @@ def draw_jacobian(wave, moments, labels, lines, windows, n, path, medium="air"):
         {name: [wavelength (Angstrom), ...]} of lines to name.
     windows : list (n_labels,) of [(low, high), ...]
         Wavelengths that each label is read from, to be shaded.
-    n : int
-        Number of stars.
+    n : int or str
+        Number of stars, perhaps with the name of their kind.
     path : Path
         PNG file to write.
     medium : str
@@ -53,7 +53,7 @@ def draw_jacobian(wave, moments, labels, lines, windows, n, path, medium="air"):
             draw_sensitivity(ax, wave, moments, j, label, lines)
             shade_windows(ax, windows[j])
     axes[-1].set(xlabel=format_wavelength_axis(medium), xlim=(wave[0], wave[-1]))
-    text = f"Mean of {n} Jacobians of the network (colour)"
+    text = f"Mean Jacobian of the network over {n} stars (colour)"
     text += " and change of the flux with that label (grey)" if physical else ""
     text += "; shading is the star-to-star standard deviation" + describe_windows(windows)
     axes[0].set_title(text, fontsize=8, loc="left")

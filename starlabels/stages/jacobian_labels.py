@@ -1,14 +1,20 @@
 """jacobian.py for target labels: which lines the network reads, against the synthetic spectra."""
 
+import re
+
 import numpy as np
 
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import show_progress
+from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
+from starlabels.base.queries import evaluate_query
 from starlabels.learning.jacobians import compute_jacobian
 from starlabels.stages import load_model, locks, recipe_nodes
 
 BATCH = 50  # stars
+ALL = ""
+LEAST_STARS = 10  # of a subset; fewer are not drawn apart
 WINDOW = 5.0  # Angstrom
 N_WINDOWS = 10  # strongest windows in the printed list
 IDEAL_SNR = 100  # of the ideal estimator, for networks that do not measure the noise
@@ -33,7 +39,10 @@ def average_jacobians(run, args=None):
         features = test["features"][:n] if cfg.features else np.empty((n, 0), "f4")
         sensitivity = recipe_nodes.build_sensitivity_or_none(cfg, test, axis.wave)
         batches = iterate_jacobians(model, flux, features, get_ideal_snr(cfg), sensitivity)
-        moments = compute_moments(batches)
+        columns = dict(zip(units, hdf5_labels.read_labels(test, units)[:n].T))
+        masks = {ALL: np.ones(n, bool)} | find_subsets(cfg, columns, n)
+        subsets = compute_subset_moments(batches, masks)
+    moments = subsets.pop(ALL)
     inputs = {paths.model_dir: model.digest}
     save_moments(run, moments, axis, n, digest, inputs)
     lines = cfg.get_lines(axis.medium)
@@ -42,6 +51,10 @@ def average_jacobians(run, args=None):
     labels = [get_label(name, units[name]) for name in cfg.labels]
     with run.figures("jacobian*.png", inputs) as folder:
         draw_jacobians(moments, axis, labels, windows, n, cfg, folder)
+        for name, some in subsets.items():
+            counted = f"{int(masks[name].sum())} {name.removesuffix(' stars')}"
+            path = folder / f"jacobian_{make_slug(name)}.png"
+            draw_average(some, axis, labels, windows, counted, cfg, path)
     print(f"{n} Jacobians averaged: {paths.jacobian}, {paths.figure_dir}/jacobian*.png")
 
 
@@ -92,15 +105,49 @@ def compute_ideal_jacobian(sensitivity, std, sigma):
     return np.linalg.solve(information + np.eye(len(std)), scaled) * weights
 
 
-def compute_moments(batches):
-    """{name: {mean, std, mean_abs}} over the stars of batches {name: (n, ..., n_pix)}."""
-    sums, n = {}, 0
+def find_subsets(cfg, columns, n):
+    """{name: mask (n,)} of the subsets of the recipe that have LEAST_STARS of the n stars.
+
+    columns: {label: values (n,)}. UserError if a condition cannot be evaluated.
+    """
+    masks = {}
+    for name, condition in (cfg.jacobian.subsets or {}).items():
+        try:
+            mask = evaluate_query(condition, columns, n)
+        except ValueError as error:
+            expected = f"a condition on {', '.join(columns)} is expected"
+            problem = f"jacobian.subsets.{name}: {condition!r}: {error}"
+            raise UserError(f"{problem}; {expected}") from None
+        if mask.sum() >= LEAST_STARS:
+            masks[name] = mask
+    return masks
+
+
+def make_slug(name):
+    """Name of a subset as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_") or "subset"
+
+
+def compute_subset_moments(batches, masks):
+    """{subset: {name: {mean, std, mean_abs}}} over the stars of batches {name: (n, ..., n_pix)}.
+
+    masks: {subset: (n_stars,) of bool}, the stars of all batches one after the other.
+    """
+    sums, first = {subset: {} for subset in masks}, 0
     for batch in batches:
-        n += len(batch["flux"])
+        rows = slice(first, first + len(batch["flux"]))
+        first = rows.stop
         for name, values in batch.items():
-            powers = (values, values**2, abs(values))
-            totals = np.array([power.sum(axis=0) for power in powers], float)
-            sums[name] = sums.get(name, 0) + totals
+            for subset, mask in masks.items():
+                some = values[mask[rows]]
+                powers = (some, some**2, abs(some))
+                totals = np.array([power.sum(axis=0) for power in powers], float)
+                sums[subset][name] = sums[subset].get(name, 0) + totals
+    return {subset: finish_moments(sums[subset], mask.sum()) for subset, mask in masks.items()}
+
+
+def finish_moments(sums, n):
+    """{name: {mean, std, mean_abs}} of sums {name: (3, ..., n_pix)} over n stars."""
     moments = {}
     for name, (total, square, absolute) in sums.items():
         variance = np.maximum(square / n - (total / n) ** 2, 0)
@@ -148,9 +195,16 @@ def draw_jacobians(moments, axis, labels, windows, n, cfg, folder):
 
     wave, medium = axis.wave, axis.medium
     lines = cfg.get_lines(medium)
-    path = folder / "jacobian.png"
-    plots.draw_jacobian(wave, moments, labels, lines, windows, n, path, medium)
+    draw_average(moments, axis, labels, windows, n, cfg, folder / "jacobian.png")
     path = folder / "jacobian_zoom.png"
     plots.draw_line_closeups(
         wave, moments, labels, lines, windows, get_ideal_snr(cfg), path, medium
     )
+
+
+def draw_average(moments, axis, labels, windows, n, cfg, path):
+    """Draw the averages over n stars, a number or a text such as "80 A", as a PNG file."""
+    from starlabels.plots import jacobian as plots
+
+    lines = cfg.get_lines(axis.medium)
+    plots.draw_jacobian(axis.wave, moments, labels, lines, windows, n, path, axis.medium)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import build_without_dropout
 
+from starlabels.base.errors import UserError
 from starlabels.learning import jacobians
 from starlabels.learning.networks import BUILDERS
 from starlabels.stages import jacobian_labels
@@ -70,7 +71,10 @@ def test_moments_do_not_depend_on_the_batches():
     flux = np.random.default_rng(3).normal(5, 2, (30, 8)).astype("f4")
     for size in (30, 7):
         batches = ({"flux": flux[i : i + size]} for i in range(0, 30, size))
-        found = jacobian_labels.compute_moments(batches)["flux"]
+        masks = {"all": np.ones(30, bool), "some": np.arange(30) % 3 == 0}
+        moments = jacobian_labels.compute_subset_moments(batches, masks)
+        np.testing.assert_allclose(moments["some"]["flux"]["mean"], flux[::3].mean(0), rtol=1e-5)
+        found = moments["all"]["flux"]
         np.testing.assert_allclose(found["mean"], flux.mean(axis=0), rtol=1e-5)
         np.testing.assert_allclose(found["std"], flux.std(axis=0), rtol=1e-4)
         np.testing.assert_allclose(found["mean_abs"], np.abs(flux).mean(axis=0), rtol=1e-5)
@@ -87,3 +91,18 @@ def test_jacobian_leaves_out_the_outputs_that_are_not_labels():
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(4)])
     jac = jacobians.compute_jacobian(model, np.ones((2, 30), "f4"), 2)
     np.testing.assert_allclose(jac[0], model.get_weights()[0].T[:2], rtol=1e-5)
+
+
+def test_subsets_have_enough_stars_and_conditions_on_their_labels(make_config):
+    changes = {"jacobian.subsets": {"A stars": "teff > 7500", "B stars": "teff > 11000"}}
+    columns = {"teff": np.linspace(6000, 10_000, 100)}
+    masks = jacobian_labels.find_subsets(make_config(changes), columns, 100)
+    assert masks.keys() == {"A stars"} and masks["A stars"].sum() == 62
+    assert jacobian_labels.make_slug("A stars, fast") == "A_stars_fast"
+    with pytest.raises(UserError, match="jacobian.subsets.A stars: 'teff > 7500': .*logg"):
+        jacobian_labels.find_subsets(make_config(changes), {"logg": np.ones(100)}, 100)
+
+
+def test_a_subset_that_is_no_condition_is_refused(make_config):
+    with pytest.raises(UserError, match="jacobian.subsets.hot: 'teff >'"):
+        make_config({"jacobian.subsets": {"hot": "teff >"}})
