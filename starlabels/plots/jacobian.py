@@ -53,9 +53,9 @@ def draw_jacobian(wave, moments, labels, lines, windows, n, path, medium="air"):
             draw_sensitivity(ax, wave, moments, j, label, lines)
             shade_windows(ax, windows[j])
     axes[-1].set(xlabel=format_wavelength_axis(medium), xlim=(wave[0], wave[-1]))
-    text = f"Mean Jacobian of the network over {n} stars (colour)"
-    text += " and change of the flux with that label (grey)" if physical else ""
-    text += "; shading is the star-to-star standard deviation" + describe_windows(windows)
+    text = f"Mean Jacobian of {n} stars (colour)"
+    text += ", change of the flux with that label (grey)" if physical else ""
+    text += "; shading: star-to-star standard deviation" + describe_windows(windows)
     axes[0].set_title(text, fontsize=8, loc="left")
     fig.align_ylabels(axes)
     return save_figure(fig, path)

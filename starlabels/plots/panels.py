@@ -31,14 +31,14 @@ def make_label_panels(n_labels, height, n_kinds=1, extra=0.3, **options):
     return fig, axes
 
 
-def make_comparison_panels(labels, height, extra, word):
+def make_comparison_panels(labels, height, extra, word, ratios=(3, 1)):
     """Figure, all axes, and one (panel, residual strip) for each label, with titles.
 
     word: what predicted labels are compared with, such as "true"; height, extra: see
-    `make_label_panels`.
+    `make_label_panels`; ratios: of the heights of panel and strip.
     """
-    ratios = [3, 1] * -(-len(labels) // COLUMNS)
-    fig, axes = make_label_panels(len(labels), height, 2, extra, height_ratios=ratios)
+    heights = [*ratios] * -(-len(labels) // COLUMNS)
+    fig, axes = make_label_panels(len(labels), height, 2, extra, height_ratios=heights)
     fig.get_layout_engine().set(h_pad=0.01, hspace=0)  # the residual strip touches its panel
     columns = axes.shape[1]
     pairs = []

@@ -26,7 +26,7 @@ from starlabels.plots.panels import (
 
 
 def draw_one_to_one(true, predicted, labels, key, path):
-    """Draw predicted against true labels, with residuals in a strip below each panel.
+    """Draw predicted against true labels, and below them the residuals, which have more room.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def draw_one_to_one(true, predicted, labels, key, path):
     -------
     Path
     """
-    fig, axes, pairs = make_comparison_panels(labels, 2.55, 0.2, "true")
+    fig, axes, pairs = make_comparison_panels(labels, 2.75, 0.2, "true", ratios=(1, 1.3))
     cells = []
     for j, (top, low) in enumerate(pairs):
         cells += draw_label_comparison(top, low, true[:, j], predicted[:, j])
@@ -56,13 +56,13 @@ def draw_label_comparison(top, low, true, predicted):
     residual = predicted - true
     span, limit = frame_comparison(top, low, true, predicted)
     shown = np.clip(residual, -0.99 * limit, 0.99 * limit)  # outliers are on the edge of the strip
-    strip = {"gridsize": (55, 14), "extent": (*span, -limit, limit)}
+    strip = {"gridsize": (55, 24), "extent": (*span, -limit, limit)}
     cells = [
-        top.hexbin(true, predicted, gridsize=55, extent=(*span, *span), **HEX),
+        top.hexbin(true, predicted, gridsize=(55, 24), extent=(*span, *span), **HEX),
         low.hexbin(true, shown, **strip, **HEX),
     ]
-    style = {"transform": top.transAxes, "va": "top", "fontsize": 7.5, "bbox": BOX}
-    top.text(0.07, 0.94, format_residuals(residual), **style)
+    style = {"transform": top.transAxes, "va": "top", "fontsize": 7, "bbox": BOX}
+    top.text(0.05, 0.96, format_residuals(residual, rmse=True), **style)
     return cells
 
 
