@@ -41,7 +41,8 @@ def compare_derivatives(run, args=None):
             arrays["sensitivity"].append(nodes(rows))
     arrays = {name: np.concatenate(parts) for name, parts in arrays.items()}
     scatter = compute_disagreement(arrays["network"], arrays["sensitivity"])
-    moments = jacobian_labels.compute_moments([arrays])
+    everyone = {jacobian_labels.ALL: np.ones(n, bool)}
+    moments = jacobian_labels.compute_subset_moments([arrays], everyone)[jacobian_labels.ALL]
     inputs = {paths.model_dir: made.digest}
     jacobian_labels.save_moments(run, moments, axis, n, digest, inputs)
     print("d flux / d label, generator against nodes, relative rms where it is above its median:")
