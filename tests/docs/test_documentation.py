@@ -100,7 +100,7 @@ def test_every_key_of_the_schema_and_of_the_recipes_is_in_the_reference(monkeypa
     for recipe in (ROOT / "recipes").glob("*.yaml"):
         keys = set(paths_of(load.read_recipe(recipe)))
         users = ("test.subsets.", "jacobian.subsets.")  # names of the user
-            keys = {key for key in keys if not key.startswith(users)}
+        keys = {key for key in keys if not key.startswith(users)}
         own = {key for key in keys if key.startswith("model.")}
         assert keys - own <= set(names) and {key.removeprefix("model.") for key in own} <= {
             *names,
