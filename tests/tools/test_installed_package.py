@@ -67,3 +67,11 @@ def test_the_wheel_predicts_in_an_empty_folder(tmp_path):
     assert abs(row.teff - 5772) < 2 * row.teff_err
     assert sorted(path.name for path in empty.iterdir()) == ["results"]
     assert Path(site, "bin/starlabels").is_file()
+
+
+def test_the_import_is_quick_and_without_tensorflow():
+    code = "import sys, starlabels; print(sorted({'tensorflow', 'keras'} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
