@@ -11,6 +11,9 @@ from starlabels.learning import calibration
 from starlabels.learning.calibration import NOISE_FREE
 from starlabels.synthesis import cramer_rao
 
+KEYS = """sigma: 1.4826 MAD; bias: median; crlb: rms of the Cramér-Rao bounds; ratio: rmse / crlb;
+coverage: share within 1 and 1.96 errors; pull: residual / error"""
+
 
 def add_bounds(predictions, sensitivity):
     """Add the bound `crlb` (k, n_labels) to each noisy S/N range; NaN for undetermined labels.
@@ -126,6 +129,7 @@ def print_scores(metrics, labels):
         print(f"{first:<{first_width}}{second:<12}{row}")
 
     print(f"{format_count(metrics['n_test'])} test stars")
+    print(KEYS)
     print_row("S/N", "", heads)
     for key, table in tables.items():
         for i, (score, values) in enumerate(table.items()):
