@@ -245,6 +245,8 @@ def build_raw_spectrum(name, wave, flux=None, error=None):
 
 def convert_to_angstrom(wave):
     """Wavelengths (n,) in A of numbers in A or of a Quantity."""
+    if getattr(wave, "unit", None) is not None and hasattr(wave, "quantity"):  # a table's column
+        wave = wave.quantity
     if hasattr(wave, "to_value"):
         from astropy import units
 
