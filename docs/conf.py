@@ -19,4 +19,5 @@ nitpicky = True
 nitpick_ignore = [("py:exc", "UserError")]  # docstrings name it without its module
 exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings have shapes and units
 highlight_language = "text"

@@ -156,7 +156,6 @@ def gather_nodes(grid, partial, names, path, thinned=None):
         h5["nodes"].attrs["atmosphere"] = grid.atmosphere
         h5["nodes"].attrs["elements"] = ",".join(grid.elements)
         h5["nodes"].attrs["quick"] = grid.quick
-        h5["nodes"].attrs["thin"] = grid.thin
     n_failed = int(failed.sum())
     print(
         f"{path}: {format_count(len(names) - n_failed)} nodes, {format_count(n_failed)} failed, "

@@ -170,7 +170,6 @@ def read_grid(path):
             resolving_power=round(float(h5["spectra"].attrs["resolving_power"])),
             elements=tuple(filter(None, str(attributes.get("elements", "")).split(","))),
             quick=bool(attributes.get("quick", False)),
-            thin=bool(attributes.get("thin", False)),
             medium=hdf5_spectra.read_axis(h5).medium,
         )
 

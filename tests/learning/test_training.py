@@ -59,6 +59,15 @@ class ToySampler:
             derivatives.append((high - low) / (2 * step))
         return np.stack(derivatives, axis=1)
 
+    def sample_spectra(self, labels, wave, resolving_power):
+        return toy_spectra(wave, labels)
+
+    def covers(self, labels):
+        return np.ones(len(labels["teff"]), bool)
+
+    def find_limits(self, names):
+        return dict.fromkeys(names, (-np.inf, np.inf))
+
 
 @pytest.mark.slow
 def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monkeypatch):
@@ -73,6 +82,7 @@ def test_test_stage_writes_the_agreed_metrics_and_physical_predictions(run, monk
         "flagged",
         "train_seconds",
         "versions",
+        "refined",
         "subsets",
     ]
     assert metrics["labels"] == NAMES and metrics["n_test"] == 120
