@@ -68,6 +68,31 @@ def write_published(path, labels, flux):
             h5[key] = labels[name]
 
 
+class ToySampler:
+    """Stands in for the Sampler of the nodes: central differences of the toy spectra."""
+
+    elements = None
+
+    def compute_sensitivities(self, labels, names, wave, resolving_power):
+        derivatives = []
+        for name in names:
+            step = {"teff": 20, "logg": 0.02, "vsini": 1, "mh": 0.02}[name]
+            high, low = (
+                toy_spectra(wave, labels | {name: labels[name] + sign * step}) for sign in (1, -1)
+            )
+            derivatives.append((high - low) / (2 * step))
+        return np.stack(derivatives, axis=1)
+
+    def sample_spectra(self, labels, wave, resolving_power):
+        return toy_spectra(wave, labels)
+
+    def covers(self, labels):
+        return np.ones(len(labels["teff"]), bool)
+
+    def find_limits(self, names):
+        return dict.fromkeys(names, (-np.inf, np.inf))
+
+
 def build_without_dropout(name, n_inputs, n_outputs, **arguments):
     """Network of a builder without dropout, which is random; arguments it lacks are ignored."""
     known = inspect.signature(BUILDERS[name]).parameters

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr
 
 from starlabels.base.ranges import File, Section, Text, integer_type, number_type
 from starlabels.base.wavelengths import convert_medium
-from starlabels.config.data_sections import Cluster, Features, Grid, Join, Preprocess, Wave
+from starlabels.config.data_sections import Cluster, Features, Grid, Join, Preprocess, Range, Wave
 from starlabels.config.fields import A, Name, SignalToNoise, setting
 from starlabels.config.training_sections import Autoencoder, Intrinsic, Model, Train
 
@@ -110,6 +110,13 @@ class Config(Section):
     def path(self):
         """The file it was read from."""
         return self._path
+
+
+def get_least_power(cfg):
+    """Lowest resolving power of the spectra of a recipe with a grid."""
+    power = cfg.grid.resolving_power
+    least = cfg.grid.labels.get("resolving_power", power)
+    return least.min if isinstance(least, Range) else float(least)
 
 
 def has_own_noise(cfg):

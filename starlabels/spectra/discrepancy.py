@@ -1,8 +1,8 @@
 """Model discrepancy: how observed spectra differ from synthetic ones at the same labels.
 
-It has two parts, both learnt from stars with known labels: a mean difference that is a smooth
-function of the labels, and what remains of each star, from which random draws are made. Training
-spectra to which both are added teach a network how wrong its models are.
+It has two parts, which stars with known labels show. The first is a mean difference, a smooth
+function of the labels. The second is what remains of each star; random draws are made from it.
+Both are added to training spectra, so that a network learns how wrong its models are.
 
 References
 ----------

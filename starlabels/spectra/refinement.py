@@ -153,14 +153,17 @@ class Refiner:
             asked = np.column_stack([labels[name] for name in NAMES])
             return self.discrepancy.predict_mean(asked)[0]
 
-        def sample(labels):
+        def sample_nodes(labels):
             wave = self.discrepancy.wave
             part = self.sampler.sample_spectra(labels, wave, self.power, check=False)
-            part /= self.continuum.fit(np.where(observed, part, np.nan))
-            return part + find_mean(labels)
+            return part / self.continuum.fit(np.where(observed, part, np.nan))
+
+        def sample(labels):
+            return sample_nodes(labels) + find_mean(labels)
 
         labels = dict(zip(VARIED, values.T))
-        model, mean = sample(labels), find_mean(labels)
+        mean = find_mean(labels)
+        model = sample_nodes(labels) + mean
         slopes = compute_derivatives(sample, labels, list(VARIED), self.limits)
         remainders = self.remainders.iterate(values[:, : len(NAMES)])
         continuum = np.eye(len(self.waves))
@@ -173,9 +176,9 @@ class Refiner:
             covariance = block_diag(covariance, continuum)
             weighting = Weighting(basis, covariance, outside, correlation, variance)
             residual = np.where(observed[i], flux[i] - model[i], 0.0)
-            fit = fit_star(residual, slopes[i], weighting, centre[i] - values[i], width[i])
-            of_mean = fit_star(mean[i], slopes[i], weighting, 0 * centre[i], width[i])
-            fits.append((*fit, model[i], scatter, of_mean[0][VARIED.index("rv")]))
+            offset = centre[i] - values[i]
+            *fit, shift = fit_star(residual, mean[i], slopes[i], weighting, offset, width[i])
+            fits.append((*fit, model[i], scatter, shift[VARIED.index("rv")]))
         return LinearFit(*map(np.array, zip(*fits)))
 
 
@@ -198,23 +201,25 @@ class LinearFit(NamedTuple):
     velocity: np.ndarray
 
 
-def fit_star(residual, slopes, weighting, offset, width):
-    """Linear fit of a residual (n_pix,) by slopes (m, n_pix).
+def fit_star(residual, mean, slopes, weighting, offset, width):
+    """Linear fits of a residual (n_pix,) and of a mean difference (n_pix,) by slopes (m, n_pix).
 
     Parameters
     ----------
     weighting : Weighting
     offset, width : array (m,)
-        Of the prior.
+        Of the prior of the residual's coefficients; that of the mean has no offset.
 
     Returns
     -------
-    array (m,), array (m, m), float
-        Coefficients, their covariance, and chi-square of the residual per degree of freedom.
+    array (m,), array (m, m), float, array (m,)
+        Coefficients of the residual, their covariance, its chi-square per degree of freedom, and
+        coefficients of the mean.
     """
     weighted = weighting(np.vstack([slopes, residual]))
     precision = np.diag(width**-2.0)
     covariance = np.linalg.inv(precision + weighted[:-1] @ slopes.T)
     step = covariance @ (weighted[:-1] @ residual + precision @ offset)
     n_free = max(1, np.count_nonzero(weighting.seen) - len(NAMES))
-    return step, covariance, weighted[-1] @ residual / n_free
+    of_mean = covariance @ (weighted[:-1] @ mean)
+    return step, covariance, weighted[-1] @ residual / n_free, of_mean

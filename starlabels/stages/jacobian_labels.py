@@ -6,11 +6,9 @@ import numpy as np
 
 from starlabels.base import hdf5, hdf5_labels, hdf5_spectra
 from starlabels.base.console import show_progress
-from starlabels.base.errors import UserError
 from starlabels.base.labels import get_label
-from starlabels.base.queries import evaluate_query
 from starlabels.learning.jacobians import compute_jacobian
-from starlabels.stages import load_model, locks, recipe_nodes
+from starlabels.stages import load_model, locks, recipe_nodes, score_metrics
 
 BATCH = 50  # stars
 ALL = ""
@@ -110,17 +108,9 @@ def find_subsets(cfg, columns, n):
 
     columns: {label: values (n,)}. UserError if a condition cannot be evaluated.
     """
-    masks = {}
-    for name, condition in (cfg.jacobian.subsets or {}).items():
-        try:
-            mask = evaluate_query(condition, columns, n)
-        except ValueError as error:
-            expected = f"a condition on {', '.join(columns)} is expected"
-            problem = f"jacobian.subsets.{name}: {condition!r}: {error}"
-            raise UserError(f"{problem}; {expected}") from None
-        if mask.sum() >= LEAST_STARS:
-            masks[name] = mask
-    return masks
+    subsets = cfg.jacobian.subsets or {}
+    masks = score_metrics.choose_subsets("jacobian.subsets", subsets, columns, n)
+    return {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_STARS}
 
 
 def make_slug(name):

@@ -8,8 +8,7 @@ import numpy as np
 from starlabels.base.errors import UserError
 from starlabels.base.install import MODEL_FOLDER
 from starlabels.base.wavelengths import convert_medium
-from starlabels.config import load
-from starlabels.config.data_sections import Range
+from starlabels.config import load, schema
 from starlabels.spectra import readers
 from starlabels.spectra.preparation import SLACK
 
@@ -44,11 +43,9 @@ def list_models():
     for path in sorted(MODEL_FOLDER.glob(f"*/{CONFIG}")):
         cfg = load.load_config(path, is_trained=True)
         if cfg.wave and cfg.target == "labels" and cfg.grid and cfg.preprocess.observed:
-            power = cfg.grid.resolving_power
-            least = cfg.grid.labels.get("resolving_power", power)
-            least = least.min if isinstance(least, Range) else float(least)
             window = (cfg.wave.min, cfg.wave.max, cfg.medium)
-            models.append(PackagedModel(path.parent, *window, least, power))
+            powers = (schema.get_least_power(cfg), cfg.grid.resolving_power)
+            models.append(PackagedModel(path.parent, *window, *powers))
     return sorted(models, key=lambda model: -model.power)
 
 

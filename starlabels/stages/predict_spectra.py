@@ -223,8 +223,7 @@ def open_predictor(cfg, folder, reach=REACH, window=None):
     preparer = None
     if curve:
         power = cfg.grid.resolving_power
-        least = cfg.grid.labels.get("resolving_power", power)
-        least = least.min if isinstance(least, Range) else float(least)
+        least = schema.get_least_power(cfg)
         preparer = SpectrumPreparer(axis.wave, power, least, curve, sampler, reach, window)
     elif window:
         raise UserError(f"{folder} reads whole spectra, on its own pixels: leave out --window")

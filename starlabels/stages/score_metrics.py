@@ -94,18 +94,28 @@ def score_subsets(predictions, subsets, columns, names):
     """
     scores = {}
     n_stars = len(next(iter(predictions.values()))["true"])
-    for subset, condition in subsets.items():
-        try:
-            chosen = evaluate_query(condition, columns, n_stars)
-        except ValueError as error:
-            expected = f"a condition on {', '.join(columns)} is expected"
-            raise UserError(f"test.subsets.{subset}: {condition!r}: {error}; {expected}") from None
+    for subset, chosen in choose_subsets("test.subsets", subsets, columns, n_stars).items():
         tables = {}
         for key, arrays in predictions.items() if chosen.any() else ():
             some = {name: values[chosen] for name, values in arrays.items()}
             tables[key] = score_arrays(some, names)
         scores[subset] = {"n_test": int(chosen.sum()), "snr": tables}
     return scores
+
+
+def choose_subsets(key, subsets, columns, n):
+    """Masks {subset: (n,) of bool} of n stars by conditions {subset: query} on columns (n,).
+
+    UserError with the key of the recipe if a condition cannot be evaluated.
+    """
+    masks = {}
+    for subset, condition in subsets.items():
+        try:
+            masks[subset] = evaluate_query(condition, columns, n)
+        except ValueError as error:
+            expected = f"a condition on {', '.join(columns)} is expected"
+            raise UserError(f"{key}.{subset}: {condition!r}: {error}; {expected}") from None
+    return masks
 
 
 def count_flags(flags, bits):

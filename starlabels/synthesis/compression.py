@@ -6,7 +6,7 @@ compresses them once more, which takes some seconds and makes sampling faster.
 
 import numpy as np
 
-from starlabels.synthesis.nodes import AXES, read_grid, read_low_rank, read_nodes
+from starlabels.synthesis.nodes import AXES, read_low_rank, read_nodes
 
 MOST_SHARE = 0.6  # of the nodes of a library: more are not compressed once more
 RESIDUAL = 5e-6  # rms flux error of the low-rank basis, below the quantisation of the nodes
@@ -29,7 +29,7 @@ def select_nodes(axes, ranges):
     return [axis[i] for axis, i in zip(axes, kept)], rows
 
 
-def load_compressed(path, rows, shape):
+def load_compressed(path, rows, shape, n_nodes):
     """Load the line depths of nodes as a compact product.
 
     Parameters
@@ -39,7 +39,9 @@ def load_compressed(path, rows, shape):
     rows : array (n,) of int
         Nodes, see `select_nodes`.
     shape : list of int
-        Number of nodes of each label.
+        Number of nodes of each label among these.
+    n_nodes : int
+        Number of nodes in the library.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def load_compressed(path, rows, shape):
         fill_failed(depth, failed, shape)
         return *compress_low_rank(depth), failed
     fill_failed(coefficient, failed, shape)
-    if len(rows) > MOST_SHARE * np.prod([len(axis) for axis in read_grid(path).axes]):
+    if len(rows) > MOST_SHARE * n_nodes:
         return coefficient, basis, failed
     return *recompress_low_rank(coefficient, basis), failed
 

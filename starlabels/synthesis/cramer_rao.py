@@ -30,18 +30,24 @@ def compute_unit_bounds(sensitivity):
     ----------
     Kay (1993), Fundamentals of Statistical Signal Processing: Estimation Theory, ch. 3.
     """
-    sensitivity = sensitivity.astype(float)
-    information = sensitivity @ sensitivity.swapaxes(1, 2)  # (n, n_labels, n_labels)
-    size = np.sqrt(np.einsum("nkk->nk", information))
-    unit = 1 / np.where(size > 0, size, 1)
-    # Labels in units of their own error: well conditioned
-    scaled = information * unit[:, :, None] * unit[:, None, :]
+    scaled, unit = compute_information(sensitivity.astype(float))
     value, vector = np.linalg.eigh(scaled)
     is_measured = value > SINGULAR  # (n, n_labels): combinations of labels
     share = vector**2  # (n, n_labels, combination)
     variance = (share / np.where(is_measured, value, np.inf)[:, None, :]).sum(axis=2)
     is_hidden = (share * ~is_measured[:, None, :]).sum(axis=2) > 1e-9  # beyond rounding
     return np.where(is_hidden, np.inf, np.sqrt(variance) * unit)
+
+
+def compute_information(sensitivity):
+    """Fisher information (n, k, k) in unit noise, of labels in units of their own error (n, k).
+
+    In these units it is well conditioned. sensitivity: (n, k, n_pix) float64.
+    """
+    information = sensitivity @ sensitivity.swapaxes(1, 2)
+    size = np.sqrt(np.einsum("nkk->nk", information))
+    unit = 1 / np.where(size > 0, size, 1)
+    return information * unit[:, :, None] * unit[:, None, :], unit
 
 
 def compute_bounds(sensitivity, n):

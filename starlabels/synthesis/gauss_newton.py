@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from starlabels.synthesis.cramer_rao import compute_information
+
 LARGEST = 3.0  # standard errors of the first labels: the step is not longer
 SOFT = 1e-9  # added to the diagonal of information in units of each label's own error
 
@@ -56,10 +58,7 @@ def improve_labels(sampler, flux, sigma, labels, errors, wave, resolving_power):
 
 def solve_step(slope, residual):
     """Step and bound (n, k) of slopes (n, k, n_pix) and residuals (n, n_pix) in unit noise."""
-    information = slope @ slope.swapaxes(1, 2)
-    size = np.sqrt(np.einsum("nkk->nk", information))
-    unit = 1 / np.where(size > 0, size, 1)
-    scaled = information * unit[:, :, None] * unit[:, None, :]
+    scaled, unit = compute_information(slope)
     inverse = np.linalg.inv(scaled + SOFT * np.eye(scaled.shape[1]))
     gradient = np.einsum("nkp,np->nk", slope, residual) * unit
     step = np.einsum("nkl,nl->nk", inverse, gradient) * unit

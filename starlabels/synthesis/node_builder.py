@@ -78,7 +78,8 @@ def refuse_nodes(grid, partial, names):
             choose_sources(grid.atmosphere, *point[:3])
         except ValueError as error:
             refused[i] = True
-            (partial / f"{name}.failed").write_text(str(error))
+            if not _is_finished(partial, name):
+                (partial / f"{name}.failed").write_text(str(error))
     if n_refused := int(refused.sum()):
         n_all = format_count(len(names))
         print(f"{format_count(n_refused)} of {n_all} nodes have no model atmosphere")
@@ -152,7 +153,7 @@ def gather_nodes(grid, partial, names, path, thinned=None):
         h5["nodes"].attrs["minutes"] = measure_minutes(partial)
         h5["nodes"].attrs["window"] = [grid.wave_min, grid.wave_max]
         h5["nodes"].attrs["fwhm"] = grid.fwhm
-        h5["nodes"].attrs["shape"] = [len(axis) for axis in grid.axes]
+        h5["nodes"].attrs["shape"] = grid.shape
         h5["nodes"].attrs["atmosphere"] = grid.atmosphere
         h5["nodes"].attrs["elements"] = ",".join(grid.elements)
         h5["nodes"].attrs["quick"] = grid.quick

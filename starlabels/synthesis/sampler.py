@@ -64,7 +64,8 @@ class Sampler:
             ranges = ranges | {"vmic": (self.main_vmic, self.main_vmic)}
         self.axes, rows = select_nodes(self.grid.axes, ranges)
         shape = [len(axis) for axis in self.axes]
-        self.coefficient, basis, self.failed = load_compressed(path, rows, shape)
+        n_nodes = int(np.prod(self.grid.shape))
+        self.coefficient, basis, self.failed = load_compressed(path, rows, shape, n_nodes)
         self.broadening = broaden.Broadening(self.grid.wave(), self.grid.step, self.grid.fwhm)
         self.basis = self.broadening.to_fourier(basis)  # (rank, n_freq)
         self.elements = None

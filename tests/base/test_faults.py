@@ -290,11 +290,8 @@ def test_a_packaged_file_that_is_damaged_or_missing_is_one_line(tmp_path, monkey
 
 def test_the_packaged_files_are_those_that_SHA256SUMS_names():
     folder = checksums.DATA_FOLDER
-    paths = [
-        path
-        for name in ("lines", "nodes", "atmospheres", "discrepancy", "models", "examples")
-        for path in (folder / name).rglob("*")
-    ]
+    kinds = ("lines", "nodes", "atmospheres", "discrepancy", "models", "examples")
+    paths = [path for name in kinds for path in (folder / name).rglob("*")]
     names = {str(path.relative_to(folder)) for path in paths if path.is_file()}
     assert checksums.read_checksums().keys() == names
     for name in names:

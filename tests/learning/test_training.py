@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, change_sections, fit_run, slow, toy_spectra
+from conftest import ROOT, change_sections, fit_run, slow
+from toy_data import ToySampler
 
 from starlabels.base import hdf5
 from starlabels.base.errors import UserError
@@ -42,31 +43,6 @@ def test_model_scaling_history_and_config_are_saved_together(run):
     with hdf5.open_stage(paths.run_paths(run).prepared, "2_preprocess") as h5:
         np.testing.assert_array_equal(stored.mean, h5["scaling/mean"][:])
     assert stored.seconds > 0 and stored.digest == digests.stage_digest(run, "3_train")
-
-
-class ToySampler:
-    """Stands in for the Sampler of the nodes: central differences of the toy spectra."""
-
-    elements = None
-
-    def compute_sensitivities(self, labels, names, wave, resolving_power):
-        derivatives = []
-        for name in names:
-            step = {"teff": 20, "logg": 0.02, "vsini": 1, "mh": 0.02}[name]
-            high, low = (
-                toy_spectra(wave, labels | {name: labels[name] + sign * step}) for sign in (1, -1)
-            )
-            derivatives.append((high - low) / (2 * step))
-        return np.stack(derivatives, axis=1)
-
-    def sample_spectra(self, labels, wave, resolving_power):
-        return toy_spectra(wave, labels)
-
-    def covers(self, labels):
-        return np.ones(len(labels["teff"]), bool)
-
-    def find_limits(self, names):
-        return dict.fromkeys(names, (-np.inf, np.inf))
 
 
 @pytest.mark.slow
